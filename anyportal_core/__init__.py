@@ -1,0 +1,1 @@
+"""The method: shots in, comps and layers out. No gRPC, no daemon."""

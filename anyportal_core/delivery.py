@@ -1,0 +1,37 @@
+"""What is delivered and how: no part of the recipe or its digest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from anyportal_core.errors import RecipeError, unknown_name
+
+LAYERS = ("comp", "foreground", "background", "matte", "gain")
+FORMATS = ("auto", "mp4", "prores", "png", "exr")
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Layers and format of the result.
+
+    Args:
+        layers: of LAYERS, each once, in any order; they are kept in the order of LAYERS.
+        format: ``auto`` gives a movie for a movie and a sequence for a sequence.
+
+    Raises:
+        UnknownNameError: a layer or format that does not exist.
+        RecipeError: no layer at all.
+    """
+
+    layers: tuple[str, ...] = ("comp",)
+    format: str = "auto"
+
+    def __post_init__(self) -> None:
+        for layer in self.layers:
+            if layer not in LAYERS:
+                raise unknown_name("layer", layer, LAYERS, where="delivery.layers")
+        if not self.layers:
+            raise RecipeError("no layer is asked for", where="delivery.layers", hint="comp is the usual one")
+        if self.format not in FORMATS:
+            raise unknown_name("format", self.format, FORMATS, where="delivery.format")
+        object.__setattr__(self, "layers", tuple(name for name in LAYERS if name in self.layers))

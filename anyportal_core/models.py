@@ -1,0 +1,140 @@
+"""Where models lie, and which revision of them: folders and files below one root, in a published layout.
+
+The root is no part of a recipe; the revision of what lies there is what enters the keys of results.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+import platformdirs
+
+from anyportal_core.errors import ModelNotFoundError
+
+VARIABLE: Final = "ANYPORTAL_MODELS"
+"""The environment variable that names the root where the daemon's configuration does not."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A model as its authors publish it.
+
+    Args:
+        path: below the root.
+        size: gigabytes to fetch, about.
+        source: who publishes it where.
+    """
+
+    path: str
+    size: float
+    source: str
+
+
+PUBLISHED: Final[Mapping[str, Published]] = MappingProxyType(
+    {
+        "sd15": Published("sd15", 4.3, "huggingface.co/stable-diffusion-v1-5/stable-diffusion-v1-5"),
+        "sd15-inpainting": Published(
+            "sd15-inpainting", 4.3, "huggingface.co/stable-diffusion-v1-5/stable-diffusion-inpainting"
+        ),
+        "iclight/fc": Published("iclight/iclight_sd15_fc.safetensors", 1.7, "huggingface.co/lllyasviel/ic-light"),
+        "iclight/fbc": Published("iclight/iclight_sd15_fbc.safetensors", 1.7, "huggingface.co/lllyasviel/ic-light"),
+        "das": Published("das", 26.0, "huggingface.co/EXCAI/Diffusion-As-Shader"),
+        "cogvideox-5b": Published("cogvideox-5b", 21.5, "huggingface.co/THUDM/CogVideoX-5b"),
+        "cogvideox-2b": Published("cogvideox-2b", 13.8, "huggingface.co/THUDM/CogVideoX-2b"),
+        "controlnet/5b-hed": Published(
+            "controlnet/5b-hed", 2.5, "huggingface.co/TheDenk/cogvideox-5b-controlnet-hed-v1"
+        ),
+        "controlnet/5b-canny": Published(
+            "controlnet/5b-canny", 2.5, "huggingface.co/TheDenk/cogvideox-5b-controlnet-canny-v1"
+        ),
+        "controlnet/2b-hed": Published(
+            "controlnet/2b-hed", 1.0, "huggingface.co/TheDenk/cogvideox-2b-controlnet-hed-v1"
+        ),
+        "controlnet/2b-canny": Published(
+            "controlnet/2b-canny", 1.0, "huggingface.co/TheDenk/cogvideox-2b-controlnet-canny-v1"
+        ),
+        "hed": Published("hed", 0.06, "huggingface.co/lllyasviel/Annotators"),
+        "propainter": Published("propainter", 0.2, "github.com/sczhou/ProPainter/releases"),
+        "depth": Published("depth", 1.4, "huggingface.co/Intel/zoedepth-nyu-kitti"),
+        "sam2": Published("sam2", 0.9, "huggingface.co/facebook/sam2.1-hiera-large"),
+        "edgetam": Published("edgetam", 0.06, "huggingface.co/yonigozlan/EdgeTAM-hf"),
+        "vitmatte": Published("vitmatte", 0.1, "huggingface.co/hustvl/vitmatte-small-composition-1k"),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Models:
+    """The models of one root."""
+
+    root: Path
+
+    @classmethod
+    def configured(cls, root: Path | None = None) -> Models:
+        """The models of ``root``, else of $ANYPORTAL_MODELS, else of the user's data folder."""
+        chosen = root or os.environ.get(VARIABLE) or Path(platformdirs.user_data_dir("anyportal")) / "models"
+        return cls(Path(chosen).expanduser().absolute())
+
+    def place(self, name: str) -> Path:
+        """Where a model's file or folder is looked for."""
+        known = PUBLISHED.get(name)
+        return self.root / (known.path if known else name)
+
+    def find(self, name: str) -> Path:
+        """A model's file or folder.
+
+        Raises:
+            ModelNotFoundError: it is not there; says how big it is and where to get it.
+        """
+        place = self.place(name)
+        if place.is_file() or (place.is_dir() and any(place.iterdir())):
+            return place
+        known = PUBLISHED.get(name)
+        size = f" (about {known.size:g} GB)" if known else ""
+        source = f"fetch it from {known.source}" if known else "put its files there"
+        hint = f"{source}, or name the folder of the models in ${VARIABLE} or as `models` in the daemon's configuration"
+        raise ModelNotFoundError(f"the model '{name}'{size} is not there", where=str(place), hint=hint)
+
+    def size(self, name: str) -> int:
+        """Bytes of a model's files; 0 where there are none."""
+        return sum(file.stat().st_size for file in _files(self.place(name)))
+
+    def revision(self, name: str) -> str:
+        """A digest of the names and bytes of a model's files.
+
+        Raises:
+            ModelNotFoundError: see `find`.
+        """
+        place = self.find(name)
+        total = hashlib.sha256()
+        for file in _files(place):
+            total.update(f"{file.relative_to(place.parent).as_posix()} {_digest(file)}\n".encode())
+        return total.hexdigest()[:16]
+
+
+_digests: dict[tuple[Path, int, int], str] = {}
+
+
+def _digest(file: Path) -> str:
+    """SHA-256 of a file; read once a process, as long as its size and time stay."""
+    stat = file.stat()
+    key = file, stat.st_size, stat.st_mtime_ns
+    if key not in _digests:
+        with file.open("rb") as opened:
+            _digests[key] = hashlib.file_digest(opened, "sha256").hexdigest()
+    return _digests[key]
+
+
+def _files(place: Path) -> Iterator[Path]:
+    """The files of a model in one order; hidden ones, which downloads leave behind, are none of it."""
+    if place.is_file():
+        yield place
+    for file in sorted(place.rglob("*")) if place.is_dir() else ():
+        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(place).parts):
+            yield file

@@ -1,0 +1,215 @@
+"""A shot goes in, its layers come out: the stages in order, each reused where nothing it reads has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
+
+from anyportal_core.cache import StageCache
+from anyportal_core.catalogue import load_catalogue
+from anyportal_core.delivery import Delivery
+from anyportal_core.frames import FrameSet
+from anyportal_core.media.clip import ClipInfo
+from anyportal_core.media.writers import Written, open_writer
+from anyportal_core.models import Models
+from anyportal_core.ops import opencv
+from anyportal_core.recipe import Recipe, canonical_json
+from anyportal_core.registry import Catalogue
+from anyportal_core.shot import Shot
+from anyportal_core.stages.casting import Cast
+from anyportal_core.stages.checks import check_foreground, check_one_shot
+from anyportal_core.stages.finish import Finish
+from anyportal_core.stages.material import Material
+from anyportal_core.stages.results import DamagedResultError, Result, write_result
+from anyportal_core.stages.stage import FINISH_SHARE, Stage, paints, stages
+
+
+class Observer(Protocol):
+    """Who is told how a shot gets on. Called from the thread that renders."""
+
+    def started(self, frames: FrameSet, rate: Fraction) -> None:
+        """The shot's media are open: these frames will be delivered."""
+        ...
+
+    def progress(self, stage: str, stage_fraction: float, fraction: float) -> None:
+        """Fractions are 0..1; ``fraction`` never falls and ends at 1."""
+        ...
+
+    def stage_done(self, stage: str, seconds: float, reused: bool) -> None: ...
+
+    def files(self, written: Sequence[Written]) -> None:
+        """Files of the result that are finished."""
+        ...
+
+    def log(self, text: str, warning: bool = False) -> None: ...
+
+    def checkpoint(self) -> None:
+        """Called often; raise Cancelled to end the run."""
+        ...
+
+
+def render_shot(
+    shot: Shot,
+    recipe: Recipe,
+    delivery: Delivery,
+    folder: Path,
+    cache: StageCache,
+    observer: Observer,
+    catalogue: Catalogue | None = None,
+    models: Models | None = None,
+    device: str = "cpu",
+) -> None:
+    """Render a shot's layers into ``folder``.
+
+    Args:
+        catalogue: the plug-ins there are; read from the entry points where it is left out.
+        models: where weights lie; as $ANYPORTAL_MODELS says where it is left out.
+        device: where networks run: ``cpu``, ``cuda:0``.
+
+    Raises:
+        AnyPortalError: whatever keeps the shot from being rendered; no unfinished file stays behind.
+    """
+    models = models or Models.configured()
+    cast = Cast(recipe, catalogue or load_catalogue(), observer.checkpoint, observer.log, models, device)
+    planned = stages(recipe, cast)
+    for stage in planned:
+        for name in cast.spec(stage.role).models:
+            models.find(name)  # before the first second of work
+    material = Material(shot, recipe)
+    try:
+        observer.started(material.deliver, material.rate)
+        for text in material.remarks():
+            observer.log(text, warning=True)
+        if paints(recipe, cast):
+            check_one_shot(material)
+        _analyse(planned, material, cast, cache, observer)
+        _deliver(material, cast, delivery, folder, observer)
+    finally:
+        material.close()
+
+
+def _analyse(planned: Sequence[Stage], material: Material, cast: Cast, cache: StageCache, observer: Observer) -> None:
+    """Run or reuse every stage before the finish."""
+    media = material.digests()
+    keys: dict[str, str] = {}
+    done, whole = 0.0, sum(stage.share for stage in planned) / (1 - FINISH_SHARE)
+    for stage in planned:
+        observer.checkpoint()
+        begun, share = time.monotonic(), stage.share / whole
+        key = keys[stage.name] = _key(stage, material, cast, media, keys)
+        result = _kept(cache, key)
+        reused = result is not None
+        if result is None:
+            with cache.writing(key) as aside:
+                report = _reporter(observer, stage.name, done, share)
+                write_result(aside, stage.run(material, cast), 1 if stage.single else material.count, report)
+            result = _kept(cache, key)
+            assert result is not None, "a cache keeps what was just written"
+        material.results[stage.name] = result
+        if stage.name == "matte" and paints(material.recipe, cast):
+            check_foreground(material)
+        done += share
+        observer.progress(stage.name, 1.0, done)
+        observer.stage_done(stage.name, time.monotonic() - begun, reused)
+
+
+def _kept(cache: StageCache, key: str) -> Result | None:
+    """The result kept under a key, if there is one and it can be read."""
+    path = cache.find(key)
+    if path is None:
+        return None
+    try:
+        return Result(path)
+    except DamagedResultError:
+        cache.drop(key)
+        return None
+
+
+def _reporter(observer: Observer, stage: str, done: float, share: float) -> Callable[[float], None]:
+    def report(fraction: float) -> None:
+        observer.checkpoint()
+        observer.progress(stage, fraction, done + share * fraction)
+
+    return report
+
+
+def _key(stage: Stage, material: Material, cast: Cast, media: dict[str, str], keys: dict[str, str]) -> str:
+    """What a stage's result is kept under: everything that decides it."""
+    spec, recipe = cast.spec(stage.role), material.recipe
+    return hashlib.sha256(
+        canonical_json(
+            {
+                "stage": stage.name,
+                "code": stage.code_version,
+                "plugin": [spec.name, spec.version],
+                "models": {name: cast.models.revision(name) for name in spec.models},
+                "prompts": asdict(cast.prompts(stage.role)),
+                "settings": recipe.roles[stage.role].settings.as_json(),
+                "work": recipe.work.as_json(),
+                "seed": recipe.seed,
+                "media": {name: media[name] for name in stage.media if name in media},
+                "inputs": {name: keys[name] for name in stage.inputs if name in keys},
+            }
+        ).encode()
+    ).hexdigest()
+
+
+def _deliver(material: Material, cast: Cast, delivery: Delivery, folder: Path, observer: Observer) -> None:
+    """Render and write every delivered frame."""
+    begun = time.monotonic()
+    info = material.info
+    finish = Finish(material, cast, delivery, opencv)
+    stem = material.shot.name or _stem(info)
+    writer = open_writer(
+        resolve_format(delivery.format, info),
+        folder,
+        stem,
+        delivery.layers,
+        info,
+        material.rate,
+        _header(material, cast),
+    )
+    try:
+        for done, (number, layers) in enumerate(finish.frames(), start=1):
+            observer.files(writer.write(number, layers))
+            fraction = done / len(material.deliver)
+            observer.progress("finish", fraction, 1 - FINISH_SHARE * (1 - fraction))
+            observer.checkpoint()
+        observer.files(writer.close())
+    except BaseException:
+        writer.abort()
+        raise
+    observer.stage_done("finish", time.monotonic() - begun, False)
+
+
+def resolve_format(wanted: str, info: ClipInfo) -> str:
+    """The format of a delivery: a movie for a movie, a sequence for a sequence, EXR for float pixels."""
+    if wanted != "auto":
+        return wanted
+    if info.kind == "movie":
+        return "mp4"
+    return "exr" if info.storage in ("half", "float") else "png"
+
+
+def _stem(info: ClipInfo) -> str:
+    """What to name results by: the plate's file name up to its frame number."""
+    return info.path.stem.split(".")[0] or "shot"
+
+
+def _header(material: Material, cast: Cast) -> dict[str, str]:
+    """What a result says about how it was made; nothing in it depends on the run."""
+    recipe = material.recipe
+    plugins = {f"anyportal/{role}": f"{cast.spec(role).name} {cast.spec(role).version}" for role in recipe.roles}
+    loaded = sorted({name for role in recipe.roles for name in cast.spec(role).models})
+    return {
+        "anyportal/recipe": recipe.digest,
+        "anyportal/preset": recipe.preset,
+        "anyportal/seed": str(recipe.seed),
+        **plugins,
+        **{f"anyportal/model/{name}": cast.models.revision(name) for name in loaded if cast.models.size(name)},
+    }

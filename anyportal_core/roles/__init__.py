@@ -1,0 +1,75 @@
+"""The slots of the method that models fill: one Protocol a file.
+
+Every role works in two steps. The first passes over the shot at work resolution and yields **chunks**:
+named arrays whose first axis is time, small or parametric, which the stage stores. The second (``render``,
+only for what the plate's own size needs) gives one full-size frame from what was stored for it. So full
+resolution exists only in the finish, and one frame at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anyportal_core.models import Models
+from anyportal_core.settings import Settings
+
+Array = NDArray[np.generic]
+Chunk = dict[str, Array]
+"""Named arrays ``(t, ...)`` for the next ``t`` frames; every chunk of a run has the same names and shapes."""
+
+Stored = dict[str, Array]
+"""What was stored for one frame: the arrays of a chunk without their time axis."""
+
+
+class StoredFrames(Protocol):
+    """Results of an earlier stage, readable by run of frames."""
+
+    @property
+    def count(self) -> int: ...
+
+    @property
+    def names(self) -> frozenset[str]: ...
+
+    def read(self, name: str, start: int, stop: int) -> Array: ...
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """What the user wrote. Both are empty where there is no text.
+
+    Args:
+        place: the new place alone: what inpainting and image-to-video are told.
+        scene: who is in it, and the place: "subject, prompt".
+    """
+
+    place: str = ""
+    scene: str = ""
+
+
+@dataclass(frozen=True)
+class RoleContext:
+    """What every plug-in is given besides its inputs.
+
+    Args:
+        settings: checked values of the plug-in's own settings.
+        generator: a random generator for a window's number; the only source of randomness allowed.
+        checkpoint: raises Cancelled when the user asked for it; call it between expensive steps.
+            (Every yielded chunk is a checkpoint already.)
+        note: says something to the user that is no error ("no camera motion found: treated as static").
+        prompts: what the user wrote; empty for a plug-in whose spec does not say that it reads them.
+        models: where the weights lie.
+        device: where networks run: ``cpu``, ``cuda:0``.
+    """
+
+    settings: Settings
+    generator: Callable[[int], np.random.Generator]
+    checkpoint: Callable[[], None]
+    note: Callable[[str], None]
+    prompts: Prompts = Prompts()
+    models: Models = field(default_factory=Models.configured)
+    device: str = "cpu"

@@ -1,0 +1,24 @@
+"""Role ``motion``: how the camera moved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from anyportal_core.frames import FrameSource
+from anyportal_core.roles import Chunk, RoleContext
+
+
+class MotionPlugin(Protocol):
+    """Estimates the plate's camera motion from its background alone.
+
+    A plug-in that makes ``homography`` yields ``homography`` ``(t, 3, 3)`` float64: it maps points of
+    the shot's first frame to frame ``t``, both in unit coordinates ``((x+0.5)/W, (y+0.5)/H)``, with
+    ``[2, 2] == 1``; so the first is the identity, and no matrix depends on a resolution. It also yields
+    ``confidence`` ``(t,)`` float32 0..1.
+    A plug-in that makes ``tracking_video`` yields ``tracking`` ``(t, H, W, 3)``.
+    """
+
+    def follow(self, plate: FrameSource, matte: FrameSource, context: RoleContext) -> Iterator[Chunk]:
+        """Yield the motion for all frames in order. ``matte`` is ``(T, H, W, 1)``."""
+        ...

@@ -1,0 +1,58 @@
+"""A shot: a frame range of a plate, and what is given along with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from anyportal_core.errors import ShotError
+from anyportal_core.frames import FrameSet
+
+
+@dataclass(frozen=True)
+class MediaRef:
+    """Where the frames of a clip lie.
+
+    Args:
+        path: a movie, a still, or a sequence in any notation fileseq reads (``plate.%04d.exr``,
+            ``plate.####.exr``, ``plate.1001-1100#.exr``) or a folder that holds exactly one sequence.
+        rate: frames per second; stated for sequences, overrides a movie's own.
+        colour_space: the colour space to assume instead of what the file says, e.g. ``Linear Rec.709``.
+        digest: SHA-256 over the content, where it is known already; else it is computed when needed.
+    """
+
+    path: Path
+    rate: Fraction | None = None
+    colour_space: str = ""
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """What the user hands over for one shot.
+
+    Args:
+        plate: the source footage.
+        frames: the frames to deliver, in the plate's own numbers; None means all. Movies count from 0.
+        handles: extra frames delivered on both sides, as far as the plate has them.
+        matte: the foreground's alpha as a clip of the plate's size, on the plate's frame numbers
+            (or of the same length as the plate, or as the range).
+        mask: the foreground on one frame, to be carried through the shot.
+        mask_frame: the plate frame that ``mask`` belongs to; None means the first of ``frames``.
+        backdrop: the still or clip that the recipe's backdrop names by digest.
+        name: names the results; defaults to the plate's file name.
+    """
+
+    plate: MediaRef
+    frames: FrameSet | None = None
+    handles: int = 0
+    matte: MediaRef | None = None
+    mask: MediaRef | None = None
+    mask_frame: int | None = None
+    backdrop: MediaRef | None = None
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if self.handles < 0:
+            raise ShotError(f"handles are {self.handles}", where="shot.handles", hint="give 0 or more")
