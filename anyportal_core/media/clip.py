@@ -1,0 +1,217 @@
+"""A clip: frames with numbers, from a movie, an image sequence or a still, behind one interface."""
+
+from __future__ import annotations
+
+import bisect
+import hashlib
+import weakref
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+from anyportal_core.errors import FrameRangeError, MediaUnreadableError, MissingFramesError
+from anyportal_core.frames import FrameSet, Image
+from anyportal_core.media.encoding import Encoding
+from anyportal_core.shot import MediaRef
+
+Kind = Literal["movie", "sequence", "still"]
+Storage = Literal["uint8", "uint16", "half", "float"]
+Window = tuple[int, int, int, int]
+"""A rectangle of an EXR: x, y, width, height."""
+
+
+@dataclass(frozen=True)
+class ClipInfo:
+    """What is known about a clip without decoding it.
+
+    Args:
+        path: what was opened: a movie, a still, or the pattern of a sequence.
+        kind: movies and stills count from 0; sequences keep the numbers of their files.
+        width, height: of the upright picture in pixels; of the display window for EXR.
+        rate: frames a second; None for stills and sequences that do not say.
+        numbers: the frame numbers that exist, ascending.
+        encoding: what the pixel values mean.
+        storage: the number type of the file.
+        pixel_aspect: width of a pixel over its height.
+        variable_rate: whether frames lie so unevenly in time that counting them at ``rate`` moves some by more
+            than half a frame.
+        timecode: of the first frame, ``HH:MM:SS:FF``.
+        colour_tags: primaries and transfer as the stream tags them (codes of H.273, 2 = not said), for the way out.
+        display_window, data_window: of an EXR; of its first frame in a sequence.
+        date: when the plate was made, as image files write it (``YYYY:MM:DD HH:MM:SS``); results carry it.
+    """
+
+    path: Path
+    kind: Kind
+    width: int
+    height: int
+    rate: Fraction | None
+    numbers: Sequence[int]
+    encoding: Encoding
+    storage: Storage
+    has_alpha: bool = False
+    pixel_aspect: Fraction = Fraction(1)
+    variable_rate: bool = False
+    timecode: str | None = None
+    colour_tags: tuple[int, int] = (2, 2)
+    display_window: Window | None = None
+    data_window: Window | None = None
+    date: str = ""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame: ``pixels`` ``(H, W, 3)`` float32 in the clip's encoding, not clamped; ``alpha`` ``(H, W)`` 0..1."""
+
+    number: int
+    pixels: Image
+    alpha: Image | None = field(default=None)
+
+
+class Clip(ABC):
+    """Frames by number. Every call of ``frames`` reads for itself, so readers do not disturb each other."""
+
+    def __init__(self, ref: MediaRef, info: ClipInfo) -> None:
+        self._ref = ref
+        self.info = info
+        self._readers: weakref.WeakSet[Generator[Frame]] = weakref.WeakSet()
+
+    def frames(
+        self,
+        numbers: Iterable[int] | None = None,
+        size: tuple[int, int] | None = None,
+        alpha: bool = False,
+    ) -> Iterator[Frame]:
+        """The frames asked for, ascending; all of them by default.
+
+        Args:
+            size: ``(h, w)`` to decode to, areas averaged: much cheaper than the full size.
+            alpha: whether to read the alpha channel, where there is one.
+
+        Raises:
+            FrameRangeError, MissingFramesError: as ``require``, at once.
+            InputError: a frame that cannot be used, when it is reached.
+        """
+        reader = self._read(self.require(numbers), size, alpha)
+        self._readers.add(reader)
+        return reader
+
+    def require(self, numbers: Iterable[int] | None = None) -> Sequence[int]:
+        """The numbers, ascending, without repeats, after checking that all of them exist.
+
+        None means everything from the first frame to the last.
+
+        Raises:
+            FrameRangeError: a number before the first frame or after the last.
+            MissingFramesError: a hole in the sequence.
+        """
+        have = self.info.numbers
+        if numbers is None:
+            wanted: Sequence[int] = have if isinstance(have, range) else range(have[0], have[-1] + 1)
+        elif isinstance(numbers, range) and numbers.step == 1:
+            wanted = numbers
+        else:
+            wanted = sorted(set(numbers))
+        if not wanted:
+            raise FrameRangeError("no frames are asked for", where=str(self.info.path))
+        if wanted[0] < have[0] or wanted[-1] > have[-1]:
+            raise FrameRangeError(
+                f"frames {_listed(wanted)} are asked for, but the clip has {_listed(have)}",
+                where=str(self.info.path),
+                hint=f"choose frames within {have[0]}-{have[-1]}",
+            )
+        if not isinstance(have, range):
+            present = frozenset(have)
+            self._refuse_holes([n for n in wanted if n not in present])
+        return wanted
+
+    def _refuse_holes(self, missing: list[int]) -> None:
+        if missing:
+            verb = "is" if len(missing) == 1 else "are"
+            raise MissingFramesError(
+                f"{len(missing)} of the frames {verb} missing: {_listed(missing)}",
+                where=str(self.info.path),
+                hint="render or copy the missing frames, or choose a range without them",
+            )
+
+    def digest(self) -> str:
+        """SHA-256 over the content: the bytes of a movie or still; numbers and digests of a sequence's files."""
+        if self._ref.digest:
+            return self._ref.digest
+        files = self._files()
+        if self.info.kind != "sequence":
+            return file_digest(files[0][1])
+        lines = (f"{number}:{file_digest(path)}\n" for number, path in files)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    def close(self) -> None:
+        """Stop all readers, and so close their files."""
+        for reader in list(self._readers):
+            reader.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @abstractmethod
+    def _read(self, numbers: Sequence[int], size: tuple[int, int] | None, alpha: bool) -> Generator[Frame]: ...
+
+    @abstractmethod
+    def _files(self) -> list[tuple[int, Path]]: ...
+
+
+def open_clip(ref: MediaRef) -> Clip:
+    """Open a movie, a still or a sequence, whichever the reference names.
+
+    Raises:
+        MediaNotFoundError: nothing is there.
+        MediaUnreadableError: something is there that holds no picture, or is cut short.
+        UnknownNameError: the reference's colour space.
+    """
+    from anyportal_core.media import movie, sequences
+
+    path = Path(ref.path)
+    if sequences.is_pattern(path) or path.is_dir():
+        return sequences.open_sequence(ref)
+    if sequences.is_image(path):
+        return sequences.open_still(ref)
+    return movie.open_movie(ref)
+
+
+def place_of(numbers: Sequence[int], number: int) -> int:
+    """The index of a number that is known to be among ascending ``numbers``."""
+    return bisect.bisect_left(numbers, number)
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, remembered for as long as its size and time of change stay the same."""
+    try:
+        status = path.stat()
+        return _file_digest(path, status.st_size, status.st_mtime_ns)
+    except OSError as error:
+        raise MediaUnreadableError(
+            f"cannot be read ({error.strerror})", where=str(path), hint="check the path and its permissions"
+        ) from error
+
+
+@lru_cache(maxsize=65536)
+def _file_digest(path: Path, _size: int, _changed: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    """A set of numbers as text, shortened where it has very many runs."""
+    if isinstance(numbers, range):
+        return f"{numbers[0]}-{numbers[-1]}" if len(numbers) > 1 else f"{numbers[0]}"
+    runs = str(FrameSet(tuple(numbers))).split(",")
+    return ",".join(runs if len(runs) <= 20 else [*runs[:20], f"... ({len(runs) - 20} more runs)"])

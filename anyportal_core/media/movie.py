@@ -1,0 +1,279 @@
+"""Movies through PyAV: one video stream, frame-accurate, upright, with its own matrix, range and bit depth."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.sidedata.sidedata import Type as SideDataType
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from anyportal_core.errors import MediaNotFoundError, MediaUnreadableError
+from anyportal_core.frames import Image
+from anyportal_core.media import h273, timecode, yuv
+from anyportal_core.media.clip import Clip, ClipInfo, Frame
+from anyportal_core.media.encoding import named
+from anyportal_core.media.movie_index import MovieIndex, index_movie, is_cut, is_variable, rate_of, truncated
+from anyportal_core.media.planes import alpha_plane, colour_planes, has_alpha, planar
+from anyportal_core.shot import MediaRef
+
+# Decoding on is cheaper than seeking for targets nearer than this many frames.
+_WORTH_SEEKING = 12
+
+# Files that hold their own pictures or sound. libav knows others: playlists that make it open what they name, on
+# this machine or elsewhere, whatever the file is called; and any text is a film of a terminal to it.
+_FORMATS = (
+    "mov,mp4,matroska,webm,avi,mpegts,mpeg,mpegvideo,mxf,flv,asf,ogg,nut,gif,apng,dv,gxf,ivf,"
+    "h264,hevc,av1,obu,m4v,vc1,mjpeg,yuv4mpegpipe,wav,aiff,mp3,aac,ac3,flac"
+)
+_OPEN = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
+
+
+def open_movie(ref: MediaRef) -> Clip:
+    """Open a movie: list its frames and decode the first one to know what it is.
+
+    Raises:
+        MediaNotFoundError, MediaUnreadableError: with what is wrong and what to do.
+    """
+    path = Path(ref.path)
+    with closing(_open(path)) as container:
+        stream = _video_stream(container, path)
+        try:
+            index = index_movie(container, stream, path)
+        except av.FFmpegError as error:
+            raise _unreadable(path, error) from error
+        own_rate = rate_of(stream, index.times)
+        uneven = is_variable(stream, index.times, own_rate)
+        start = _timecode(container)
+    with closing(_open(path)) as container:
+        stream = _video_stream(container, path)
+        first = _first_frame(container, stream, path, len(index.times))
+        index = _starting_at(index, first)
+        orientation = _orientation(first)
+        info = _describe(ref, stream, first, orientation[0] % 2 == 1, len(index.times), ref.rate or own_rate, start)
+        info = replace(info, variable_rate=uneven)
+        return MovieClip(ref, info, index, stream.index, orientation)
+
+
+class MovieClip(Clip):
+    """A movie whose frames are told by their times of presentation."""
+
+    def __init__(
+        self, ref: MediaRef, info: ClipInfo, index: MovieIndex, stream_index: int, orientation: tuple[int, bool]
+    ) -> None:
+        super().__init__(ref, info)
+        self._index = index
+        self._stream_index = stream_index
+        self._orientation = orientation
+
+    def _files(self) -> list[tuple[int, Path]]:
+        return [(0, self.info.path)]
+
+    def _read(self, numbers: Sequence[int], size: tuple[int, int] | None, alpha: bool) -> Generator[Frame]:
+        wanted = iter(numbers)
+        number = next(wanted)
+        with closing(_Decoder(self.info.path, self._stream_index, self._index)) as decoder:
+            while True:
+                yield self._finished(number, decoder.frame(number), size, alpha)
+                following = next(wanted, None)
+                if following is None:
+                    return
+                number = following
+
+    def _finished(self, number: int, raw: VideoFrame, size: tuple[int, int] | None, alpha: bool) -> Frame:
+        turn, flip = self._orientation
+        stored = (size[1], size[0]) if size and turn % 2 else size
+        pixels = yuv.to_rgb(colour_planes(raw), self.info.encoding, stored)
+        cover: Image | None = None
+        if alpha and self.info.has_alpha:
+            height, width = stored or pixels.shape[:2]
+            cover = np.clip(yuv.fit(alpha_plane(raw), height, width), 0, 1)
+            cover = _upright(cover, turn, flip)
+        return Frame(number, _upright(pixels, turn, flip), cover)
+
+
+class _Decoder:
+    """One pass through a movie, forwards, skipping ahead by seeking where that pays."""
+
+    def __init__(self, path: Path, stream_index: int, index: MovieIndex) -> None:
+        self._path, self._stream_index, self._index = path, stream_index, index
+        self._next = 0
+        self._start()
+
+    def _start(self) -> None:
+        self._container = _open(self._path)
+        stream = self._container.streams[self._stream_index]
+        assert isinstance(stream, VideoStream)
+        stream.thread_type = "AUTO"
+        self._stream = stream
+        self._frames = self._container.decode(stream)
+        self._next = 0
+
+    def close(self) -> None:
+        self._container.close()
+
+    def frame(self, number: int) -> VideoFrame:
+        """Decode up to a frame; numbers must ascend from call to call."""
+        self._skip_to(number)
+        for frame in self._decoded():
+            place = self._place(frame)
+            if place > number:
+                return self._again(number)
+            self._next = place + 1
+            if place == number:
+                return frame
+        raise truncated(self._path, self._next, len(self._index.times))
+
+    def _place(self, frame: VideoFrame) -> int:
+        if frame.pts is None or not self._index.seekable:
+            return self._next
+        return int(np.searchsorted(self._index.times, frame.pts))
+
+    def _skip_to(self, number: int) -> None:
+        if not self._index.seekable or number < self._next + _WORTH_SEEKING:
+            return
+        key = self._index.key_before(number)
+        if int(np.searchsorted(self._index.times, self._index.key_times[key])) > self._next:
+            self._container.seek(int(self._index.key_seeks[key]), stream=self._stream)
+            self._frames = self._container.decode(self._stream)
+            self._next = -1
+
+    def _again(self, number: int) -> VideoFrame:
+        """The seek landed too late (an index that lies): decode from the very start."""
+        if self._next >= 0:
+            raise MediaUnreadableError(
+                f"frame {number} cannot be decoded", where=str(self._path), hint="copy or export the file again"
+            )
+        self.close()
+        self._start()
+        index = self._index
+        self._index = MovieIndex(index.times, index.key_times[:1], index.key_seeks[:1], index.seekable)
+        try:
+            return self.frame(number)
+        finally:
+            self._index = index
+
+    def _decoded(self) -> Iterator[VideoFrame]:
+        try:
+            for frame in self._frames:
+                if frame.pts is None and self._index.seekable:
+                    continue
+                yield frame
+        except av.FFmpegError as error:
+            raise MediaUnreadableError(
+                f"decoding stops at frame {max(self._next, 0)} of {len(self._index.times)} ({error.strerror})",
+                where=str(self._path),
+                hint="copy or export the file again",
+            ) from error
+
+
+def _open(path: Path) -> InputContainer:
+    try:
+        if path.stat().st_size == 0:
+            raise MediaUnreadableError("the file is empty", where=str(path), hint="copy or export it again")
+        return av.open(str(path), options=_OPEN)
+    except FileNotFoundError as error:
+        raise MediaNotFoundError("there is no such file", where=str(path), hint="check the path") from error
+    except av.FFmpegError as error:
+        raise _unreadable(path, error) from error
+    except OSError as error:
+        raise MediaUnreadableError(
+            f"cannot be opened ({error.strerror})", where=str(path), hint="check the path and its permissions"
+        ) from error
+
+
+def _unreadable(path: Path, error: av.FFmpegError) -> MediaUnreadableError:
+    return MediaUnreadableError(
+        f"this is no movie or image that can be read, or it is cut short ({error.strerror})",
+        where=str(path),
+        hint="give a movie, a still or a sequence; if it is one, copy or export it again",
+    )
+
+
+def _video_stream(container: InputContainer, path: Path) -> VideoStream:
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            return stream
+    if is_cut(path):
+        raise truncated(path, 0)
+    what = "sound but no picture" if container.streams.audio else "no picture"
+    raise MediaUnreadableError(f"the file holds {what}", where=str(path), hint="give a file with a video track")
+
+
+def _first_frame(container: InputContainer, stream: VideoStream, path: Path, promised: int) -> VideoFrame:
+    try:
+        return next(iter(container.decode(stream)))
+    except StopIteration:
+        raise truncated(path, 0, promised) from None
+    except av.FFmpegError as error:
+        raise _unreadable(path, error) from error
+
+
+def _starting_at(index: MovieIndex, first: VideoFrame) -> MovieIndex:
+    """Drop leading frames that refer to a key frame before the cut, which no decoder can give."""
+    if not index.seekable or first.pts is None or first.pts <= index.times[0]:
+        return index
+    return MovieIndex(index.times[index.times >= first.pts], index.key_times, index.key_seeks)
+
+
+def _describe(
+    ref: MediaRef, stream: VideoStream, first: VideoFrame, turned: bool, count: int, rate: Fraction, start: str | None
+) -> ClipInfo:
+    first = planar(first)
+    encoding = h273.encoding_of(first, stream.codec_context, where=str(ref.path))
+    if ref.colour_space:
+        encoding = named(ref.colour_space, encoding)
+    aspect = Fraction(stream.sample_aspect_ratio or 1) or Fraction(1)
+    return ClipInfo(
+        path=Path(ref.path),
+        kind="movie",
+        width=first.height if turned else first.width,
+        height=first.width if turned else first.height,
+        rate=rate,
+        numbers=range(count),
+        encoding=encoding,
+        storage="uint8" if encoding.bits <= 8 else "uint16",
+        has_alpha=has_alpha(first.format),
+        pixel_aspect=1 / aspect if turned else aspect,
+        timecode=start,
+        colour_tags=h273.colour_tags(first, stream.codec_context),
+    )
+
+
+def _timecode(container: InputContainer) -> str | None:
+    places = [container.metadata, *(s.metadata for s in container.streams)]
+    return next((m["timecode"] for m in places if timecode.valid(m.get("timecode"))), None)
+
+
+def _orientation(frame: VideoFrame) -> tuple[int, bool]:
+    """Quarter turns anticlockwise, and whether to mirror left-right after them, to show a movie upright.
+
+    To be asked once: looking at side data ties a frame into a cycle that only the garbage collector undoes.
+    """
+    side_data: Any = frame.side_data  # typed as a mapping, but iterates over the data themselves
+    found = [bytes(data) for data in side_data if data.type == SideDataType.DISPLAYMATRIX]
+    if not found:
+        return 0, False
+    a, b, _, c, d, *_ = np.frombuffer(found[0], np.int32)
+    mirrored = int(a) * int(d) - int(b) * int(c) < 0
+    if mirrored:
+        a = -a
+    turns = round(np.degrees(np.arctan2(-int(b), int(a))) / 90) % 4
+    return turns, mirrored
+
+
+def _upright(image: Image, turns: int, mirrored: bool) -> Image:
+    if turns:
+        image = np.rot90(image, turns)
+    if mirrored:
+        image = image[:, ::-1]
+    return np.ascontiguousarray(image)

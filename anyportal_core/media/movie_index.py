@@ -1,0 +1,202 @@
+"""Which frames a movie has, when each is shown, and where decoding can start.
+
+A frame's number is its place in the order of presentation. The stated number of frames of a container is
+no guide (edit lists, missing counts, broken writers): the packets are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import BinaryIO
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from anyportal_core.errors import MediaUnreadableError
+
+_STANDARD_RATES = [Fraction(n, d) for n in (24000, 30000, 48000, 60000, 120000) for d in (1000, 1001)]
+_STANDARD_RATES += [Fraction(n) for n in (8, 10, 12, 15, 16, 18, 20, 25, 50, 90, 100)]
+
+# These state the time of presentation of every packet; others are counted by decoding once.
+_TIMED_CONTAINERS = ("mov", "matroska", "webm", "mxf")
+
+
+@dataclass(frozen=True)
+class MovieIndex:
+    """Presentation times of all frames, ascending, and of the frames that decoding can start from.
+
+    Args:
+        times: ``(N,)`` in ticks of the stream's time base; the index is the frame's number.
+        key_times: ``(K,)`` presentation times of key frames, ascending.
+        key_seeks: ``(K,)`` the time to seek to for each of them.
+        seekable: whether decoded frames can be told by their times after a seek.
+    """
+
+    times: NDArray[np.int64]
+    key_times: NDArray[np.int64]
+    key_seeks: NDArray[np.int64]
+    seekable: bool = True
+
+    def key_before(self, number: int) -> int:
+        """Which key frame to decode from to reach a frame."""
+        return max(int(np.searchsorted(self.key_times, self.times[number], side="right")) - 1, 0)
+
+
+def index_movie(container: InputContainer, stream: VideoStream, path: Path) -> MovieIndex:
+    """Read through the packets (or decode once, where packets carry no times) and list the frames.
+
+    Raises:
+        MediaUnreadableError: no frames, or fewer than the container promises.
+    """
+    packets = [
+        (p.pts, p.dts, p.is_keyframe)
+        for p in container.demux(stream)
+        if p.size and not p.is_discard and not p.is_corrupt
+    ]
+    times = sorted({pts for pts, _, _ in packets if pts is not None})
+    if len(times) == len(packets) and any(name in container.format.name for name in _TIMED_CONTAINERS):
+        keys = sorted(
+            (pts, pts if dts is None else min(pts, dts)) for pts, dts, key in packets if key and pts is not None
+        )
+        found = MovieIndex(np.array(times, np.int64), *np.array(keys, np.int64).reshape(-1, 2).T)
+    else:
+        found = _count(path, container.format.name.split(",")[0], stream.index)
+    if is_cut(path):
+        raise truncated(path, len(found.times), _promised(container, stream, found.times))
+    if not len(found.times):
+        raise MediaUnreadableError(
+            "no frame can be decoded", where=str(path), hint="export the movie again, or use another codec"
+        )
+    return found
+
+
+def truncated(path: Path, readable: int, promised: int = 0) -> MediaUnreadableError:
+    """The error for a movie that ends too early, with how much of it is there, as far as known."""
+    count = f"{readable} of {promised}" if promised > readable else str(readable) if readable else "no"
+    return MediaUnreadableError(
+        f"the file is cut short or damaged: {count} frames can be read",
+        where=str(path),
+        hint="copy or export it again",
+    )
+
+
+def rate_of(stream: VideoStream, times: NDArray[np.int64]) -> Fraction:
+    """Frames a second: the stated rate where the times agree with it, else their average near a standard rate.
+
+    An average within 0.1 % of a standard rate, or a stated rate within one tick of the whole span, is snapped.
+    """
+    stated = [Fraction(r) for r in (stream.guessed_rate, stream.average_rate) if r]
+    base = stream.time_base
+    span = int(times[-1] - times[0]) if len(times) > 1 else 0
+    if not span or base is None:
+        return stated[0] if stated else Fraction(24)
+    steps = len(times) - 1
+    average = steps / (span * base)
+
+    def off(rate: Fraction) -> Fraction:
+        return abs(steps / rate - span * base)
+
+    fitting = [r for r in stated if off(r) <= base]
+    if fitting:
+        return fitting[0]
+    nearest = min(_STANDARD_RATES, key=off)
+    if abs(nearest / average - 1) <= Fraction(1, 1000):
+        return nearest
+    return average.limit_denominator(100_000)
+
+
+def is_variable(stream: VideoStream, times: NDArray[np.int64], rate: Fraction) -> bool:
+    """Whether some frame is shown more than half a frame away from where an even ``rate`` would show it."""
+    if stream.time_base is None:
+        return False
+    shown = (times - times[0]) * float(stream.time_base * rate)
+    return bool(np.abs(shown - np.arange(len(times))).max() > 0.5)
+
+
+def is_cut(path: Path) -> bool:
+    """Whether the outermost boxes of an MP4, QuickTime, Matroska or RIFF file reach beyond its end."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(64)
+        if head[:4] in (b"RIFF", b"RF64"):
+            return head[:4] == b"RIFF" and int.from_bytes(head[4:8], "little") + 8 > size
+        if head[:4] == b"\x1a\x45\xdf\xa3":
+            return _matroska_end(head) > size
+        if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"):
+            return _boxes_end(file, size) > size
+    return False
+
+
+def _matroska_end(head: bytes) -> int:
+    """Where the segment of an EBML file ends by its own account; 0 where it does not say (a recording)."""
+    header, at = _ebml_size(head, 4)
+    start = at + header
+    length, at = _ebml_size(head, start + 4)
+    known = head[start : start + 4] == b"\x18\x53\x80\x67" and length >= 0
+    return at + length if known else 0
+
+
+def _ebml_size(head: bytes, at: int) -> tuple[int, int]:
+    """A variable-length integer, -1 for "unknown", and the offset behind it."""
+    if at >= len(head) or not head[at]:
+        return -1, at
+    width = 9 - head[at].bit_length()
+    value = int.from_bytes(head[at : at + width], "big") & ((1 << 7 * width) - 1)
+    return (-1 if value == (1 << 7 * width) - 1 else value), at + width
+
+
+def _boxes_end(file: BinaryIO, size: int) -> int:
+    """Where the last top-level box of an ISO media file ends by its own account."""
+    at = 0
+    while at + 8 <= size:
+        file.seek(at)
+        head = file.read(16)
+        length = int.from_bytes(head[:4], "big")
+        if length == 1:
+            length = int.from_bytes(head[8:16], "big")
+        if length < 8:  # 0: to the end of the file
+            return size
+        at += length
+    return at
+
+
+def _promised(container: InputContainer, stream: VideoStream, times: NDArray[np.int64]) -> int:
+    """How many frames the container says it has; 0 where it does not say."""
+    if stream.frames:
+        return stream.frames
+    if container.duration and len(times) > 1:
+        return round(container.duration / av.time_base * rate_of(stream, times))
+    return 0
+
+
+def _count(path: Path, format_name: str, stream_index: int) -> MovieIndex:
+    """List the frames by decoding all of them without looking at the pictures."""
+    times: list[int | None] = []
+    keys: list[int] = []
+    with av.open(str(path), format=format_name) as container:
+        stream = container.streams[stream_index]
+        assert isinstance(stream, VideoStream)
+        stream.thread_type = "AUTO"
+        try:
+            for frame in container.decode(stream):
+                times.append(frame.pts)
+                if frame.key_frame and frame.pts is not None:
+                    keys.append(frame.pts)
+        except av.FFmpegError as error:
+            raise MediaUnreadableError(
+                f"frame {len(times)} cannot be decoded ({error.strerror})",
+                where=str(path),
+                hint="copy or export the file again",
+            ) from error
+    known = [t for t in times if t is not None]
+    if len(known) == len(times) and all(a < b for a, b in pairwise(known)):
+        seeks = np.array(keys, np.int64)
+        return MovieIndex(np.array(known, np.int64), seeks, seeks, seekable=True)
+    order = np.arange(len(times), dtype=np.int64)
+    return MovieIndex(order, order[:1], order[:1], seekable=False)

@@ -1,0 +1,107 @@
+"""What all writers share: names of results, files that appear only when finished, errors of the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import av
+import numpy as np
+
+from anyportal_core.errors import StorageError, storage_error
+from anyportal_core.frames import Image
+
+_SUFFIXES = {"mp4": ".mp4", "prores": ".mov", "png": ".png", "exr": ".exr"}
+
+
+@dataclass(frozen=True)
+class Written:
+    """A finished file: the layers in it, and its frame number where it is one of a sequence."""
+
+    layers: tuple[str, ...]
+    path: Path
+    number: int | None
+
+
+class Writer(Protocol):
+    """Takes the frames of a shot in ascending order; ``close`` or ``abort`` ends it."""
+
+    def write(self, number: int, layers: Mapping[str, Image]) -> list[Written]:
+        """Take one frame and say which files are finished by it.
+
+        Args:
+            layers: at least those asked for: ``(H, W, 3)`` in the plate's encoding; ``matte`` ``(H, W)`` 0..1;
+                ``gain`` ``(H, W, 3)`` linear.
+
+        Raises:
+            DiskFullError, StorageError: the file could not be written.
+        """
+        ...
+
+    def close(self) -> list[Written]:
+        """Finish what is still open and say which files that finished."""
+        ...
+
+    def abort(self) -> None:
+        """Remove what is not finished."""
+        ...
+
+
+def result_name(stem: str, layer: str, form: str, number: int | None = None) -> str:
+    """The file name of a layer.
+
+    The comp has the bare stem, other layers add their name; sequences carry the plate's frame number in four
+    digits or more: ``shot.mp4``, ``shot_matte.mov``, ``shot_foreground.1001.png``. An EXR holds all layers and
+    is named as a comp: ``shot.1001.exr``.
+    """
+    name = stem if layer == "comp" or form == "exr" else f"{stem}_{layer}"
+    return f"{name}{_SUFFIXES[form]}" if number is None else f"{name}.{number:04d}{_SUFFIXES[form]}"
+
+
+def refuse_overwriting(folder: Path, stem: str, layers: Sequence[str], form: str, plate: Path) -> None:
+    """Raise where a result would take the place of the plate."""
+    number = None if form in ("mp4", "prores") else 1
+    names = {result_name(stem, layer, form, number).replace(".0001.", ".%04d.") for layer in layers}
+    if plate.name in names and folder.resolve() == plate.parent.resolve():
+        raise StorageError(
+            "the result would overwrite the plate", where=str(plate), hint="choose another folder or name"
+        )
+
+
+def part_of(path: Path) -> Path:
+    """Where a file grows until it is finished."""
+    return path.with_name(path.name + ".part")
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a whole file; it appears complete or not at all."""
+    part = part_of(path)
+    with storage_errors(path):
+        try:
+            part.write_bytes(content)
+            part.replace(path)
+        except BaseException:
+            remove(part)
+            raise
+
+
+def remove(part: Path) -> None:
+    with suppress(OSError):
+        part.unlink()
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn what the disk says into errors that name the file."""
+    try:
+        yield
+    except (OSError, av.FFmpegError) as error:
+        raise storage_error(error, path) from error
+
+
+def shown_gain(gain: Image) -> Image:
+    """A gain as a picture for files of integers: no change is grey 0.5, one stop an eighth, so 1/16 to 16."""
+    return np.clip(np.log2(np.maximum(gain, 1e-6)) / 8 + 0.5, 0, 1).astype(np.float32)

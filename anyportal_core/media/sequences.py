@@ -1,0 +1,132 @@
+"""Image sequences and stills through OpenImageIO, in the notations of fileseq, under the numbers of their files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from fileseq.exceptions import FileSeqException
+from fileseq.filesequence import FileSequence
+
+from anyportal_core.errors import MediaNotFoundError, ShotError, SizeMismatchError
+from anyportal_core.media import stills, yuv
+from anyportal_core.media.clip import Clip, ClipInfo, Frame, place_of
+from anyportal_core.shot import MediaRef
+
+IMAGE_SUFFIXES = frozenset(
+    {".png", ".tif", ".tiff", ".jpg", ".jpeg", ".exr", ".dpx", ".cin", ".hdr", ".bmp", ".tga", ".webp", ".jp2", ".ppm"}
+)
+_PATTERN = re.compile(r"#|@|%0?\d*d")
+
+
+def is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def is_pattern(path: Path) -> bool:
+    """Whether the name stands for many files (a file that really has such a name is just itself)."""
+    return bool(_PATTERN.search(path.name)) and not path.exists()
+
+
+def open_still(ref: MediaRef) -> Clip:
+    """Open a single image as a clip of one frame, number 0, whatever number its name carries.
+
+    Raises:
+        MediaNotFoundError, MediaUnreadableError: it is not there, or no image.
+    """
+    path = Path(ref.path)
+    return SequenceClip(ref, stills.describe(path, ref, kind="still", numbers=range(1)), [path])
+
+
+def open_sequence(ref: MediaRef) -> Clip:
+    """Open the sequence that a pattern names, or the only one that a folder holds.
+
+    Raises:
+        MediaNotFoundError: no file fits.
+        MissingFramesError: the pattern states a range, and files of it are missing.
+        ShotError: the folder holds several sequences.
+    """
+    path = Path(ref.path)
+    found = _only_sequence(path) if path.is_dir() else _matching(path)
+    stated = None if path.is_dir() else FileSequence(str(path)).frameSet()
+    files = {int(number): Path(found.frame(number)) for number in found.frameSet() or ()}
+    numbers = sorted(files)
+    info = stills.describe(files[numbers[0]], ref, kind="sequence", numbers=_compact(numbers))
+    info = replace(info, path=Path(found.dirname()) / f"{found.basename()}%0{found.zfill()}d{found.extension()}")
+    clip = SequenceClip(ref, info, [files[n] for n in numbers])
+    if stated is None:
+        return clip
+    wanted = clip.require(int(n) for n in stated)
+    info = replace(info, numbers=_compact(wanted))
+    if wanted[0] != numbers[0]:
+        first = stills.describe(files[wanted[0]], ref, kind="sequence", numbers=info.numbers)
+        info = replace(first, path=info.path)
+    return SequenceClip(ref, info, [files[n] for n in wanted])
+
+
+class SequenceClip(Clip):
+    """Numbered image files, or one still."""
+
+    def __init__(self, ref: MediaRef, info: ClipInfo, files: Sequence[Path]) -> None:
+        super().__init__(ref, info)
+        self._paths = files
+
+    def _files(self) -> list[tuple[int, Path]]:
+        return list(zip(self.info.numbers, self._paths, strict=True))
+
+    def _read(self, numbers: Sequence[int], size: tuple[int, int] | None, alpha: bool) -> Generator[Frame]:
+        for number in numbers:
+            path = self._paths[place_of(self.info.numbers, number)]
+            frame = stills.read(path, number, alpha=alpha and self.info.has_alpha)
+            height, width = frame.pixels.shape[:2]
+            if (width, height) != (self.info.width, self.info.height):
+                raise SizeMismatchError(
+                    f"frame {number} is {width}x{height}, but the clip begins with "
+                    f"{self.info.width}x{self.info.height}",
+                    where=str(path),
+                    hint="render the frame again, or choose a range of one size",
+                )
+            yield frame if size is None else _fitted(frame, *size)
+
+
+def _fitted(frame: Frame, height: int, width: int) -> Frame:
+    cover = None if frame.alpha is None else yuv.fit(frame.alpha, height, width)
+    return Frame(frame.number, yuv.fit(frame.pixels, height, width), cover)
+
+
+def _compact(numbers: Sequence[int]) -> Sequence[int]:
+    first, last = numbers[0], numbers[-1]
+    return range(first, last + 1) if last - first + 1 == len(numbers) else tuple(numbers)
+
+
+def _matching(path: Path) -> FileSequence:
+    if not path.parent.is_dir():
+        raise MediaNotFoundError("there is no such folder", where=str(path.parent), hint="check the path")
+    try:
+        found = FileSequence.findSequenceOnDisk(str(path))
+    except FileSeqException as error:
+        raise MediaNotFoundError(
+            "no file fits this pattern", where=str(path), hint="write it like plate.%04d.exr or plate.####.exr"
+        ) from error
+    if not found.frameSet():
+        raise MediaNotFoundError("no numbered file fits this pattern", where=str(path))
+    return found
+
+
+def _only_sequence(folder: Path) -> FileSequence:
+    every = FileSequence.findSequencesOnDisk(str(folder))
+    fitting = [s for s in every if s.frameSet() and s.extension().lower() in IMAGE_SUFFIXES]
+    if len(fitting) == 1:
+        return fitting[0]
+    if not fitting:
+        raise MediaNotFoundError(
+            "the folder holds no image sequence", where=str(folder), hint="give a movie or numbered images"
+        )
+    names = sorted(Path(str(s)).name for s in fitting)
+    raise ShotError(
+        f"the folder holds {len(names)} sequences: {', '.join(names[:5])}",
+        where=str(folder),
+        hint="name one of them",
+    )

@@ -1,0 +1,231 @@
+"""One image file through OpenImageIO: what it is, and its pixels placed in the display window, upright."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import OpenImageIO as oiio
+
+from anyportal_core.errors import MediaNotFoundError, MediaUnreadableError, NonFinitePixelsError
+from anyportal_core.frames import Image
+from anyportal_core.media import timecode
+from anyportal_core.media.clip import ClipInfo, Frame, Kind, Storage
+from anyportal_core.media.encoding import Encoding, named, nearest_primaries
+from anyportal_core.shot import MediaRef
+
+_BITS = {"uint8": 8, "uint16": 16, "half": 16, "float": 32}
+_ALPHA_NAMES = ("a", "alpha")
+# Anything but stuffing, restarts and filling.
+_JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
+
+
+def describe(path: Path, ref: MediaRef, kind: Kind, numbers: Sequence[int]) -> ClipInfo:
+    """Read the header of an image.
+
+    Raises:
+        MediaNotFoundError, MediaUnreadableError: it is not there, or no image.
+    """
+    file = _open(path)
+    try:
+        part, channels, alpha = _find_channels(file, path)
+        spec = file.spec(part, 0)
+    finally:
+        file.close()
+    encoding = _encoding(spec)
+    turned = spec.getattribute("Orientation") in (5, 6, 7, 8)
+    width, height = spec.full_width, spec.full_height
+    aspect = Fraction(spec.get_float_attribute("PixelAspectRatio", 1.0) or 1.0).limit_denominator(1000)
+    bits = spec.getattribute("smpte:TimeCode")
+    is_exr = path.suffix.lower() == ".exr"
+    return ClipInfo(
+        path=path,
+        kind=kind,
+        width=height if turned else width,
+        height=width if turned else height,
+        rate=ref.rate or _rate(spec),
+        numbers=numbers,
+        encoding=named(ref.colour_space, encoding) if ref.colour_space else encoding,
+        storage=_storage(spec, channels[0]),
+        has_alpha=alpha is not None,
+        pixel_aspect=aspect,
+        timecode=timecode.valid(timecode.from_bits(int(bits[0]))) if bits is not None else None,
+        display_window=(spec.full_x, spec.full_y, width, height) if is_exr else None,
+        data_window=(spec.x, spec.y, spec.width, spec.height) if is_exr else None,
+        date=str(spec.getattribute("DateTime") or ""),
+    )
+
+
+def read(path: Path, number: int, alpha: bool) -> Frame:
+    """The picture in its display window, black around a smaller data window, float32, not clamped.
+
+    Raises:
+        MediaNotFoundError, MediaUnreadableError: it is not there, no image, or cut short.
+        NonFinitePixelsError: NaN or infinity in it.
+    """
+    file = _open(path)
+    try:
+        part, channels, cover = _find_channels(file, path)
+        spec = file.spec(part, 0)
+        wanted = [*channels, *([cover] if alpha and cover is not None else [])]
+        first, last = min(wanted), max(wanted) + 1
+        stored = file.read_image(part, 0, first, last, oiio.FLOAT)
+        if stored is None:
+            raise MediaUnreadableError(
+                f"the image is cut short or damaged ({_first_line(file.geterror())})",
+                where=str(path),
+                hint="render or copy it again",
+            )
+    finally:
+        file.close()
+    pixels = _placed(stored.reshape(spec.height, spec.width, -1), spec)
+    if _storage(spec, channels[0]) in ("half", "float"):
+        _refuse_non_finite(pixels[..., [c - first for c in wanted]], number, path)
+    pixels = _upright(pixels, spec.getattribute("Orientation"))
+    rgb = np.ascontiguousarray(pixels[..., [c - first for c in channels]])
+    if alpha and cover is not None:
+        return Frame(number, rgb, np.ascontiguousarray(np.clip(pixels[..., cover - first], 0, 1)))
+    return Frame(number, rgb)
+
+
+def _open(path: Path) -> Any:
+    if not path.exists():
+        raise MediaNotFoundError("there is no such file", where=str(path), hint="check the path")
+    if path.stat().st_size == 0:
+        raise MediaUnreadableError("the file is empty", where=str(path), hint="render or copy it again")
+    # Without this, PNG and TIFF colours come multiplied by their alpha.
+    config = oiio.ImageSpec()
+    config.attribute("oiio:UnassociatedAlpha", 1)
+    file = oiio.ImageInput.open(str(path), config)
+    if file is not None and file.format_name() == "jpeg" and _jpeg_is_cut(path.read_bytes()):
+        file.close()
+        raise MediaUnreadableError("the image is cut short", where=str(path), hint="copy or export it again")
+    if file is None:
+        raise MediaUnreadableError(
+            f"this is no image that can be read ({_first_line(oiio.geterror())})",
+            where=str(path),
+            hint="render or copy it again, or convert it to EXR, PNG or TIFF",
+        )
+    return file
+
+
+def _jpeg_is_cut(content: bytes) -> bool:
+    """Whether a JPEG lacks its end marker; decoders silently paint the rest grey."""
+    at = 2
+    while marker := _JPEG_MARKER.search(content, at):
+        at = marker.end()
+        if marker.group() == b"\xff\xd9":
+            return False
+        at += int.from_bytes(content[at : at + 2], "big")
+    return True
+
+
+def _find_channels(file: Any, path: Path) -> tuple[int, list[int], int | None]:
+    """Part, the channels of red, green and blue (grey thrice), and of alpha: plain names first, then a layer's."""
+    part = 0
+    fallback: tuple[int, list[int], int | None] | None = None
+    while file.seek_subimage(part, 0):
+        names = [name.lower() for name in file.spec(part, 0).channelnames]
+        layers = sorted({name.rpartition(".")[0] for name in names}, key=lambda layer: (layer != "", layer))
+        for layer in layers:
+            found = _in_layer(names, f"{layer}." if layer else "")
+            if found and not layer:
+                return part, *found
+            if found and fallback is None:
+                fallback = part, *found
+        part += 1
+    if fallback is None:
+        raise MediaUnreadableError(
+            "the image has no channels red, green and blue", where=str(path), hint="write R, G, B (and A)"
+        )
+    return fallback
+
+
+def _in_layer(names: list[str], prefix: str) -> tuple[list[int], int | None] | None:
+    where = {name: i for i, name in enumerate(names)}
+    alpha = next((where[prefix + a] for a in _ALPHA_NAMES if prefix + a in where), None)
+    for triple in (("r", "g", "b"), ("red", "green", "blue"), ("y",) * 3, ("l",) * 3, ("i",) * 3):
+        if all(prefix + name in where for name in triple):
+            return [where[prefix + name] for name in triple], alpha
+    if len(names) == 1:
+        return [0, 0, 0], None
+    return None
+
+
+def _storage(spec: Any, channel: int) -> Storage:
+    name = str(spec.channelformats[channel] if spec.channelformats else spec.format)
+    if name in ("half", "float", "uint8", "uint16"):
+        return name  # type: ignore[return-value]
+    return "float" if name in ("double", "uint32", "int32") else "uint16"
+
+
+def _encoding(spec: Any) -> Encoding:
+    storage = _storage(spec, 0)
+    if storage in ("half", "float"):
+        chromaticities = spec.getattribute("chromaticities")
+        primaries = nearest_primaries(tuple(chromaticities)) if chromaticities is not None else None
+        return Encoding("linear", primaries or "bt709", bits=_BITS[storage])
+    bits = spec.get_int_attribute("oiio:BitsPerSample", _BITS[storage])
+    space = str(spec.getattribute("oiio:ColorSpace") or "").lower()
+    log = "log" in space or str(spec.getattribute("dpx:Transfer") or "").lower() in ("printing density", "logarithmic")
+    return Encoding("cineon" if log else "srgb", bits=bits)
+
+
+def _rate(spec: Any) -> Fraction | None:
+    stated = spec.getattribute("FramesPerSecond")
+    if isinstance(stated, (tuple, list)) and len(stated) == 2 and stated[1]:
+        return Fraction(int(stated[0]), int(stated[1]))
+    if isinstance(stated, float) and stated > 0:
+        return Fraction(stated).limit_denominator(1001)
+    return None
+
+
+def _placed(pixels: Image, spec: Any) -> Image:
+    """The data window within the display window: cropped where it is larger, black where it is smaller."""
+    if (spec.x, spec.y, spec.width, spec.height) == (
+        spec.full_x,
+        spec.full_y,
+        spec.full_width,
+        spec.full_height,
+    ):
+        return pixels
+    left, top = spec.x - spec.full_x, spec.y - spec.full_y
+    canvas = np.zeros((spec.full_height, spec.full_width, pixels.shape[2]), np.float32)
+    y0, y1 = max(top, 0), min(top + spec.height, spec.full_height)
+    x0, x1 = max(left, 0), min(left + spec.width, spec.full_width)
+    if y0 < y1 and x0 < x1:
+        canvas[y0:y1, x0:x1] = pixels[y0 - top : y1 - top, x0 - left : x1 - left]
+    return canvas
+
+
+def _upright(pixels: Image, orientation: int | None) -> Image:
+    """Undo the camera's orientation flag (EXIF 1..8)."""
+    if orientation in (5, 6, 7, 8):
+        pixels = np.swapaxes(pixels, 0, 1)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return pixels
+
+
+def _refuse_non_finite(pixels: Image, number: int, path: Path) -> None:
+    finite = np.isfinite(pixels)
+    if finite.all():
+        return
+    row, column = np.argwhere(~finite.all(axis=2))[0]
+    count = int((~finite.all(axis=2)).sum())
+    raise NonFinitePixelsError(
+        f"frame {number} has {count} pixel{'s' if count > 1 else ''} with NaN or infinity, the first at "
+        f"x={column}, y={row}",
+        where=str(path),
+        hint="render the frame again, or clean it in a compositor (clamp, or an expression such as isnan(r)?0:r)",
+    )
+
+
+def _first_line(text: str) -> str:
+    return text.strip().splitlines()[0] if text.strip() else "no reason given"

@@ -1,0 +1,163 @@
+"""Clips as the models see them: work size, display-referred, read in pieces; and mattes on the plate's numbers."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+
+import cv2
+import numpy as np
+
+from anyportal_core.errors import LengthMismatchError, SizeMismatchError
+from anyportal_core.frames import Image
+from anyportal_core.media.clip import Clip, ClipInfo, Frame, place_of
+from anyportal_core.media.encoding import to_display
+
+# Windows overlap: of the frames read last, so many values are kept, so that going back a little decodes nothing.
+_KEPT_VALUES = 8_000_000
+
+
+def work_size(width: int, height: int, long_side: int, multiple: int = 2) -> tuple[int, int]:
+    """The size ``(h, w)`` to work at: the long side at most ``long_side``, both multiples of ``multiple``.
+
+    Pictures that are smaller stay as they are, up to the rounding.
+    """
+    scale = min(1.0, long_side / max(width, height))
+
+    def rounded(side: int) -> int:
+        return max(multiple, round(side * scale / multiple) * multiple)
+
+    return rounded(height), rounded(width)
+
+
+class _Prepared:
+    _channels = 3
+
+    """Frames of a clip in any order, prepared one by one; cheap forwards, and a few steps back."""
+
+    def __init__(
+        self, clip: Clip, numbers: Sequence[int], size: tuple[int, int], alpha: bool, prepare: Callable[[Frame], Image]
+    ) -> None:
+        self._clip, self._sources, self._alpha = clip, numbers, alpha
+        self._prepare = prepare
+        self.height, self.width = size
+        kept = _KEPT_VALUES // (size[0] * size[1] * 3)
+        self._kept: deque[tuple[int, Image]] = deque(maxlen=min(max(kept, 1), 16))
+        self._reader: Iterator[Frame] = iter(())
+        self._next = -1
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    def read(self, start: int, stop: int) -> Image:
+        """Frames with index ``start <= i < stop``, ``(stop-start, H, W, C)`` float32, 0..1."""
+        indices = range(start, min(stop, len(self)))
+        frames = np.empty((len(indices), self.height, self.width, self._channels), np.float32)
+        for place, index in enumerate(indices):
+            frames[place] = self._frame(index)
+        return frames
+
+    def _frame(self, index: int) -> Image:
+        for kept, image in self._kept:
+            if kept == index:
+                return image
+        if index != self._next:
+            self._reader = self._clip.frames(self._sources[index:], size=(self.height, self.width), alpha=self._alpha)
+        image = self._prepare(next(self._reader))
+        self._next = index + 1
+        self._kept.append((index, image))
+        return image
+
+
+class WorkFrames(_Prepared):
+    """A clip's frames at work size as display-referred sRGB: a ``FrameSource`` of ``(T, H, W, 3)``."""
+
+    def __init__(self, clip: Clip, numbers: Sequence[int], size: tuple[int, int]) -> None:
+        encoding = clip.info.encoding
+        super().__init__(clip, clip.require(numbers), size, False, lambda f: to_display(f.pixels, encoding))
+        self.numbers: Sequence[int] = self._sources
+
+
+class AlphaFrames(_Prepared):
+    """A supplied matte at work size: a ``FrameSource`` of ``(T, H, W, 1)`` on the plate's frame numbers.
+
+    The matte is the clip's alpha channel, or its luminance where it has none (or where that is 1 all over
+    the first frame, as in pictures that were merely saved with an alpha).
+
+    Args:
+        clip: the matte.
+        plate: what it belongs to.
+        numbers: the plate's frames that are wanted.
+        size: ``(h, w)`` to work at.
+        own: the clip is the plate itself: its alpha is the matte, whatever it says.
+
+    Raises:
+        SizeMismatchError, LengthMismatchError: the matte does not fit the plate.
+    """
+
+    _channels = 1
+
+    def __init__(
+        self, clip: Clip, plate: ClipInfo, numbers: Sequence[int], size: tuple[int, int], own: bool = False
+    ) -> None:
+        info = clip.info
+        if (info.width, info.height) != (plate.width, plate.height):
+            raise SizeMismatchError(
+                f"the matte is {info.width}x{info.height}, but the plate is {plate.width}x{plate.height}",
+                where=str(info.path),
+                hint="render the matte at the plate's size",
+            )
+        sources = clip.require(matte_numbers(info, plate, numbers))
+        self._from_alpha = own or (info.has_alpha and alpha_says_something(clip, sources[0]))
+        super().__init__(clip, sources, size, self._from_alpha, lambda f: self._cover(f)[..., None])
+        self.numbers: Sequence[int] = tuple(numbers)
+
+    def full(self, start: int = 0, stop: int | None = None) -> Iterator[Image]:
+        """The matte at the plate's own size, frame by frame, ``(H, W)`` float32, 0..1."""
+        wanted = self._sources[start:stop]
+        if len(wanted):
+            yield from map(self._cover, self._clip.frames(wanted, alpha=self._from_alpha))
+
+    def _cover(self, frame: Frame) -> Image:
+        return frame.alpha if self._from_alpha and frame.alpha is not None else luminance(frame.pixels)
+
+
+def luminance(pixels: Image) -> Image:
+    """BT.709 luma of code values, clamped to 0..1: ``(H, W, 3)`` to ``(H, W)``.
+
+    Stretched by 1e-5, so that the white of a video decodes to 1 exactly, which decides what is fully opaque.
+    """
+    weights = np.array([[0.2126, 0.7152, 0.0722]], np.float64) * (1 + 2e-5)
+    luma = cv2.transform(np.ascontiguousarray(pixels), np.column_stack([weights, [-1e-5]]).astype(np.float32))
+    return np.asarray(np.clip(luma, 0, 1), np.float32)
+
+
+def matte_numbers(matte: ClipInfo, plate: ClipInfo, numbers: Sequence[int]) -> Sequence[int]:
+    """The matte's frame for each of the plate's ``numbers``.
+
+    By number where the matte covers them all; else by place, where the matte is as long as the plate or as
+    the frames asked for.
+
+    Raises:
+        LengthMismatchError: none of these.
+    """
+    have = matte.numbers
+    own = have if isinstance(have, range) else frozenset(have)
+    if all(number in own for number in numbers):
+        return numbers
+    if len(have) == len(plate.numbers):
+        return [have[place_of(plate.numbers, number)] for number in numbers]
+    if len(have) == len(numbers):
+        return list(have)
+    raise LengthMismatchError(
+        f"the matte has {len(have)} frames ({have[0]}-{have[-1]}), the plate {len(plate.numbers)} "
+        f"({plate.numbers[0]}-{plate.numbers[-1]}), and {len(numbers)} are wanted",
+        where=str(matte.path),
+        hint="give the matte the plate's frame numbers, or the length of the plate or of the range",
+    )
+
+
+def alpha_says_something(clip: Clip, number: int) -> bool:
+    """Whether the alpha channel is anything but 1 all over."""
+    frame = next(clip.frames([number], alpha=True))
+    return frame.alpha is not None and bool((frame.alpha < 1).any())

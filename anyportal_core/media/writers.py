@@ -1,0 +1,53 @@
+"""Results on disk: the delivered layers as movies, PNG sequences or layered EXR."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+from anyportal_core.errors import unknown_name
+from anyportal_core.media.clip import ClipInfo
+from anyportal_core.media.exr import ExrWriter
+from anyportal_core.media.movie_out import MovieWriter
+from anyportal_core.media.output import Writer, Written, refuse_overwriting, result_name, storage_errors
+from anyportal_core.media.png import PngWriter
+
+__all__ = ["Writer", "Written", "open_writer", "result_name"]
+
+_FORMATS = ("mp4", "prores", "png", "exr")
+
+
+def open_writer(
+    format: str,
+    folder: Path,
+    stem: str,
+    layers: Sequence[str],
+    info: ClipInfo,
+    rate: Fraction,
+    header: Mapping[str, str],
+) -> Writer:
+    """A writer of one shot's layers. Files appear only when they are finished.
+
+    Args:
+        format: ``mp4``, ``prores``, ``png`` or ``exr`` (``auto`` is resolved by the caller).
+        folder: made where it is not there.
+        stem: begins every file's name, see ``result_name``.
+        info: of the plate: size, encoding, windows, timecode and date of the results.
+        rate: frames a second of movies.
+        header: attributes for EXR headers.
+
+    Raises:
+        UnknownNameError: no such format.
+        StorageError: the folder cannot be made, or a result would overwrite the plate.
+    """
+    if format not in _FORMATS:
+        raise unknown_name("format", format, _FORMATS, where="delivery.format")
+    refuse_overwriting(folder, stem, layers, format, info.path)
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    if format == "exr":
+        return ExrWriter(folder, stem, layers, info, rate, header)
+    if format == "png":
+        return PngWriter(folder, stem, layers, info)
+    return MovieWriter(format, folder, stem, layers, info, rate)

@@ -1,0 +1,204 @@
+"""Y'CbCr planes to R'G'B' and back, in float, by the equations of ITU-T H.273.
+
+swscale would do it in fixed point, clamp what lies outside 0..1 (a plate's super-whites) and fall back to
+BT.601 where nobody tells it better; so the arithmetic is done here and swscale only unpacks odd layouts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from anyportal_core.errors import unknown_name
+from anyportal_core.frames import Image
+from anyportal_core.media.encoding import Encoding
+
+# Weights of red and blue in luma (H.273, table 4).
+LUMA_WEIGHTS = {
+    "bt709": (0.2126, 0.0722),
+    "bt601": (0.299, 0.114),
+    "bt2020": (0.2627, 0.0593),
+    "smpte240m": (0.212, 0.087),
+    "fcc": (0.30, 0.11),
+}
+
+# Rows that are worked on at a time: whole planes in float would leave the processor's cache and cost more in
+# fetching memory from the system than in arithmetic. A multiple of every subsampling.
+_STRIPE = 64
+
+Plane = NDArray[np.unsignedinteger]
+
+
+def to_rgb(planes: Sequence[Plane | Image], encoding: Encoding, size: tuple[int, int] | None = None) -> Image:
+    """Integer planes to R'G'B' ``(H, W, 3)`` float32, nominal 0..1, not clamped.
+
+    Args:
+        planes: Y, Cb, Cr (chroma may be subsampled, sited left as MPEG-2 and H.264 do); R, G, B for the
+            matrix ``rgb``; or Y alone.
+        size: ``(h, w)`` to resample to on the way, averaging areas where it shrinks.
+    """
+    if size:
+        return to_rgb([fit(plane.astype(np.float32), *size) for plane in planes], encoding)
+    height, width = planes[0].shape
+    pixels = np.empty((height, width, 3), np.float32)
+    for rows in _stripes(height):
+        luma = planes[0][rows].astype(np.float32)
+        if len(planes) == 1:
+            pixels[rows] = rescaled(luma, encoding)[..., None]
+        else:
+            codes = cv2.merge([luma, *(_upsampled(plane, rows, height, width) for plane in planes[1:3])])
+            cv2.transform(codes, _decoding(encoding), dst=pixels[rows])
+    return pixels
+
+
+def from_rgb(pixels: Image, encoding: Encoding, subsampling: tuple[int, int]) -> list[Plane]:
+    """R'G'B' ``(H, W, 3)`` or grey ``(H, W)`` to planes of codes: Y, Cb, Cr (or R, G, B), rounded and clipped.
+
+    Args:
+        subsampling: ``(horizontal, vertical)`` factors of chroma, 1 or 2.
+    """
+    if pixels.ndim == 2:
+        return _grey_planes(pixels, encoding, subsampling)
+    height, width = pixels.shape[:2]
+    small = -(-height // subsampling[1]), -(-width // subsampling[0])
+    kind = np.uint8 if encoding.bits == 8 else np.uint16
+    planes: list[Plane] = [np.empty(size, kind) for size in ((height, width), small, small)]
+    for rows in _stripes(height):
+        part = np.ascontiguousarray(pixels[rows])
+        for plane, row, ratio in zip(
+            planes, np.vsplit(_encoding(encoding), 3), [(1, 1), *[subsampling] * 2], strict=True
+        ):
+            codes = _downsampled(np.asarray(cv2.transform(part, row), np.float32), *ratio)
+            top = rows.start // ratio[1]
+            plane[top : top + len(codes)] = _quantised(codes, encoding.bits)
+    return planes
+
+
+def grey_from(plane: Image, encoding: Encoding) -> Plane:
+    """One channel ``(H, W)``, 0..1, to codes of luma's range: alpha planes and mattes."""
+    low, span = _luma_range(encoding)
+    return _quantised(plane * np.float32(span) + np.float32(low), encoding.bits)
+
+
+def _grey_planes(grey: Image, encoding: Encoding, subsampling: tuple[int, int]) -> list[Plane]:
+    luma = grey_from(grey, encoding)
+    if encoding.matrix == "rgb":
+        return [luma] * 3
+    size = -(-grey.shape[0] // subsampling[1]), -(-grey.shape[1] // subsampling[0])
+    return [luma, *[np.full(size, 1 << encoding.bits - 1, luma.dtype)] * 2]
+
+
+def rescaled(codes: Image, encoding: Encoding) -> Image:
+    """Codes in luma's range to 0..1, float32."""
+    low, span = _luma_range(encoding)
+    return (codes - np.float32(low)) * np.float32(1 / span)
+
+
+def reach(encoding: Encoding) -> tuple[float, float]:
+    """The least and the greatest value that codes can hold: beyond 0..1 in video range."""
+    low, span = _luma_range(encoding)
+    return -low / span, (2**encoding.bits - 1 - low) / span
+
+
+def fit(image: Image, height: int, width: int) -> Image:
+    """Resample ``(H, W)`` or ``(H, W, C)`` to ``(height, width)``: areas averaged when shrinking, else linear."""
+    while image.shape[0] >= 2 * height and image.shape[1] >= 2 * width:  # halving is many times as fast
+        half = (image.shape[1] // 2, image.shape[0] // 2)
+        image = np.asarray(cv2.resize(image, half, interpolation=cv2.INTER_AREA), np.float32)
+    if image.shape[:2] == (height, width):
+        return image
+    shrinks = height <= image.shape[0] and width <= image.shape[1]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (width, height), interpolation=how), np.float32)
+
+
+def _luma_range(encoding: Encoding) -> tuple[float, float]:
+    """Code of black, and codes from black to white."""
+    if encoding.full_range:
+        return 0.0, 2.0**encoding.bits - 1
+    step = 2.0 ** (encoding.bits - 8)
+    return 16 * step, 219 * step
+
+
+def _chroma_range(encoding: Encoding) -> tuple[float, float]:
+    """Code of no colour, and codes from the least to the most of it."""
+    middle = 2.0 ** (encoding.bits - 1)
+    return middle, (2 * middle - 1 if encoding.full_range else 224 * middle / 128)
+
+
+def _analysis(encoding: Encoding) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """R'G'B' to codes: the ``(3, 3)`` matrix and the ``(3,)`` offset."""
+    low, span = _luma_range(encoding)
+    if encoding.matrix == "rgb":
+        return np.eye(3) * span, np.full(3, low)
+    if encoding.matrix not in LUMA_WEIGHTS:
+        raise unknown_name("colour matrix", encoding.matrix, LUMA_WEIGHTS)
+    red, blue = LUMA_WEIGHTS[encoding.matrix]
+    luma = np.array([red, 1 - red - blue, blue])
+    middle, reach = _chroma_range(encoding)
+    cb = (np.array([0, 0, 1]) - luma) / (2 * (1 - blue))
+    cr = (np.array([1, 0, 0]) - luma) / (2 * (1 - red))
+    return np.stack([luma * span, cb * reach, cr * reach]), np.array([low, middle, middle])
+
+
+@lru_cache
+def _encoding(encoding: Encoding) -> NDArray[np.float32]:
+    matrix, offset = _analysis(encoding)
+    return np.column_stack([matrix, offset]).astype(np.float32)
+
+
+@lru_cache
+def _decoding(encoding: Encoding) -> NDArray[np.float32]:
+    matrix, offset = _analysis(encoding)
+    inverse = np.linalg.inv(matrix)
+    return np.column_stack([inverse, -inverse @ offset]).astype(np.float32)
+
+
+def _stripes(height: int) -> Iterator[slice]:
+    return (slice(top, min(top + _STRIPE, height)) for top in range(0, height, _STRIPE))
+
+
+def _upsampled(plane: Plane | Image, rows: slice, height: int, width: int) -> Image:
+    """Rows of chroma at the size of luma, linear: vertically between the lines, horizontally on every other column."""
+    scale = -(-height // plane.shape[0])
+    above = max(rows.start // scale - 1, 0)
+    part = plane[above : -(-rows.stop // scale) + 1].astype(np.float32)
+    if scale > 1:
+        tall = cv2.resize(part, (part.shape[1], len(part) * scale), interpolation=cv2.INTER_LINEAR)
+        part = np.asarray(tall, np.float32)
+    part = part[rows.start - above * scale : rows.stop - above * scale]
+    columns = part.shape[1]
+    if columns == width:
+        return np.ascontiguousarray(part)
+    if -(-width // 2) != columns:  # 4:1:1 and its kin
+        return np.asarray(cv2.resize(part, (width, len(part)), interpolation=cv2.INTER_LINEAR), np.float32)
+    right = np.concatenate([part[:, 1:], part[:, -1:]], axis=1)
+    between = cv2.addWeighted(part, 0.5, right, 0.5, 0)
+    return np.asarray(cv2.merge([part, between]), np.float32).reshape(len(part), 2 * columns)[:, :width]
+
+
+def _downsampled(plane: Image, horizontal: int, vertical: int) -> Image:
+    """Chroma at the sites ``_upsampled`` assumes: 1-2-1 over columns, the mean of two lines; odd edges repeat."""
+    if plane.shape[0] % vertical:
+        plane = np.concatenate([plane, plane[-1:]])
+    if plane.shape[1] % horizontal:
+        plane = np.concatenate([plane, plane[:, -1:]], axis=1)
+    size = plane.shape[1] // horizontal, plane.shape[0] // vertical
+    here = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
+    if horizontal == 1:
+        return np.asarray(here, np.float32)
+    left = np.concatenate([plane[:, :1], plane[:, :-1]], axis=1)
+    before = cv2.resize(left, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.addWeighted(here, 0.5, before, 0.5, 0), np.float32)
+
+
+def _quantised(codes: Image, bits: int) -> Plane:
+    convert: Any = cv2.add  # the one call that rounds, saturates and narrows in a single pass
+    if bits == 8:
+        return np.asarray(convert(codes, 0.0, dtype=cv2.CV_8U), np.uint8)
+    return np.minimum(np.asarray(convert(codes, 0.0, dtype=cv2.CV_16U), np.uint16), np.uint16(2**bits - 1))
