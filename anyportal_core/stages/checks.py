@@ -1,0 +1,49 @@
+"""What a shot must be for its background to be painted: one shot, with a foreground before a background."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from anyportal_core.errors import NoForegroundError, ShotError
+from anyportal_core.frames import chunks
+from anyportal_core.method.cuts import find_cuts
+from anyportal_core.ops import opencv as ops
+from anyportal_core.stages.material import Material
+
+SMALL: Final = (18, 32)
+AT_ONCE: Final = 16
+
+LEAST: Final = 1e-4
+"""Share of all pixels, over the shot: less than that is neither a foreground nor a background."""
+
+
+def check_one_shot(material: Material) -> None:
+    """Raises ShotError where the plate has a cut inside."""
+    plate, small = material.plate(), []
+    for start, stop in chunks(len(plate), AT_ONCE):
+        small += [ops.resize(frame, *SMALL, "area") for frame in plate.read(start, stop)]
+    cuts = find_cuts(np.stack(small))
+    if cuts:
+        first, cut, last = material.numbers[0], material.numbers[cuts[0]], material.numbers[-1]
+        raise ShotError(
+            f"there is a cut: frame {cut} begins another shot",
+            where=str(material.info.path),
+            hint=f"give the ranges {first}-{cut - 1} and {cut}-{last} as shots of their own",
+        )
+
+
+def check_foreground(material: Material) -> None:
+    """Raises NoForegroundError where the matte is empty or covers everything."""
+    matte = material.matte()
+    means = [float(matte.read(start, stop).mean(dtype=np.float64)) for start, stop in chunks(len(matte), AT_ONCE)]
+    share = sum(means) / len(means)
+    if share < LEAST:
+        raise NoForegroundError("the matte has no foreground", where="shot", hint="give a --matte or a --mask")
+    if share > 1 - LEAST:
+        raise NoForegroundError(
+            "the matte is nothing but foreground: there is no background to replace",
+            where="shot",
+            hint="check that the matte is white where the foreground is, and black elsewhere",
+        )

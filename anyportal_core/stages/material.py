@@ -1,0 +1,297 @@
+"""What the stages of one shot work on: its media opened and checked, its frames chosen, results so far."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import cast
+
+import numpy as np
+
+from anyportal_core.errors import FrameRangeError, ShotError
+from anyportal_core.frames import ArraySource, FrameSet, FrameSource, Image
+from anyportal_core.media.clip import Clip, ClipInfo, Frame, open_clip
+from anyportal_core.media.encoding import SRGB, Encoding, convert
+from anyportal_core.media.work import AlphaFrames, WorkFrames, alpha_says_something, work_size
+from anyportal_core.recipe import Recipe
+from anyportal_core.roles import RoleContext, Stored
+from anyportal_core.roles.background import Backdrop, BackgroundPlugin
+from anyportal_core.shot import MediaRef, Shot
+from anyportal_core.stages.results import Result
+
+DEFAULT_RATE = Fraction(24)
+
+
+class Material:
+    """The opened media of one shot.
+
+    Raises (on construction):
+        InputError: media that cannot be read, a range outside the plate, a matte of another size or length.
+    """
+
+    def __init__(self, shot: Shot, recipe: Recipe) -> None:
+        self.shot = shot
+        self.recipe = recipe
+        self.results: dict[str, Result] = {}
+        """By the stage's name."""
+        self._clips: list[Clip] = []
+        self.plate_clip = self._open(shot.plate)
+        info = self.info
+        self.rate = shot.plate.rate or info.rate or DEFAULT_RATE
+        self.deliver = _chosen(shot, info)
+        self.numbers: Sequence[int] = _span(self.deliver, info)
+        self.height, self.width = work_size(info.width, info.height, recipe.work.integer("long_side"))
+        self.matte_clip = self._open(shot.matte) if shot.matte else None
+        self.mask_clip = self._open(shot.mask) if shot.mask else None
+        self.backdrop_clip = self._open_backdrop()
+        self.mask_index = self._mask_index()
+
+    @property
+    def info(self) -> ClipInfo:
+        """What is known about the plate."""
+        return self.plate_clip.info
+
+    @property
+    def count(self) -> int:
+        """Frames that are analysed: from the first to the last delivered one."""
+        return len(self.numbers)
+
+    def close(self) -> None:
+        for result in self.results.values():
+            result.close()
+        for clip in self._clips:
+            clip.close()
+
+    def digests(self) -> dict[str, str]:
+        """What identifies each medium, how it is read, and the frames taken of it."""
+        clips = {
+            "plate": (self.shot.plate, self.plate_clip),
+            "matte": (self.shot.matte, self.matte_clip),
+            "mask": (self.shot.mask, self.mask_clip),
+            "backdrop": (self.shot.backdrop, self.backdrop_clip),
+        }
+        found = {
+            name: f"{clip.digest()} {ref.rate or clip.info.rate} {ref.colour_space}"
+            for name, (ref, clip) in clips.items()
+            if ref is not None and clip is not None
+        }
+        found["plate"] += f" {FrameSet(tuple(self.numbers))}"
+        if "mask" in found:
+            found["mask"] += f" {self.mask_index}"
+        if self.backdrop_clip is None:
+            found["backdrop"] = self.recipe.backdrop.value
+        return found
+
+    def remarks(self) -> Iterator[str]:
+        """What the user should know about the media before anything is made of them."""
+        info = self.info
+        if info.variable_rate:
+            yield (
+                f"{info.path.name} has a variable frame rate: its frames are kept in order and shown evenly at "
+                f"{float(self.rate):.3f} frames a second, so some move in time; sound may drift from them"
+            )
+        hinted = self.matte_clip is not None or self.mask_clip is not None
+        chosen = self.recipe.roles["matte"].plugin
+        unused = info.has_alpha and not hinted and chosen != "draft.supplied"
+        if unused and alpha_says_something(self.plate_clip, self.numbers[0]):
+            yield f"{info.path.name} has an alpha channel, which {chosen} does not use: --matte alpha takes it"
+
+    def plate(self) -> FrameSource:
+        """The plate at work size."""
+        return WorkFrames(self.plate_clip, self.numbers, (self.height, self.width))
+
+    def supplied_matte(self) -> AlphaFrames | None:
+        """The supplied matte ``(T, H, W, 1)`` at work size: the one given, else the plate's own alpha channel."""
+        own = self.matte_clip is None
+        if own and not self.info.has_alpha:
+            return None
+        clip = self.matte_clip or self.plate_clip
+        return AlphaFrames(clip, self.info, self.numbers, (self.height, self.width), own)
+
+    def full_matte(self) -> Iterator[Image | None]:
+        """The supplied matte ``(H, W)`` at the plate's size for each delivered frame in order; or None for each."""
+        matte = self.supplied_matte()
+        if matte is None:
+            yield from itertools.repeat(None)
+        else:
+            wanted = (number in self.deliver for number in self.numbers)
+            yield from itertools.compress(matte.full(), wanted)
+
+    def mask(self) -> Image | None:
+        """The supplied mask ``(H, W)`` at work size."""
+        if self.mask_clip is None:
+            return None
+        info = self.mask_clip.info
+        if len(info.numbers) != 1:
+            raise ShotError("a mask is one picture", where=str(info.path), hint="give a clip as --matte")
+        frame = [self.numbers[self.mask_index]]
+        source = AlphaFrames(self.mask_clip, self.info, frame, (self.height, self.width))
+        return source.read(0, 1)[0, ..., 0]
+
+    def matte(self) -> FrameSource:
+        """The matte stage's alpha ``(T, H, W, 1)`` at work size."""
+        return _StoredAlpha(self.results["matte"], self.numbers, self.height, self.width)
+
+    def clean_plate(self) -> FrameSource:
+        """The plate without its foreground where a stage made it, else the plate; at work size."""
+        made = self.results.get("clean_plate")
+        return StoredPictures(made, self.numbers, self.height, self.width) if made else self.plate()
+
+    def background_frame(self, index: int) -> Stored:
+        """What was stored for a frame of the background."""
+        return self.results.get("clean_background", self.results["background"]).frame(index)
+
+    def background(self, plugin: BackgroundPlugin, context: RoleContext) -> FrameSource:
+        """The background at work size, rendered from the background stage's result."""
+        return _RenderedBackground(self, plugin, context)
+
+    def backdrop(self) -> Backdrop:
+        """The backdrop as plug-ins see it."""
+        choice = self.recipe.backdrop
+        if choice.kind == "prompt":
+            return Backdrop("prompt", prompt=choice.value)
+        if choice.kind == "colour":
+            return Backdrop("colour", frames=_flat(choice.value, self.height, self.width))
+        clip = cast(Clip, self.backdrop_clip)
+        rate = float(clip.info.rate or 0) if choice.kind == "clip" else 0.0
+        size = _limited(clip.info, 2 * max(self.height, self.width))
+        return Backdrop(choice.kind, frames=WorkFrames(clip, clip.info.numbers, size), rate=rate)
+
+    def backdrop_reader(self, encoding: Encoding, long_side: int) -> BackdropReader:
+        """The backdrop's pictures in any encoding, no larger than ``long_side``."""
+        return BackdropReader(self, encoding, long_side)
+
+    def _open(self, ref: MediaRef) -> Clip:
+        clip = open_clip(ref)
+        self._clips.append(clip)
+        return clip
+
+    def _open_backdrop(self) -> Clip | None:
+        kind = self.recipe.backdrop.kind
+        if kind not in ("still", "clip"):
+            return None
+        if self.shot.backdrop is None:
+            raise ShotError("the recipe's backdrop is a picture, and the shot brings none", where="shot.backdrop")
+        return self._open(self.shot.backdrop)
+
+    def _mask_index(self) -> int:
+        """The index of the frame that the mask belongs to: by default the first one asked for, not a handle."""
+        shot = self.shot
+        first = shot.frames.first if shot.frames else self.numbers[0]
+        number = first if shot.mask_frame is None else shot.mask_frame
+        if not self.numbers[0] <= number <= self.numbers[-1]:
+            raise FrameRangeError(
+                f"frame {number} is outside {self.numbers[0]}-{self.numbers[-1]}",
+                where="shot.mask_frame",
+                hint="give a frame of the range that is processed",
+            )
+        return number - self.numbers[0]
+
+
+class BackdropReader:
+    """Pictures of a still, clip or colour by index; cheap when the index stays or rises by one."""
+
+    def __init__(self, material: Material, encoding: Encoding, long_side: int) -> None:
+        self._encoding = encoding
+        self._clip = material.backdrop_clip
+        self._flat = None
+        if self._clip is None and material.recipe.backdrop.kind == "colour":
+            colour = _flat(material.recipe.backdrop.value, 16, 16).read(0, 1)[0]
+            self._flat = convert(colour, SRGB, encoding)
+        if self._clip is not None:
+            self._size = _limited(self._clip.info, long_side)
+        self._index = -1
+        self._image: Image | None = None
+        self._coming: Iterator[Frame] = iter(())
+
+    def read(self, index: int) -> Image:
+        """Picture ``index`` ``(h, w, 3)``."""
+        if self._flat is not None or self._clip is None:
+            return cast(Image, self._flat)
+        if index != self._index or self._image is None:
+            if index != self._index + 1 or self._image is None:
+                self._coming = self._clip.frames(self._clip.info.numbers[index:], size=self._size)
+            frame = next(self._coming)
+            self._image = convert(frame.pixels, self._clip.info.encoding, self._encoding)
+            self._index = index
+        return self._image
+
+
+class _StoredAlpha:
+    def __init__(self, result: Result, numbers: Sequence[int], height: int, width: int) -> None:
+        self._result, self.numbers, self.height, self.width = result, numbers, height, width
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def read(self, start: int, stop: int) -> Image:
+        return cast(Image, self._result.read("alpha", start, stop))[..., None]
+
+
+class StoredPictures:
+    """The ``frames`` that a stage stored."""
+
+    def __init__(self, result: Result, numbers: Sequence[int], height: int, width: int) -> None:
+        self._result, self.numbers, self.height, self.width = result, numbers, height, width
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def read(self, start: int, stop: int) -> Image:
+        return cast(Image, self._result.read("frames", start, stop))
+
+
+class _RenderedBackground:
+    def __init__(self, material: Material, plugin: BackgroundPlugin, context: RoleContext) -> None:
+        self.numbers, self.height, self.width = material.numbers, material.height, material.width
+        self._stored = material.background_frame
+        self._plugin, self._context = plugin, context
+        self._reader = material.backdrop_reader(SRGB, 2 * max(self.height, self.width))
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def read(self, start: int, stop: int) -> Image:
+        return np.stack([self._frame(index) for index in range(start, stop)])
+
+    def _frame(self, index: int) -> Image:
+        stored = self._stored(index)
+        picture = self._reader.read(int(stored["backdrop_index"])) if "backdrop_index" in stored else None
+        image = self._plugin.render(stored, picture, self.height, self.width, self._context)
+        return np.clip(image, 0, 1)
+
+
+def _chosen(shot: Shot, info: ClipInfo) -> FrameSet:
+    """The frames to deliver: the range with its handles, as far as the plate has them."""
+    there = info.numbers
+    if shot.frames is None:
+        return FrameSet(tuple(there))
+    if shot.frames.first < there[0] or shot.frames.last > there[-1]:
+        raise FrameRangeError(
+            f"the range {shot.frames} is not inside the clip",
+            where=str(info.path),
+            hint=f"the clip has frames {there[0]}-{there[-1]}",
+        )
+    wanted: set[int] = set()
+    for first, last in shot.frames.runs():
+        wanted.update(range(max(first - shot.handles, there[0]), min(last + shot.handles, there[-1]) + 1))
+    return FrameSet(tuple(sorted(wanted)))
+
+
+def _span(deliver: FrameSet, info: ClipInfo) -> Sequence[int]:
+    """Every frame from the first to the last delivered one: what lies between is context."""
+    return range(deliver.first, deliver.last + 1)
+
+
+def _limited(info: ClipInfo, long_side: int) -> tuple[int, int]:
+    """A size of the clip's shape with a long side of at most ``long_side``."""
+    scale = min(1.0, long_side / max(info.width, info.height))
+    return max(1, math.ceil(info.height * scale)), max(1, math.ceil(info.width * scale))
+
+
+def _flat(colour: str, height: int, width: int) -> FrameSource:
+    """One picture of a single colour ``#rrggbb``."""
+    rgb = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    return ArraySource(np.broadcast_to(np.asarray(rgb, np.float32), (1, height, width, 3)))

@@ -1,0 +1,17 @@
+"""Stage ``motion``: how the camera moved, from the background alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from anyportal_core.roles import Chunk
+from anyportal_core.roles.motion import MotionPlugin
+from anyportal_core.stages.casting import Cast
+from anyportal_core.stages.material import Material
+
+CODE_VERSION = 2
+
+
+def run(material: Material, cast: Cast) -> Iterator[Chunk]:
+    plugin: MotionPlugin = cast.plugin("motion")
+    yield from plugin.follow(material.clean_plate(), material.matte(), cast.context("motion"))

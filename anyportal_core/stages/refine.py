@@ -1,0 +1,19 @@
+"""Stage ``refine``: the relighting made steady in time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from anyportal_core.roles import Chunk
+from anyportal_core.roles.refine import RefinePlugin
+from anyportal_core.stages.casting import Cast
+from anyportal_core.stages.material import Material
+
+CODE_VERSION = 1
+
+
+def run(material: Material, cast: Cast) -> Iterator[Chunk]:
+    plugin: RefinePlugin = cast.plugin("refine")
+    background = material.background(cast.plugin("background"), cast.context("background"))
+    harmonised = material.results["harmonise"]
+    yield from plugin.steady(material.plate(), material.matte(), background, harmonised, cast.context("refine"))

@@ -1,0 +1,101 @@
+"""Stage results on disk: named arrays with time as the first axis, in one HDF5 file.
+
+HDF5 keeps frames as chunks of their own, so a window can be read without the rest. A run reads back what it has
+just stored, so that an undisturbed run and a resumed one see the same quantised values.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from anyportal_core.errors import AnyPortalError
+from anyportal_core.roles import Array, Chunk, Stored
+
+_UNIT = 65535.0
+_STORAGE: dict[str, type[np.generic]] = {"alpha": np.uint16, "relit": np.float16, "frames": np.float16}
+"""What is stored smaller than it is computed. ``alpha`` is 0..1 as 16-bit integers: 0 and 1 stay exact."""
+
+
+def write_result(path: Path, chunks: Iterator[Chunk], count: int, progress: Callable[[float], None]) -> None:
+    """Store ``chunks`` as they come; their lengths must add up to ``count``.
+
+    Raises:
+        AnyPortalError: a plug-in yielded too few or too many frames.
+    """
+    done = 0
+    with h5py.File(path, "w", libver="latest") as file:
+        for chunk in chunks:
+            length = _length(chunk)
+            if done + length > count:
+                raise AnyPortalError(f"a plug-in yielded more than {count} frames")
+            for name, values in chunk.items():
+                dataset = file[name] if done else _create(file, name, values, count)
+                dataset[done : done + length] = _pack(name, values)
+            done += length
+            progress(done / count)
+    if done != count:
+        raise AnyPortalError(f"a plug-in yielded {done} of {count} frames")
+
+
+def _length(chunk: Chunk) -> int:
+    lengths = {len(values) for values in chunk.values()}
+    if len(lengths) != 1:
+        raise AnyPortalError(f"a plug-in yielded arrays of different lengths: {sorted(lengths)}")
+    return lengths.pop()
+
+
+def _create(file: h5py.File, name: str, values: Array, count: int) -> h5py.Dataset:
+    shape = values.shape[1:]
+    dtype = _STORAGE.get(name, values.dtype)
+    # Time stamps in the file would make equal results differ.
+    packed = {"compression": "lzf", "shuffle": True} if math.prod(shape) > 64 else {}
+    return file.create_dataset(name, (count, *shape), dtype, chunks=(1, *shape), track_times=False, **packed)
+
+
+def _pack(name: str, values: Array) -> Array:
+    if name == "alpha":
+        unit: Array = np.rint(np.clip(np.asarray(values, np.float32), 0, 1) * np.float32(_UNIT)).astype(np.uint16)
+        return unit
+    return values
+
+
+class DamagedResultError(AnyPortalError):
+    """A stored stage result that cannot be read: it is computed anew, so nobody has to hear of it."""
+
+    code = "DAMAGED_RESULT"
+
+
+class Result:
+    """A stored stage result, read by run of frames.
+
+    Raises (on construction):
+        DamagedResultError: the file is cut short or is no stage result.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._file = h5py.File(path, "r")
+        except OSError as error:
+            raise DamagedResultError(f"a stage result cannot be read: {error}", where=path.name) from error
+        self.names = frozenset(self._file)
+        self.count = len(self._file[next(iter(sorted(self.names)))])
+
+    def read(self, name: str, start: int, stop: int) -> Array:
+        """Frames ``start <= i < stop`` of one array, as it was yielded (alpha: float32 0..1)."""
+        values: NDArray[np.generic] = self._file[name][start:stop]
+        if name == "alpha":
+            return np.asarray(values, np.float32) / np.float32(_UNIT)
+        return values.astype(np.float32) if values.dtype == np.float16 else values
+
+    def frame(self, index: int) -> Stored:
+        """All arrays of one frame, without their time axis."""
+        return {name: self.read(name, index, index + 1)[0] for name in self.names}
+
+    def close(self) -> None:
+        self._file.close()
