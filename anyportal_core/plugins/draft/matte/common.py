@@ -1,0 +1,68 @@
+"""What the draft preset's matte plug-ins share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import cast
+
+import numpy as np
+
+from anyportal_core.frames import FrameSource, Image
+from anyportal_core.method.matting import refine_to_frame
+from anyportal_core.ops import ImageOps, opencv
+from anyportal_core.roles import Chunk, RoleContext, Stored
+
+CHUNK = 8
+"""Frames that a plug-in reads and yields at once."""
+
+OPS = cast(ImageOps, opencv)
+
+_RENDER_RADIUS = 3
+_RENDER_EPS = 1e-4  # a standard deviation of 1 % of the display's range
+
+
+def each_frame(source: FrameSource, start: int = 0) -> Iterator[Image]:
+    """Frames from index ``start`` on, ``(H, W, C)``, holding only a few of them."""
+    for first in range(start, len(source), CHUNK):
+        yield from source.read(first, min(first + CHUNK, len(source)))
+
+
+def each_frame_back(source: FrameSource, start: int) -> Iterator[Image]:
+    """Frames from index ``start`` down to 0, read in runs forwards, since sources go back slowly."""
+    for stop in range(start + 1, 0, -2 * CHUNK):
+        yield from source.read(max(0, stop - 2 * CHUNK), stop)[::-1]
+
+
+def in_chunks(alphas: Iterator[Image]) -> Iterator[Chunk]:
+    """Gather alphas ``(H, W)`` into the chunks that a matte plug-in yields."""
+    held: list[Image] = []
+    for alpha in alphas:
+        held.append(alpha)
+        if len(held) == CHUNK:
+            yield {"alpha": np.stack(held)}
+            held = []
+    if held:
+        yield {"alpha": np.stack(held)}
+
+
+def reach(frame: Image, context: RoleContext) -> int:
+    """The setting ``edge_reach`` in pixels of ``frame`` ``(H, W, C)``; its 100 % is the side of a like square."""
+    side = math.sqrt(frame.shape[0] * frame.shape[1])
+    return max(4, round(context.settings.number("edge_reach") / 100 * side))
+
+
+def render_edges(frame: Image, stored: Stored, context: RoleContext) -> Image:
+    """The stored alpha at the frame's own size ``(H, W)``, along its edges."""
+    settings = context.settings
+    alpha = stored["alpha"].astype(np.float32, copy=False)
+    fine: Image = refine_to_frame(
+        frame,
+        alpha,
+        _RENDER_RADIUS,
+        _RENDER_EPS,
+        settings.number("black"),
+        settings.number("white"),
+        OPS,
+    )
+    return fine

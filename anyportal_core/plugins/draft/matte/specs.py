@@ -1,0 +1,60 @@
+"""The draft preset's matte plug-ins, as data: importing this imports nothing heavy."""
+
+from anyportal_core.registry import PluginSpec
+from anyportal_core.settings import Setting
+
+_EDGES = (
+    Setting(
+        "edge_reach", "number", 3.0, "How far from a rough edge its true place is sought, in % of the size.", 0.5, 10
+    ),
+    Setting("black", "number", 0.03, "Alpha that becomes fully transparent.", 0.0, 0.45),
+    Setting("white", "number", 0.97, "Alpha that becomes fully opaque.", 0.55, 1.0),
+)
+
+MATTES: tuple[PluginSpec, ...] = (
+    PluginSpec(
+        name="draft.supplied",
+        role="matte",
+        version="1",
+        factory="anyportal_core.plugins.draft.matte.supplied:Supplied",
+        summary="The matte that was supplied with the shot, as it is.",
+    ),
+    PluginSpec(
+        name="draft.key",
+        role="matte",
+        version="1",
+        factory="anyportal_core.plugins.draft.matte.key:Key",
+        summary="Keys a green or blue screen; its colour is estimated from the shot.",
+        settings=(
+            Setting(
+                "screen",
+                "choice",
+                "auto",
+                "Which screen to look for; picked takes screen_colour.",
+                choices=("auto", "green", "blue", "picked"),
+            ),
+            Setting("screen_colour", "colour", "#00b140", "The screen's colour, where screen is picked."),
+            Setting("black", "number", 0.1, "Share of foreground below which a pixel is surely screen.", 0.0, 0.45),
+            Setting("white", "number", 0.9, "Share of foreground above which a pixel is surely solid.", 0.55, 1.0),
+        ),
+    ),
+    PluginSpec(
+        name="draft.propagate",
+        role="matte",
+        version="1",
+        factory="anyportal_core.plugins.draft.matte.propagate:Propagate",
+        summary="Carries the mask of one frame through the shot, along its motion and colours.",
+        settings=_EDGES,
+    ),
+    PluginSpec(
+        name="draft.person",
+        role="matte",
+        version="1",
+        factory="anyportal_core.plugins.draft.matte.person:Person",
+        summary="Finds the people in the shot by itself (MediaPipe selfie segmentation).",
+        settings=(
+            *_EDGES,
+            Setting("steadiness", "number", 0.6, "How much the frame before counts, 0 (none) to 0.9.", 0.0, 0.9),
+        ),
+    ),
+)

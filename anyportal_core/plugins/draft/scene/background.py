@@ -1,0 +1,99 @@
+"""The backdrop moved by the plate's camera."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anyportal_core.errors import ShotError
+from anyportal_core.frames import Image, chunks
+from anyportal_core.ops import opencv as ops
+from anyportal_core.plugins.draft.scene.framing import Look, place
+from anyportal_core.roles import Chunk, RoleContext, Stored
+from anyportal_core.roles.background import BackgroundInputs
+from anyportal_core.windows import reflect
+
+_Key = tuple[object, ...]
+
+
+class Warp:
+    """Role ``background``: a still, clip or colour, framed to cover the plate and moved by its camera."""
+
+    def __init__(self) -> None:
+        self._picture: tuple[_Key, Image] | None = None  # what the two below were made from
+        self._shrunk: Image | None = None
+        self._drawn: tuple[_Key, Image] | None = None
+
+    def make(self, inputs: BackgroundInputs, context: RoleContext) -> Iterator[Chunk]:
+        """Yield ``placement`` ``(t, 3, 3)``, ``backdrop_index`` ``(t,)`` and ``blur`` ``(t,)`` (part of the height)."""
+        plate, motion, backdrop = inputs.plate, inputs.motion, inputs.backdrop
+        frames = backdrop.frames
+        if motion is None or frames is None or not len(frames):
+            raise ShotError(
+                "the backdrop has no picture", where="shot.backdrop", hint="give a still, a clip or a colour"
+            )
+        settings = context.settings
+        looks = [Look.read(settings, number) for number in plate.numbers]
+        homography = np.asarray(motion.read("homography", 0, motion.count), np.float64)
+        aspects = plate.width / plate.height, frames.width / frames.height
+        framing = place(homography, looks, aspects, settings.text("beyond"), settings.number("largest_zoom"))
+        if framing.note:
+            context.note(framing.note)
+        rates = backdrop.kind == "clip" and backdrop.rate and inputs.plate_rate
+        speed = backdrop.rate / inputs.plate_rate if rates else 1.0
+        times = np.floor(np.arange(len(looks)) * speed + 1e-6).astype(np.int64)
+        index = _clip_frames(times, len(frames), settings.text("clip_end"))
+        blur = np.array([settings.number("blur", number) / 100 for number in plate.numbers])
+        for start, stop in chunks(len(looks), 256):
+            yield {
+                "placement": framing.placement[start:stop],
+                "backdrop_index": index[start:stop],
+                "blur": blur[start:stop],
+            }
+
+    def render(self, stored: Stored, backdrop: Image | None, height: int, width: int, context: RoleContext) -> Image:
+        """The background ``(height, width, 3)``, read-only: a frame that stands still is drawn once."""
+        if backdrop is None:
+            raise ShotError(
+                "the backdrop has no picture", where="shot.backdrop", hint="give a still, a clip or a colour"
+            )
+        self._look_at(backdrop, int(stored["backdrop_index"]))
+        matrix, blur = np.asarray(stored["placement"], np.float64), float(stored["blur"])
+        key = (matrix.tobytes(), blur, height, width)
+        if self._drawn is None or self._drawn[0] != key:
+            image = ops.warp(self._small(backdrop, matrix, height, width), matrix, height, width)
+            if blur > 0:
+                image = ops.gaussian(image, blur * height)
+            image.flags.writeable = False
+            self._drawn = key, image
+        return self._drawn[1]
+
+    def _look_at(self, backdrop: Image, index: int) -> None:
+        """Forget what was made from another picture.
+
+        A picture is known by its place in memory, which stays taken while it is held here, and by its index,
+        since a reader may use one buffer for all frames of a clip.
+        """
+        key = (backdrop.__array_interface__["data"][0], backdrop.shape, backdrop.strides, index)
+        if self._picture is None or self._picture[0] != key:
+            self._picture, self._shrunk, self._drawn = (key, backdrop), None, None
+
+    def _small(self, backdrop: Image, matrix: NDArray[np.float64], height: int, width: int) -> Image:
+        """The backdrop at the size it is sampled at; that of a still is kept from frame to frame."""
+        size = ops.shrunk_size(backdrop, matrix, height, width)
+        if size == backdrop.shape[:2]:
+            return backdrop
+        if self._shrunk is None or self._shrunk.shape[:2] != size:
+            self._shrunk = ops.resize(backdrop, *size, "area")
+        return self._shrunk
+
+
+def _clip_frames(times: NDArray[np.int64], count: int, end: str) -> NDArray[np.int64]:
+    """The frame of a clip of ``count`` frames for each of ``times``, which count on beyond its end."""
+    if end == "loop":
+        return times % count
+    if end == "pingpong":
+        return np.array([reflect(int(time), count) for time in times], np.int64)
+    return np.minimum(times, count - 1)

@@ -1,0 +1,142 @@
+"""Camera motion as homographies of the background: features followed from keyframes, fitted robustly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from anyportal_core.frames import FrameSource, Image, chunks
+from anyportal_core.plugins.draft.scene.path import shot_path
+from anyportal_core.plugins.draft.scene.plane import Models, Points, fit_models
+from anyportal_core.roles import Chunk, RoleContext
+
+Grey = NDArray[np.uint8]
+Mask = NDArray[np.uint8]
+
+_READ = 8  # frames read at once
+_FEATURES = 400
+_CONTRAST = 4e-5  # of a corner before contrast is equalised: below it is noise
+_ENOUGH = 12  # matches below which a frame's motion is not believed
+_LEFT = 0.7  # a keyframe is given up when less than this share of its features is left
+_PATIENCE = 5  # frames without a fit before a new keyframe is taken from the next best
+
+
+class Homography:
+    """Role ``motion``: follows the background's corners (KLT) and fits the simplest motion that explains them."""
+
+    def follow(self, plate: FrameSource, matte: FrameSource, context: RoleContext) -> Iterator[Chunk]:
+        """Yield ``homography`` and ``confidence``. Memory: two pictures, and a few numbers for every frame."""
+        fits = list(_fits(plate, matte, context))
+        path = shot_path(fits, plate.height, plate.width, context.settings.number("smoothing"))
+        if path.note:
+            context.note(path.note)
+        for start, stop in chunks(len(fits), 256):
+            yield {"homography": path.homography[start:stop], "confidence": path.confidence[start:stop]}
+
+
+def _fits(plate: FrameSource, matte: FrameSource, context: RoleContext) -> Iterator[Models | None]:
+    tracker = _Tracker()
+    for start, stop in chunks(len(plate), _READ):
+        context.checkpoint()
+        for frame, alpha in zip(plate.read(start, stop), matte.read(start, stop), strict=True):
+            yield tracker.add(frame, alpha[..., 0])
+
+
+@dataclass
+class _Tracks:
+    """Features of a keyframe that are still followed: its picture, and where they were there and are now."""
+
+    grey: Grey
+    start: Points
+    now: Points
+    taken: int
+
+
+class _Tracker:
+    """Follows one keyframe's features until too few are left of the plane that most of the background lies on.
+
+    Features are found again in each frame by how they looked in the keyframe, so their errors do not add up;
+    motion is fitted from frame to frame, where even a scene of many depths is nearly one plane.
+    """
+
+    def __init__(self) -> None:
+        self._clahe = cv2.createCLAHE(2.0, (8, 8))  # dark and hazy frames have features too
+        self._tracks: _Tracks | None = None
+        self._lost = 0
+
+    def add(self, frame: Image, alpha: Image) -> Models | None:
+        """How the camera moved since the last frame this was told of; None where it cannot be told."""
+        plain = _grey(frame)
+        grey, free = np.asarray(self._clahe.apply(plain), np.uint8), _free(alpha)
+        if self._tracks is None:
+            self._tracks = _taken(plain, grey, free)
+            return Models.still()
+        models = self._moved(self._tracks, grey, free)
+        if models is None:
+            self._lost += 1
+            if self._lost >= _PATIENCE:
+                self._tracks, self._lost = _taken(plain, grey, free), 0
+            return None
+        self._lost = 0
+        if len(self._tracks.now) < _LEFT * self._tracks.taken:
+            self._tracks = _taken(plain, grey, free)
+        return models
+
+    def _moved(self, tracks: _Tracks, grey: Grey, free: Mask) -> Models | None:
+        """How the plane moved since the features were last seen; keeps those that moved with it."""
+        now, kept = _found(tracks, grey, free)
+        if kept.sum() < _ENOUGH:
+            return None
+        models = fit_models(tracks.now[kept], now[kept], grey.shape)
+        if models is None or models.inliers < _ENOUGH:
+            return None
+        kept[kept] = models.inlying
+        tracks.start, tracks.now = tracks.start[kept], now[kept]
+        return models
+
+
+def _taken(plain: Grey, grey: Grey, free: Mask) -> _Tracks:
+    """A new keyframe with corners that stand out of the noise."""
+    spacing = max(4.0, max(grey.shape) / 80)
+    found = cv2.goodFeaturesToTrack(grey, _FEATURES, 0.005, spacing, mask=free)
+    points = np.empty((0, 2), np.float32) if found is None else found.reshape(-1, 2).astype(np.float32)
+    x, y = points.astype(int).T
+    points = points[cv2.cornerMinEigenVal(plain, 3)[y, x] > _CONTRAST]
+    return _Tracks(grey, points, points.copy(), len(points))
+
+
+def _found(tracks: _Tracks, grey: Grey, free: Mask) -> tuple[Points, NDArray[np.bool_]]:
+    """Where the features are now, and which of them find their way back and lie on background."""
+    if not len(tracks.start):
+        return tracks.now, np.zeros(0, bool)
+    end, there = _flow(tracks.grey, grey, tracks.start, tracks.now)
+    back, here = _flow(grey, tracks.grey, end, tracks.start)
+    height, width = grey.shape
+    x, y = np.rint(end).astype(int).T
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    clear = free[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)] > 0
+    return end, there & here & inside & clear & (np.abs(back - tracks.start).max(1) < 0.7)
+
+
+def _flow(a: Grey, b: Grey, points: Points, guess: Points) -> tuple[Points, NDArray[np.bool_]]:
+    end, found, _ = cv2.calcOpticalFlowPyrLK(
+        a, b, points, guess.copy(), winSize=(17, 17), maxLevel=3, flags=cv2.OPTFLOW_USE_INITIAL_FLOW
+    )
+    good = (found[:, 0] > 0) & np.isfinite(end).all(1)
+    return np.where(good[:, None], end, 0).astype(np.float32), good
+
+
+def _free(alpha: Image) -> Mask:
+    """Where background is seen, away from the foreground and its soft edge: 255, else 0."""
+    margin = 0.025 * max(alpha.shape)
+    empty = (alpha < 0.05).astype(np.uint8)
+    away: Mask = (cv2.distanceTransform(empty, cv2.DIST_L2, 3) > margin).astype(np.uint8) * 255
+    return away
+
+
+def _grey(frame: Image) -> Grey:
+    return np.asarray(cv2.cvtColor(np.clip(frame * 255 + 0.5, 0, 255).astype(np.uint8), cv2.COLOR_RGB2GRAY), np.uint8)

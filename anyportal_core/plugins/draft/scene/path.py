@@ -1,0 +1,121 @@
+"""The camera's path over a whole shot, from each frame's own fit: one kind of motion, no jumps, no jitter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anyportal_core.method.smoothing import smooth
+from anyportal_core.ops.opencv import pixels_to_unit, unit_to_pixels
+from anyportal_core.plugins.draft.scene.plane import (
+    Matrix,
+    Models,
+    corners_of,
+    fit_similarity,
+    through_corners,
+    transform,
+)
+
+Fits = Sequence[Models | None]
+Quads = NDArray[np.float64]
+
+_STILL = 2.0  # pixels at a width of 640 that the corners of a static shot may seem to move
+_SEEN = 0.25  # share of the frames whose motion must be known
+_UNSURE = 0.01  # of the long side: a homography less certain than this at the corners is not used
+_LEANING = 0.2  # of the long side: how far a corner may leave the rectangle; more looks bent
+
+
+@dataclass(frozen=True)
+class Path:
+    """What role ``motion`` yields, and a word to the user where there is one to say."""
+
+    homography: NDArray[np.float64]
+    confidence: NDArray[np.float32]
+    note: str = ""
+
+
+def shot_path(fits: Fits, height: int, width: int, smoothing: float) -> Path:
+    """Choose the simplest kind of motion that explains the whole shot, and steady it.
+
+    A kind is chosen once, for changing it from frame to frame would be seen. What is put together and smoothed
+    is where the corners of each frame lie in the first one, so that every matrix stays a homography.
+
+    Args:
+        fits: each frame's motion since the last frame that has one; None where it is not known.
+    """
+    known = np.array([fit is not None for fit in fits])
+    confidence = np.array([_confidence(fit) for fit in fits], np.float32)
+    still = np.broadcast_to(np.eye(3), (len(fits), 3, 3)).copy()
+    if known.sum() < 2 or known[1:].mean() < _SEEN:
+        note = "no camera motion could be found in the background: treated as static" if len(fits) > 1 else ""
+        return Path(still, 0 * confidence, note)
+    size, corners = max(height, width), corners_of(height, width)
+    seen = _put_together(_of_one_kind(fits, size), corners, size)
+    known &= ~_jumps(seen, fits, size)
+    moved = np.linalg.norm(seen[known] - corners, axis=-1).max(axis=1)
+    if np.quantile(moved, 0.95) < _STILL * size / 640:
+        return Path(still, confidence)
+    weights = known / (1 + np.square([fit.uncertainty if fit else 0.0 for fit in fits]))
+    seen = smooth(seen.reshape(len(fits), 8), weights, max(smoothing, 1e-6)).reshape(seen.shape)
+    into, out = unit_to_pixels(height, width), pixels_to_unit(height, width)
+    first = through_corners(corners, seen[0])
+    homography = np.array([out @ through_corners(quad, corners) @ first @ into for quad in seen])
+    homography[0] = np.eye(3)
+    confidence = np.where(known, confidence, 0).astype(np.float32)
+    return Path(homography / homography[:, 2:, 2:], confidence, _lost_note(known))
+
+
+def _of_one_kind(fits: Fits, size: int) -> list[Matrix | None]:
+    """The motions of the kind that is chosen for the shot."""
+    known = [fit for fit in fits if fit is not None]
+    unsure = np.median([fit.uncertainty for fit in known]) > _UNSURE * size
+    costs = sum(fit.similarity_cost for fit in known), sum(fit.homography_cost for fit in known)
+    plain = unsure or costs[0] <= costs[1]
+    return [None if fit is None else fit.similarity if plain else fit.homography for fit in fits]
+
+
+def _put_together(motions: Sequence[Matrix | None], corners: Matrix, size: int) -> Quads:
+    """Where the corners of each frame lie in the first, ``(t, 4, 2)``.
+
+    A step moves a frame's own corners, where its fit is good, and never points far outside. What a homography
+    adds to shift, turn and scale is held, since over a long shot it would bend the picture out of shape.
+    """
+    quads = []
+    place = np.eye(3)
+    for motion in motions:
+        if motion is not None:
+            quad = transform(place @ np.linalg.inv(motion), corners).astype(np.float64)
+            plain = fit_similarity(corners, quad, np.ones(4))
+            flat = transform(plain, corners)
+            lean = quad - flat
+            most = float(np.abs(lean).max()) / np.hypot(plain[0, 0], plain[1, 0])
+            quad = flat + lean / (1 + (most / (_LEANING * size)) ** 4) ** 0.25
+            place = through_corners(corners, quad)
+        quads.append(transform(place, corners).astype(np.float64))
+    return np.array(quads)
+
+
+def _confidence(fit: Models | None) -> float:
+    if fit is None:
+        return 0.0
+    return min(1.0, fit.inliers / 60) * min(1.0, float(fit.inlying.mean()) / 0.6) / (1 + fit.uncertainty)
+
+
+def _jumps(seen: Quads, fits: Fits, size: int) -> NDArray[np.bool_]:
+    """Frames that leave the path of their neighbours on the word of few matches."""
+    count = len(seen)
+    around = np.clip(np.arange(count)[:, None] + np.arange(-3, 4), 0, count - 1)
+    off = np.linalg.norm(seen - np.median(seen[around], axis=1), axis=-1).max(axis=1)
+    doubtful = np.array([fit is not None and fit.inlying.mean() < 0.5 for fit in fits])
+    jumps: NDArray[np.bool_] = (off > 0.02 * size) & doubtful
+    return jumps
+
+
+def _lost_note(known: NDArray[np.bool_]) -> str:
+    lost = int((~known).sum())
+    if not lost:
+        return ""
+    return f"the camera's motion was not found in {lost} of {len(known)} frames: taken from their neighbours"
