@@ -1,0 +1,1 @@
+"""CogVideoX with TheDenk's ControlNet: transformer, control branch, video codec, rotary tables."""

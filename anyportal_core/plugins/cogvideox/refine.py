@@ -1,0 +1,260 @@
+"""Role ``refine``: CogVideoX denoises the harmonised shot once more, along its edges, and gives it back its detail.
+
+AnyPortal (arXiv 2509.07472), third stage: from a noise level T1 (SDEdit), with a projection between the steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from anyportal_core.frames import FrameSource, Image, chunks
+from anyportal_core.method.blend import joined
+from anyportal_core.method.gain import apply_gain, coarse_gain, upsample_gain
+from anyportal_core.method.refinement import DETAIL, Block, Edit, Plan, paper, refine, released
+from anyportal_core.method.sampling import Predict, Step
+from anyportal_core.method.schedule import NoiseSchedule, first_step
+from anyportal_core.method.srgb import to_display, to_light
+from anyportal_core.ops import opencv as ops
+from anyportal_core.plugins.cogvideox.boxed import BoxedCodec, BoxedTransfers, foreground_box
+from anyportal_core.plugins.cogvideox.codec import VideoCodec
+from anyportal_core.plugins.cogvideox.controlnet import CogVideoXControlnet
+from anyportal_core.plugins.cogvideox.denoiser import ControlledDenoiser
+from anyportal_core.plugins.cogvideox.edges import Edges, canny_edges, load_hed
+from anyportal_core.plugins.cogvideox.published import load_codec, load_schedule
+from anyportal_core.plugins.cogvideox.transfers import Pictures, Transfers, Untouched, to_frames, to_pictures
+from anyportal_core.plugins.cogvideox.transformer import CogVideoX
+from anyportal_core.plugins.device import GIGABYTE, make_room
+from anyportal_core.plugins.guards import stop_at_non_finite
+from anyportal_core.plugins.loaded import keep
+from anyportal_core.plugins.text import load_video_prompts
+from anyportal_core.plugins.weights import load_network, read_config
+from anyportal_core.roles import Chunk, RoleContext, StoredFrames
+from anyportal_core.settings import Settings
+from anyportal_core.windows import Window, cut
+
+MULTIPLE: Final = 16
+"""Sides of what the model is given are of this: eight pixels a latent, two latents a patch."""
+
+HALF: Final = {"2b": torch.float16, "5b": torch.bfloat16}
+"""What each model was trained in."""
+
+GROUP: Final = 8
+"""A window's frames, but for the first: the codec decodes latents in pairs, and only an odd number of them right."""
+
+TEXT_LENGTH: Final = 226
+"""Tokens of a prompt where a configuration says nothing, as in diffusers."""
+
+READ: Final = 16
+
+MARGIN: Final = 32
+"""Pixels that the codec sees beyond what may change, where it runs on a box."""
+
+WORKING_MEMORY: Final = 10.0
+TEXT_MEMORY: Final = 1.0
+"""Gigabytes that a window of 49 frames and a prompt take besides the weights; estimated."""
+
+Size = Literal["2b", "5b"]
+
+
+@dataclass(frozen=True)
+class Shot:
+    """What is refined, read window by window."""
+
+    plate: FrameSource
+    matte: FrameSource
+    background: FrameSource
+    harmonised: StoredFrames
+
+    def relit(self, start: int, stop: int) -> Image:
+        """The harmonised shot ``(t, H, W, 3)`` display-referred: as it was painted, or as its gain makes it."""
+        if "relit" in self.harmonised.names:
+            return np.asarray(self.harmonised.read("relit", start, stop), np.float32)
+        gains = np.asarray(self.harmonised.read("log_gain", start, stop), np.float32)
+        matte, background = self.matte.read(start, stop), self.background.read(start, stop)
+        height, width = matte.shape[1:3]
+        full = np.stack([upsample_gain(gain, height, width, ops) for gain in gains])
+        lit = np.clip(to_display(apply_gain(to_light(self.plate.read(start, stop)), full)), 0, 1)
+        return np.asarray(lit * matte + background * (1 - matte), np.float32)
+
+    def pictures(self, window: Window, device: str) -> Pictures:
+        """A window's frames, their borders continued to a size that the model takes."""
+
+        def tensor(read: Callable[[int, int], Image]) -> Tensor:
+            frames = read(window.start, window.stop)[[index - window.start for index in window.indices]]
+            return padded(torch.from_numpy(np.ascontiguousarray(frames, np.float32)).to(device))
+
+        return Pictures(*map(tensor, (self.plate.read, self.relit, self.background.read, self.matte.read)))
+
+
+@dataclass(frozen=True)
+class Networks:
+    transformer: CogVideoX
+    controlnet: CogVideoXControlnet
+    codec: VideoCodec
+    schedule: NoiseSchedule
+    edges: Edges
+
+
+class Refine:
+    """One of the published models with one of its ControlNets.
+
+    Args:
+        size: of the model.
+        edges: what the ControlNet was trained to follow.
+    """
+
+    def __init__(self, size: Size, edges: Literal["hed", "canny"]) -> None:
+        self._size, self._edges = size, edges
+
+    def steady(
+        self,
+        plate: FrameSource,
+        matte: FrameSource,
+        background: FrameSource,
+        harmonised: StoredFrames,
+        context: RoleContext,
+    ) -> Iterator[Chunk]:
+        """Yield ``frames`` ``(t, H, W, 3)`` and the ``log_gain`` ``(t, h, w, 3)`` that they show."""
+        shot = Shot(plate, matte, background, harmonised)
+        made = self._refined(shot, context) if context.settings.flag("consistency") else _as_they_are(shot)
+        start = 0
+        for frames in made:
+            given = zip(
+                frames, plate.read(start, start + len(frames)), matte.read(start, start + len(frames)), strict=True
+            )
+            gains = [coarse_gain(to_light(new), to_light(old), alpha, ops) for new, old, alpha in given]
+            yield {"frames": frames, "log_gain": np.stack(gains).astype(np.float32)}
+            start += len(frames)
+
+    def _refined(self, shot: Shot, context: RoleContext) -> Iterator[Image]:
+        settings = context.settings
+        dtype = HALF[self._size] if settings.text("precision") == "half" and context.device != "cpu" else torch.float32
+        # The text encoder is as large as the model: it is gone before that is loaded.
+        text = self._text(context, dtype)
+        networks = self._networks(context, dtype)
+        length = (settings.integer("window") - 1) // GROUP * GROUP + 1
+        windows = cut(len(shot.plate), length, min(settings.integer("overlap"), length - 1))
+
+        def make(number: int, window: Window) -> Image:
+            context.checkpoint()
+            pictures = shot.pictures(window, context.device)
+            frames = _refine(pictures, networks, text, number, context)[: window.stop - window.start]
+            return frames.cpu().numpy()[:, : shot.plate.height, : shot.plate.width]
+
+        return joined(windows, make)
+
+    def _text(self, context: RoleContext, dtype: torch.dtype) -> Tensor:
+        folder = context.models.find(f"cogvideox-{self._size}")
+        length = int(read_config(folder / "transformer").get("max_text_seq_length", TEXT_LENGTH))
+        # T5 leaves the range of float16.
+        wide = torch.bfloat16 if dtype == torch.float16 else dtype
+        make_room(context.device, folder / "text_encoder", TEXT_MEMORY)
+        encoder = load_video_prompts(folder, length, torch.device(context.device), wide)
+        return encoder.encode(context.prompts.scene, context.note).to(dtype)
+
+    def _networks(self, context: RoleContext, dtype: torch.dtype) -> Networks:
+        names = [f"cogvideox-{self._size}", f"controlnet/{self._size}-{self._edges}"]
+        model, control = (context.models.find(name) for name in names)
+        device = torch.device(context.device)
+        names += ["hed"] if self._edges == "hed" else []
+
+        def load() -> Networks:
+            make_room(context.device, model, WORKING_MEMORY + context.models.size(names[1]) / GIGABYTE)
+            return Networks(
+                load_network(CogVideoX, model / "transformer", dtype).to(device),
+                load_network(CogVideoXControlnet, control, dtype).to(device),
+                load_codec(model, dtype).to(device),
+                load_schedule(model),
+                load_hed(context.models.find("hed"), device) if self._edges == "hed" else canny_edges,
+            )
+
+        revisions = [context.models.revision(name) for name in names]
+        return keep(("cogvideox.refine", *names, *revisions, context.device, dtype), load)
+
+
+refine_5b_hed = partial(Refine, "5b", "hed")
+refine_5b_canny = partial(Refine, "5b", "canny")
+refine_2b_hed = partial(Refine, "2b", "hed")
+refine_2b_canny = partial(Refine, "2b", "canny")
+
+
+@torch.no_grad()
+def _refine(pictures: Pictures, networks: Networks, text: Tensor, number: int, context: RoleContext) -> Tensor:
+    """A window's frames ``(4k+1, H, W, 3)`` in 0..1."""
+    settings, codec = context.settings, networks.codec
+    start, _ = codec.encode(to_frames(pictures.harmonised))
+    dilate, plan = settings.integer("dilate"), plan_of(settings)
+    edit: Edit = Transfers(pictures, dilate) if settings.flag("projection") else Untouched()
+    box = foreground_box(pictures.matte, dilate + MARGIN) if settings.flag("boxed") else None
+    generator = context.generator(number)
+    last: list[Tensor] = []
+
+    def noise(block: int) -> Tensor:
+        return torch.from_numpy(generator.standard_normal(start.shape, np.float32)).to(start)
+
+    def on_step(step: Step) -> None:
+        context.checkpoint()
+        last[:] = [step.clean]
+
+    run = partial(
+        refine,
+        start,
+        plan,
+        networks.schedule,
+        predict=_predict(pictures, networks, text, settings),
+        noise=noise,
+        on_step=stop_at_non_finite("refine", "set refine.precision to full", on_step),
+    )
+    if box is None or not settings.flag("projection"):
+        frames = run(codec=codec, edit=edit)
+    else:
+        run(codec=BoxedCodec(codec, box, start), edit=BoxedTransfers(pictures, dilate, box, start))
+        frames = edit(plan.blocks[-1].transfer, codec.decode(last[0]))
+    return to_pictures(frames).clamp(0, 1)
+
+
+def _predict(pictures: Pictures, networks: Networks, text: Tensor, settings: Settings) -> Predict:
+    edges = torch.from_numpy(networks.edges(pictures.harmonised.cpu().numpy())).to(pictures.harmonised)
+    control = networks.controlnet.encode_control(to_frames(edges).to(networks.controlnet.dtype))
+    return ControlledDenoiser(
+        networks.transformer,
+        networks.controlnet,
+        text,
+        control,
+        settings.number("control"),
+        settings.number("guidance"),
+    )
+
+
+def plan_of(settings: Settings) -> Plan:
+    """The blocks that the settings ask for."""
+    if settings.text("schedule") == "released":
+        plan = released()
+        return plan if settings.flag("projection") else _plain(plan.steps, plan.blocks[0].entry)
+    steps = settings.integer("steps")
+    start = min(first_step(steps, settings.number("t1")), steps - 1)
+    return paper(steps, start) if settings.flag("projection") else _plain(steps, start)
+
+
+def _plain(steps: int, start: int) -> Plan:
+    return Plan(steps, (Block(start, steps - start, DETAIL),))
+
+
+def padded(frames: Tensor) -> Tensor:
+    """Frames ``(n, H, W, C)`` continued at the right and the bottom to sides that the model takes."""
+    height, width = frames.shape[1:3]
+    more = (0, -width % MULTIPLE, 0, -height % MULTIPLE)
+    return F.pad(frames.movedim(-1, 1), more, mode="replicate").movedim(1, -1)
+
+
+def _as_they_are(shot: Shot) -> Iterator[Image]:
+    for start, stop in chunks(len(shot.plate), READ):
+        yield shot.relit(start, stop)

@@ -1,0 +1,195 @@
+"""Role ``background``: Diffusion-as-Shader over a shot of any length.
+
+A shot is painted window by window. Each begins with a frame that the window before has painted, and fades into it
+over the frames they share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKLCogVideoX
+from torch import Tensor
+
+from anyportal_core.errors import RecipeError, ShotError
+from anyportal_core.frames import Image, chunks
+from anyportal_core.method.blend import joined
+from anyportal_core.method.sampling import OnStep
+from anyportal_core.method.schedule import NoiseSchedule, swinging_guidance
+from anyportal_core.ops import opencv as ops
+from anyportal_core.plugins.cogvideox.codec import VideoCodec
+from anyportal_core.plugins.cogvideox.published import load_schedule
+from anyportal_core.plugins.das.sampler import Draw, Scene, encode_tracking, image_to_video
+from anyportal_core.plugins.das.transformer import CogVideoXTransformer3DModelTracking
+from anyportal_core.plugins.device import dtype_of, make_room, seeded
+from anyportal_core.plugins.guards import stop_at_non_finite
+from anyportal_core.plugins.loaded import keep
+from anyportal_core.plugins.text import load_video_prompts
+from anyportal_core.plugins.tracks.windows import read_tracking, tracked_windows
+from anyportal_core.plugins.weights import load_network, read_config
+from anyportal_core.roles import Chunk, RoleContext, Stored
+from anyportal_core.roles.background import Backdrop, BackgroundInputs
+from anyportal_core.windows import Window, reflect
+
+STRIDE: Final = 8
+"""Pixels along each side of a latent."""
+
+WORKING_MEMORY: Final = 6.0
+"""Gigabytes that a run of the published size takes besides the weights."""
+
+
+@dataclass(frozen=True)
+class Networks:
+    """What a folder of Diffusion-as-Shader holds besides the text encoder."""
+
+    transformer: CogVideoXTransformer3DModelTracking
+    codec: VideoCodec
+    schedule: NoiseSchedule
+
+
+class DasBackground:
+    """A prompt or a still becomes a moving background; a clip or a colour is one already."""
+
+    def make(self, inputs: BackgroundInputs, context: RoleContext) -> Iterator[Chunk]:
+        """Yield ``frames`` ``(t, H, W, 3)``; for a clip or a colour, ``backdrop_index`` ``(t,)`` int64."""
+        if inputs.backdrop.kind in ("clip", "colour"):
+            return _as_it_is(inputs.backdrop, len(inputs.plate), inputs.plate_rate)
+        return _painted(inputs, context)
+
+    def render(self, stored: Stored, backdrop: Image | None, height: int, width: int, context: RoleContext) -> Image:
+        """The background ``(height, width, 3)``: what was painted, enlarged; or the backdrop, covering the frame."""
+        if backdrop is None:
+            return ops.resize(np.asarray(stored["frames"], np.float32), height, width, "cubic")
+        return cover(backdrop, height, width)
+
+
+def cover(picture: Image, height: int, width: int) -> Image:
+    """A picture ``(h, w, 3)`` made to cover ``(height, width)``, its middle kept."""
+    rows, columns = picture.shape[:2]
+    scale = max(height / rows, width / columns)
+    kept = min(rows, max(1, round(height / scale))), min(columns, max(1, round(width / scale)))
+    top, left = (rows - kept[0]) // 2, (columns - kept[1]) // 2
+    cut = picture[top : top + kept[0], left : left + kept[1]]
+    image: Image = ops.resize(np.ascontiguousarray(cut), height, width, "area" if scale < 1 else "cubic")
+    return image
+
+
+def _as_it_is(backdrop: Backdrop, count: int, plate_rate: float) -> Iterator[Chunk]:
+    """The frame of the backdrop at every frame's time; a clip that is too short runs back and forth."""
+    if backdrop.frames is None or not len(backdrop.frames):
+        raise ShotError("the backdrop has no picture", where="shot.backdrop", hint="give a clip with frames")
+    speed = backdrop.rate / plate_rate if backdrop.rate and plate_rate else 1.0
+    times = np.floor(np.arange(count) * speed + 1e-6).astype(np.int64)
+    index = np.array([reflect(int(time), len(backdrop.frames)) for time in times], np.int64)
+    for start, stop in chunks(count, 256):
+        yield {"backdrop_index": index[start:stop]}
+
+
+def _painted(inputs: BackgroundInputs, context: RoleContext) -> Iterator[Chunk]:
+    motion = inputs.motion
+    if motion is None or inputs.first_frame is None:
+        raise RecipeError("there is no tracking video or no first frame", where="recipe.settings.background.plugin")
+    networks, text = _networks(context), _text(context)
+    windows = tracked_windows(motion)
+    size = inputs.plate.height, inputs.plate.width
+    first = np.asarray(inputs.first_frame.read("frames", 0, 1), np.float32)[0]
+
+    def paint(number: int, window: Window) -> Image:
+        nonlocal first
+        tracking, length = read_tracking(motion, windows, number)
+        frames = _paint(networks, text, first, tracking, length, number, context)
+        painted: Image = np.stack([ops.resize(frame, *size, "cubic") for frame in frames]).clip(0, 1)
+        if number + 1 < len(windows):
+            # The window to come begins with the frame as this one painted it.
+            first = painted[windows[number + 1].start - window.start]
+        return painted
+
+    for frames in joined(windows, paint):
+        yield {"frames": frames}
+
+
+def _paint(
+    networks: Networks, text: Tensor, first: Image, tracking: Image, length: int, number: int, context: RoleContext
+) -> Image:
+    """The frames of a window at the model's size, ``(t, H', W', 3)`` 0..1.
+
+    Args:
+        first: what it begins with, ``(H, W, 3)``.
+        tracking: its tracking video ``(t, H, W, 3)``, 0..1.
+        length: frames that the model sees; a shorter window is reflected.
+        number: of the window.
+    """
+    config, device = networks.transformer.config, networks.transformer.device
+    size = config.sample_height * STRIDE, config.sample_width * STRIDE
+    order = [reflect(index, len(tracking)) for index in range(length)]
+    draw = _draw(context, number, device)
+    tracks = _video(tracking[order], size).to(device)
+    with torch.no_grad():
+        scene = Scene(
+            image=_video(first[None], size)[0].to(device) * 2 - 1,
+            tracking=encode_tracking(networks.codec, tracks, draw),
+            tracking_image=tracks[:, 0] * 2 - 1,
+            text=text,
+        )
+        steps = context.settings.integer("steps")
+        latents = image_to_video(
+            networks.transformer,
+            networks.codec,
+            networks.schedule,
+            scene,
+            steps,
+            _guidance(context),
+            draw,
+            _on_step(context),
+        )
+        frames = networks.codec.decode(latents.to(networks.transformer.dtype))[0, : len(tracking)]
+    return np.ascontiguousarray((frames.float() / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy())
+
+
+def _guidance(context: RoleContext) -> Callable[[int], float]:
+    scale, steps = context.settings.number("guidance"), context.settings.integer("steps")
+    return lambda timestep: swinging_guidance(scale, steps, timestep)
+
+
+def _on_step(context: RoleContext) -> OnStep:
+    return stop_at_non_finite("background", "lower background.guidance", lambda _: context.checkpoint())
+
+
+def _draw(context: RoleContext, window: int, device: torch.device) -> Draw:
+    # On the processor, so that every device draws the same.
+    generator = seeded(context.generator(window))
+    return lambda shape: torch.randn(shape, generator=generator).to(device)
+
+
+def _video(frames: Image, size: tuple[int, int]) -> Tensor:
+    """``(t, H, W, 3)`` to ``(1, t, 3, *size)`` float32."""
+    video = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
+    return F.interpolate(video, size, mode="bilinear", antialias=True)[None]
+
+
+def _text(context: RoleContext) -> Tensor:
+    """Text states ``(2, L, d)``. The encoder is let go of at once: it is as large as the network."""
+    folder, dtype = context.models.find("das"), dtype_of(context.device)
+    length = int(read_config(folder / "transformer").get("max_text_seq_length", 226))
+    prompts = load_video_prompts(folder, length, torch.device(context.device), dtype)
+    place = context.prompts.place
+    states = prompts.encode(place or "-", context.note)
+    # Without a prompt, which a still may come without, both sides are the empty text.
+    return states if place else states[:1].expand_as(states)
+
+
+def _networks(context: RoleContext) -> Networks:
+    folder, dtype, device = context.models.find("das"), dtype_of(context.device), context.device
+
+    def load() -> Networks:
+        make_room(device, folder, WORKING_MEMORY)
+        transformer = load_network(CogVideoXTransformer3DModelTracking, folder / "transformer", dtype).to(device)
+        codec = load_network(AutoencoderKLCogVideoX, folder / "vae", dtype).to(device)
+        return Networks(transformer, VideoCodec(codec), load_schedule(folder))
+
+    return keep(("das", context.models.revision("das"), device, dtype), load)

@@ -1,0 +1,24 @@
+"""The plug-in of Diffusion-as-Shader, as data."""
+
+from anyportal_core.registry import PluginSpec
+from anyportal_core.settings import Setting
+
+BACKGROUND = PluginSpec(
+    name="das.background",
+    role="background",
+    version="1",
+    factory="anyportal_core.plugins.das.plugin:DasBackground",
+    summary="The new place as a moving picture: Diffusion-as-Shader, from the first frame, along the plate's motion. "
+    "A clip or a colour is the background as it is.",
+    settings=(
+        Setting("steps", "integer", 50, "Steps of denoising.", 1, 200),
+        Setting("guidance", "number", 6.0, "How much the prompt counts.", 0, 30),
+    ),
+    makes="video",
+    needs=(("motion", "tracking_video"), ("first_frame", "picture")),
+    backdrops=("prompt", "still", "clip", "colour"),
+    as_they_are=("clip", "colour"),
+    prompted=True,
+    models=("das",),
+    extra="diffusion",
+)

@@ -1,0 +1,66 @@
+"""Networks of transformers from the folders that they are published in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from transformers.utils import logging
+
+from anyportal_core.errors import CheckpointError, MissingExtraError
+from anyportal_core.plugins.weights import FIRST, read_config
+
+
+def load_published(kind: Any, folder: Path, device: str, dtype: torch.dtype) -> Any:
+    """A network of the class ``kind``, ready to run.
+
+    The library reads it, since it knows the names that keys had in former versions; what it would let pass, random
+    weights where a key is missing, is refused here.
+
+    Raises:
+        ModelNotFoundError: its configuration is not there.
+        CheckpointError: unreadable, or keys are missing, too many or of another shape; names the first ten of each.
+        MissingExtraError: this network is built on a package that is not installed.
+    """
+    read_config(folder)
+    logging.disable_progress_bar()  # nobody watches: a worker loads
+    try:
+        network, told = kind.from_pretrained(
+            folder,
+            dtype=dtype,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+        )
+    except ImportError as error:
+        raise MissingExtraError(
+            f"this model is built on a package that is not installed: {' '.join(str(error).split())}",
+            where=str(folder),
+            hint="EdgeTAM needs 'pip install timm'; sam.matte does not",
+        ) from error
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise CheckpointError(
+            f"the model cannot be read: {error}", where=str(folder), hint="fetch the model again"
+        ) from error
+    wrong = [
+        _list("missing", told["missing_keys"]),
+        _list("not known to the network", told["unexpected_keys"]),
+        _list("of another shape", [str(entry[0]) for entry in told["mismatched_keys"]]),
+    ]
+    if any(wrong):
+        raise CheckpointError(
+            f"these weights are not of a {kind.__name__}: {'; '.join(filter(None, wrong))}",
+            where=str(folder),
+            hint="check that the folder is the model it is named after, and complete",
+        )
+    return network.to(device).eval().requires_grad_(False)
+
+
+def _list(what: str, keys: Any) -> str:
+    names = sorted(keys)
+    more = f" and {len(names) - FIRST} more" if len(names) > FIRST else ""
+    return f"{len(names)} keys {what}: {', '.join(names[:FIRST])}{more}" if names else ""

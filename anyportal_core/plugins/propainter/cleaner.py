@@ -1,0 +1,145 @@
+"""The foreground taken out of a shot of any length: flow, its completion, propagation, painting, part by part.
+
+A shot is worked through in parts, each seen with some frames before and after it. Within a part, the generator paints
+a few neighbouring frames at a time, looking at frames further away as references; where its turns overlap, the mean
+is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from anyportal_core.frames import FrameSource, Image, chunks
+from anyportal_core.plugins.propainter.flow_completion import FlowCompletion, combine
+from anyportal_core.plugins.propainter.generator import Generator
+from anyportal_core.plugins.propainter.layers import Flows
+from anyportal_core.plugins.propainter.propagation import propagate_pixels
+from anyportal_core.plugins.raft.network import Raft, flow_between
+
+MULTIPLE: Final = 8
+"""Sizes the networks take."""
+
+NOTHING: Final = 0.5 / 255
+"""Published masks have 8 bits: less than this is none. A matte may be a trace above 0 far from its foreground."""
+
+
+@dataclass(frozen=True)
+class Spans:
+    """How many frames are seen at once. The defaults are the published ones.
+
+    Args:
+        part: frames done in one go; what a shot needs in memory.
+        context: frames seen before and after a part.
+        reach: neighbours on either side that are painted together.
+        references: every so many frames one is a reference.
+    """
+
+    part: int = 60
+    context: int = 10
+    reach: int = 5
+    references: int = 10
+
+
+class Cleaner:
+    """Removes what a mask covers.
+
+    Args:
+        raft: optical flow.
+        completion: flow behind the mask.
+        generator: paints.
+        spans: how many frames are seen at once.
+        checkpoint: called between expensive steps; may raise to stop.
+    """
+
+    def __init__(
+        self,
+        raft: Raft,
+        completion: FlowCompletion,
+        generator: Generator,
+        spans: Spans | None = None,
+        checkpoint: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._raft, self._completion, self._generator = raft, completion, generator
+        self._spans = spans or Spans()
+        self._checkpoint = checkpoint
+        self._device = next(generator.parameters()).device
+
+    @torch.no_grad()
+    def clean(self, plate: FrameSource, masks: FrameSource) -> Iterator[Image]:
+        """Yield the plate without what the masks cover, ``(t, H, W, 3)`` display-referred 0..1, in order.
+
+        Args:
+            plate: ``(T, H, W, 3)``.
+            masks: ``(T, H, W, 1)``; what is not 0 in 8 bits is painted anew.
+        """
+        for start, stop in chunks(len(plate), self._spans.part):
+            first, last = max(start - self._spans.context, 0), min(stop + self._spans.context, len(plate))
+            frames, covered = plate.read(first, last), masks.read(first, last) > NOTHING
+            if covered.any():
+                painted = self._clean_part(frames, covered, range(start - first, stop - first))
+                frames = np.where(covered, painted, frames)
+            yield frames[start - first : stop - first]
+
+    def _clean_part(self, images: Image, covered: NDArray[np.bool_], wanted: range) -> Image:
+        """``(t, H, W, 3)`` 0..1, right wherever the wanted frames are covered."""
+        frames = self._tensor(images) * 2 - 1
+        holes = self._tensor(covered.astype(np.float32))
+        flows = self._flows(frames)
+        self._checkpoint()
+        if frames.shape[1] > 1:
+            flows = combine(self._completion.complete(flows, holes), flows, holes)
+        self._checkpoint()
+        propagated, missing = propagate_pixels(frames * (1 - holes), flows, holes)
+        known = frames * (1 - holes) + propagated * holes
+        painted = self._paint(known, flows, holes, missing, wanted)[0, :, :, : images.shape[1], : images.shape[2]]
+        return np.asarray(((painted + 1) / 2).clamp(0, 1).permute(0, 2, 3, 1).float().cpu(), np.float32)
+
+    def _flows(self, frames: Tensor) -> Flows:
+        pairs = pairwise(frames[0])
+        both = [flow_between(self._raft, torch.stack([a, b]), torch.stack([b, a])) for a, b in pairs]
+        if not both:
+            nothing = frames.new_zeros(1, 0, 2, *frames.shape[-2:])
+            return Flows(nothing, nothing)
+        flows = torch.stack(both, dim=1)
+        return Flows(flows[:1], flows[1:])
+
+    def _paint(self, known: Tensor, flows: Flows, holes: Tensor, missing: Tensor, wanted: range) -> Tensor:
+        """Pictures of all frames that a turn for the wanted ones touches: the mean of its turns for each."""
+        total, turns = torch.zeros_like(known), known.new_zeros(known.shape[1])
+        for local, seen in _turns(known.shape[1], wanted, self._spans):
+            self._checkpoint()
+            pictures = self._generator(
+                known[:, seen],
+                flows.part(local.start, local.stop),
+                holes[:, seen],
+                missing[:, seen],
+                len(local),
+            )
+            total[:, local.start : local.stop] += pictures
+            turns[local.start : local.stop] += 1
+        return total / turns.clamp(min=1)[:, None, None, None]
+
+    def _tensor(self, images: Image) -> Tensor:
+        """``(T, H, W, C)`` to ``(1, T, C, H', W')``, the edges repeated up to a size the networks take."""
+        tensor = torch.from_numpy(np.ascontiguousarray(images)).to(self._device).permute(0, 3, 1, 2)
+        height, width = tensor.shape[-2:]
+        return F.pad(tensor, (0, -width % MULTIPLE, 0, -height % MULTIPLE), mode="replicate")[None]
+
+
+def _turns(count: int, wanted: range, spans: Spans) -> Iterator[tuple[range, list[int]]]:
+    """The generator's turns that touch wanted frames: ``(local frames, local frames and references)``."""
+    for centre in range(0, count, spans.reach):
+        local = range(max(centre - spans.reach, 0), min(centre + spans.reach + 1, count))
+        if local.stop <= wanted.start or local.start >= wanted.stop:
+            continue
+        references = [index for index in range(0, count, spans.references) if index not in local]
+        yield local, [*local, *references]

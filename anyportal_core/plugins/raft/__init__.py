@@ -1,0 +1,1 @@
+"""RAFT: optical flow (arXiv 2003.12039)."""

@@ -1,0 +1,164 @@
+"""Published checkpoints, read by their own key names: safetensors, or pickles that hold nothing but tensors.
+
+No code that comes with a checkpoint is ever run: configurations are plain json, pickles are read with
+``weights_only=True``.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from accelerate import init_empty_weights
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from anyportal_core.errors import CheckpointError, ModelNotFoundError
+
+NAMES = ("diffusion_pytorch_model", "model", "pytorch_model")
+ENDINGS = (".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json")
+"""What a folder of weights may hold, in the order of preference."""
+
+FIRST = 10
+"""So many keys an error names."""
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Tensors by key, and the file that named them (the index of a sharded one)."""
+
+    file: Path
+    tensors: Mapping[str, torch.Tensor]
+
+
+def load_network(kind: type[Network], folder: Path, dtype: torch.dtype | None = None) -> Network:
+    """A network of a published folder (``config.json`` and weights), ready to run on the CPU.
+
+    Args:
+        kind: the class that the configuration is for; the class it names is not looked at.
+        dtype: precision of the parameters; None keeps the file's.
+    """
+    checkpoint = read_checkpoint(folder)
+    return fill(empty_network(kind, read_config(folder)), checkpoint, dtype)
+
+
+def empty_network(kind: type[Network], config: Mapping[str, Any]) -> Network:
+    """A network of a published configuration, without parameters.
+
+    What the constructor does not take of the configuration is left out, as diffusers does: published files carry more.
+    """
+    taken = {name for base in kind.__mro__ for name in inspect.signature(base).parameters}
+    # The parameters are read next: making random ones first would take minutes for the real sizes.
+    with init_empty_weights(include_buffers=False):
+        return kind(**{name: value for name, value in config.items() if name in taken})
+
+
+def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
+    """The configuration in a folder."""
+    file = folder / name
+    if not file.is_file():
+        raise _not_found("the model's configuration", file)
+    try:
+        config = json.loads(file.read_text("utf-8"))
+    except ValueError as error:
+        raise _unreadable(file, error) from error
+    if not isinstance(config, dict):
+        raise CheckpointError("this is no configuration of a model", where=str(file))
+    return config
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a file of weights, an index of several, or the one of them that a folder holds."""
+    file = _weights_of(path) if path.is_dir() else path
+    if not file.is_file():
+        raise _not_found("the weights", file)
+    if file.name.endswith(".index.json"):
+        return Checkpoint(file, _read_sharded(file))
+    return Checkpoint(file, _read_file(file))
+
+
+def fill(network: Network, checkpoint: Checkpoint, dtype: torch.dtype | None = None) -> Network:
+    """Give a network exactly the tensors of a checkpoint, and make it ready to run.
+
+    Raises:
+        CheckpointError: keys are missing, too many or of another shape; names the first ten of each.
+    """
+    wanted = {key: value.shape for key, value in network.state_dict().items()}
+    found = {key: value.shape for key, value in checkpoint.tensors.items()}
+    wrong = [
+        _list("missing", sorted(wanted.keys() - found.keys())),
+        _list("not known to the network", sorted(found.keys() - wanted.keys())),
+        _list("of another shape", _misshapen(wanted, found)),
+    ]
+    if any(wrong):
+        raise CheckpointError(
+            f"these weights are not of a {type(network).__name__}: {'; '.join(filter(None, wrong))}",
+            where=str(checkpoint.file),
+            hint="check that the file is the model it is named after, and complete",
+        )
+    tensors = {key: _cast(value, dtype) for key, value in checkpoint.tensors.items()}
+    network.load_state_dict(tensors, assign=True)
+    return network.eval().requires_grad_(False)
+
+
+def _weights_of(folder: Path) -> Path:
+    candidates = [folder / f"{name}{ending}" for ending in ENDINGS for name in NAMES]
+    return next((file for file in candidates if file.is_file()), candidates[0])
+
+
+def _read_sharded(index: Path) -> dict[str, torch.Tensor]:
+    try:
+        shard_of: dict[str, str] = json.loads(index.read_text("utf-8"))["weight_map"]
+        shards = sorted(set(shard_of.values()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _unreadable(index, error) from error
+    for shard in shards:
+        # An index comes with the download: it must not reach files elsewhere.
+        if Path(shard).name != shard:
+            raise CheckpointError(f"the index points outside its folder: {shard}", where=str(index))
+        if not (index.parent / shard).is_file():
+            raise _not_found("a part of the weights", index.parent / shard)
+    return {key: value for shard in shards for key, value in _read_file(index.parent / shard).items()}
+
+
+def _read_file(file: Path) -> dict[str, torch.Tensor]:
+    try:
+        if file.suffix == ".safetensors":
+            return load_file(file)
+        tensors = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        raise _unreadable(file, error) from error
+    if not isinstance(tensors, dict) or not all(isinstance(value, torch.Tensor) for value in tensors.values()):
+        raise CheckpointError("the file holds something else than tensors by name", where=str(file))
+    return tensors
+
+
+def _misshapen(wanted: Mapping[str, torch.Size], found: Mapping[str, torch.Size]) -> list[str]:
+    both = sorted(wanted.keys() & found.keys())
+    return [f"{key} {tuple(found[key])} for {tuple(wanted[key])}" for key in both if found[key] != wanted[key]]
+
+
+def _list(what: str, keys: list[str]) -> str:
+    more = f" and {len(keys) - FIRST} more" if len(keys) > FIRST else ""
+    return f"{len(keys)} keys {what}: {', '.join(keys[:FIRST])}{more}" if keys else ""
+
+
+def _cast(value: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
+    return value.to(dtype) if dtype is not None and value.is_floating_point() else value
+
+
+def _not_found(what: str, file: Path) -> ModelNotFoundError:
+    return ModelNotFoundError(f"{what} cannot be found", where=str(file), hint="fetch the model again")
+
+
+def _unreadable(file: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(f"the file cannot be read: {error}", where=str(file), hint="fetch the model again")
