@@ -1,0 +1,67 @@
+"""Tiny video models as folders in the published layout: CogVideoX, Diffusion-as-Shader, ControlNets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from safetensors.torch import save_file
+from torch import Tensor
+
+from anyportal_core.plugins.cogvideox.published import EXPECTED, SCHEDULER
+from anyportal_core.plugins.text import TIED
+from anyportal_core.testing.tiny.cogvideox import (
+    tiny_codec,
+    tiny_controlnet,
+    tiny_tracking_transformer,
+    tiny_transformer,
+)
+from anyportal_core.testing.tiny.text import PIECES, T5, tiny_text_encoder, vocabulary_file
+
+SCHEDULE: Final = EXPECTED | {"num_train_timesteps": 1000, "beta_start": 0.00085, "beta_end": 0.012}
+
+PLAIN: Final[dict[str, Any]] = {"use_rotary_positional_embeddings": False, "max_text_seq_length": 226}
+"""What the 2b models have; their ControlNets add positions to as many text tokens, whatever the transformer says."""
+
+
+def write_cogvideox(folder: Path, rotary: bool, seed: int = 0) -> None:
+    """A 5b (``rotary``) or a 2b model."""
+    transformer = tiny_transformer(seed) if rotary else tiny_transformer(seed, **PLAIN)
+    _write_model(folder, transformer, 1.0 if rotary else 3.0, seed)
+
+
+def write_das(folder: Path, seed: int = 0) -> None:
+    """Diffusion-as-Shader."""
+    _write_model(folder, tiny_tracking_transformer(seed), 1.0, seed)
+
+
+def write_controlnet(folder: Path, rotary: bool, seed: int = 0) -> None:
+    """A ControlNet that fits the 5b (``rotary``) or the 2b model."""
+    write_network(folder, tiny_controlnet(seed, use_rotary_positional_embeddings=rotary))
+
+
+def write_network(folder: Path, network: Any) -> None:
+    """A network that knows its configuration."""
+    _write(folder, dict(network.config), network.state_dict(), "diffusion_pytorch_model")
+
+
+def _write_model(folder: Path, transformer: Any, snr_shift: float, seed: int) -> None:
+    """A whole folder: ``transformer``, ``vae``, ``scheduler``, ``text_encoder``, ``tokenizer``."""
+    write_network(folder / "transformer", transformer)
+    write_network(folder / "vae", tiny_codec(seed + 1))
+    words = tiny_text_encoder(seed + 2).state_dict()
+    words.pop(TIED[1])  # one table is saved once
+    _write(folder / "text_encoder", T5, words, "model")
+    (folder / "tokenizer").mkdir()
+    (folder / "tokenizer" / "spiece.model").write_bytes(vocabulary_file(PIECES))
+    (folder / "scheduler").mkdir()
+    schedule = SCHEDULE | {"snr_shift_scale": snr_shift}
+    (folder / "scheduler" / SCHEDULER).write_text(json.dumps(schedule), "utf-8")
+
+
+def _write(folder: Path, config: Mapping[str, Any], weights: Mapping[str, Tensor], name: str) -> None:
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(config), "utf-8")
+    save_file({key: value.contiguous() for key, value in weights.items()}, folder / f"{name}.safetensors")
