@@ -1,0 +1,156 @@
+"""What the daemon refuses, and why. ``server/errors.py`` holds the one table that turns them into gRPC statuses.
+
+AnyPortalError
+├── StartError                  the daemon cannot start
+│   ├── ConfigError             CONFIG              a key of the configuration is wrong
+│   ├── AddressError            ADDRESS             an address it will not serve on
+│   ├── AddressInUseError       ADDRESS_IN_USE      another program has the port
+│   └── StateInUseError         STATE_IN_USE        another daemon has the state directory
+├── Refusal                     an rpc is refused
+│   ├── TokenError              TOKEN               no token, or a wrong one
+│   ├── BlobError               BLOB                a malformed blob, or more bytes than announced
+│   ├── BlobNotFoundError       BLOB_NOT_FOUND      no such blob, or another user's
+│   ├── BlobCorruptError        BLOB_CORRUPT        the stored bytes are damaged
+│   ├── BlobsMissingError       BLOBS_MISSING       a job's inputs are not all there
+│   ├── UploadOffsetError       OFFSET              not the committed size of an upload
+│   ├── ReadOffsetError         OFFSET              beyond the end of a blob
+│   ├── DigestError             DIGEST              the bytes are not those announced
+│   ├── UploadBusyError         UPLOAD_BUSY         another call writes the same upload
+│   ├── JobNotFoundError        JOB_NOT_FOUND       no such job, or another user's
+│   ├── JobStateError           JOB_STATE           not in the job's present state
+│   ├── RequestIdError          REQUEST_ID          the id was used for another job
+│   ├── PageTokenError          PAGE_TOKEN          not a token that ListJobs gave
+│   ├── StartingError           STARTING            the worker is not ready yet
+│   └── StoppingError           STOPPING            the daemon is going down
+└── WorkerError                 a running job ended through no fault of its own
+    ├── WorkerLostError         WORKER_LOST         the worker process died
+    └── DaemonStoppedError      DAEMON_STOPPED      the daemon was stopped
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from anyportal_core.errors import AnyPortalError
+
+
+class StartError(AnyPortalError):
+    code = "START"
+
+
+class ConfigError(StartError):
+    code = "CONFIG"
+
+
+class AddressError(StartError):
+    code = "ADDRESS"
+
+
+class AddressInUseError(StartError):
+    code = "ADDRESS_IN_USE"
+
+
+class StateInUseError(StartError):
+    code = "STATE_IN_USE"
+
+
+class Refusal(AnyPortalError):
+    """An rpc is refused.
+
+    Args:
+        facts: for programs, beside ``where`` and ``hint`` in the ErrorInfo's metadata.
+        fields: the fields at fault, when there are more than the one ``where`` names.
+    """
+
+    code = "REFUSED"
+    retry_after: ClassVar[float | None] = None
+    """Seconds after which a retry may succeed; None: a retry as it is will not."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        where: str = "",
+        hint: str = "",
+        facts: Mapping[str, str] | None = None,
+        fields: Sequence[str] = (),
+    ) -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.facts = dict(facts or {})
+        self.fields = tuple(fields)
+
+
+class TokenError(Refusal):
+    code = "TOKEN"
+
+
+class BlobError(Refusal):
+    code = "BLOB"
+
+
+class BlobNotFoundError(Refusal):
+    code = "BLOB_NOT_FOUND"
+
+
+class BlobCorruptError(Refusal):
+    code = "BLOB_CORRUPT"
+
+
+class BlobsMissingError(Refusal):
+    code = "BLOBS_MISSING"
+
+
+class UploadOffsetError(Refusal):
+    code = "OFFSET"
+
+
+class ReadOffsetError(Refusal):
+    code = "OFFSET"
+
+
+class DigestError(Refusal):
+    code = "DIGEST"
+
+
+class UploadBusyError(Refusal):
+    code = "UPLOAD_BUSY"
+    retry_after = 0.5
+
+
+class JobNotFoundError(Refusal):
+    code = "JOB_NOT_FOUND"
+
+
+class JobStateError(Refusal):
+    code = "JOB_STATE"
+
+
+class RequestIdError(Refusal):
+    code = "REQUEST_ID"
+
+
+class PageTokenError(Refusal):
+    code = "PAGE_TOKEN"
+
+
+class StartingError(Refusal):
+    code = "STARTING"
+    retry_after = 0.5
+
+
+class StoppingError(Refusal):
+    code = "STOPPING"
+    retry_after = 5.0
+
+
+class WorkerError(AnyPortalError):
+    code = "WORKER"
+
+
+class WorkerLostError(WorkerError):
+    code = "WORKER_LOST"
+
+
+class DaemonStoppedError(WorkerError):
+    code = "DAEMON_STOPPED"

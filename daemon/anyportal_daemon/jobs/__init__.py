@@ -1,0 +1,1 @@
+"""Jobs: checked, written down, and led from queued to their end."""

@@ -1,0 +1,273 @@
+"""What may happen to a job, and when: the only place that changes one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+from anyportal.v1 import jobs_pb2
+from anyportal.v1.jobs_pb2 import Job, JobEvent
+from anyportal_core.errors import AnyPortalError, DiskFullError, StorageError
+from anyportal_daemon.errors import BlobsMissingError, JobStateError, WorkerLostError
+from anyportal_daemon.jobs.journal import ENDED, Journal, Request
+from anyportal_daemon.jobs.plan import Plan
+from anyportal_daemon.storage.ballast import Ballast
+from anyportal_daemon.storage.blobs import BlobId, BlobStore
+
+T = TypeVar("T")
+
+
+class JobBook:
+    """The life of jobs: queued, running, ended.
+
+    Args:
+        told: called with a job's id after something about it is on disk.
+        queued: called after a job was queued.
+        ballast: the room in which jobs can be ended on a full disk; without it none is begun.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        store: BlobStore,
+        told: Callable[[str], None],
+        queued: Callable[[], None],
+        ballast: Ballast,
+    ) -> None:
+        self._journal, self._store, self._told, self._queued = journal, store, told, queued
+        self._ballast = ballast
+        self._unwritten: dict[str, StorageError] = {}
+        """Jobs that have ended while the journal could not take it."""
+        self._claiming = threading.Lock()
+        """Held while what jobs claim and what users possess must agree."""
+
+    # What users do.
+
+    def create(self, user: str, plan: Plan, request: Request | None) -> Job:
+        """Queue a checked job.
+
+        Raises:
+            BlobsMissingError: the user has not uploaded all of its inputs.
+            RequestIdError: the request's id was used for another job.
+            DiskFullError: its end could not be written down.
+        """
+        self._need_room()
+        with self._claiming:
+            missing = set(self._store.missing(user, [blob for _, blob in plan.blobs]))
+            if missing:
+                raise BlobsMissingError(
+                    f"{len(missing)} of the job's files are not uploaded",
+                    where=next(field for field, blob in plan.blobs if blob in missing),
+                    hint="run it again: what is missing is uploaded",
+                    fields=[field for field, blob in plan.blobs if blob in missing],
+                )
+            job = self._journal.create(user, plan.job, [blob for _, blob in plan.blobs], request)
+        self._queued()
+        return job
+
+    def cancel(self, user: str, job_id: str) -> None:
+        """End a queued job; ask a running one to end."""
+
+        def update(job: Job) -> Iterable[JobEvent]:
+            if job.state == Job.QUEUED:
+                return [_moved(job, Job.CANCELLED)]
+            job.cancel_requested = job.state == Job.RUNNING
+            return []
+
+        self._urgently(lambda: self._change(job_id, update, user))
+
+    def retry(self, user: str, job_id: str) -> None:
+        """Queue a failed or cancelled job again.
+
+        Raises:
+            JobStateError: it has not ended, or it succeeded.
+            DiskFullError: its end could not be written down.
+        """
+        self._need_room()
+
+        def update(job: Job) -> Iterable[JobEvent]:
+            if job.state not in (Job.FAILED, Job.CANCELLED):
+                raise JobStateError(
+                    f"a job that is {_word(job)} cannot be queued again",
+                    where=f"jobs/{job_id}",
+                    hint="only failed and cancelled jobs can",
+                )
+            sequence = job.last_sequence
+            job.Clear()
+            job.last_sequence = sequence
+            return [_moved(job, Job.QUEUED)]
+
+        self._change(job_id, update, user)
+        self._queued()
+
+    def delete(self, user: str, job_id: str) -> None:
+        """Forget a job that has ended, and what only it claimed.
+
+        Raises:
+            JobStateError: it has not ended.
+        """
+
+        def check(job: Job) -> None:
+            if job.state not in ENDED:
+                raise JobStateError(f"the job is {_word(job)}", where=f"jobs/{job_id}", hint="cancel it first")
+
+        with self._claiming:
+            freed = self._urgently(lambda: self._journal.delete(user, job_id, check))
+            self._urgently(lambda: self._store.release(user, freed))
+
+    # What workers do.
+
+    def start(self, job_id: str) -> bool:
+        """Take a queued job; False when it is no longer queued, or fails since the disk is full.
+
+        Raises:
+            StorageError: not even that can be written down.
+        """
+        taken = False
+
+        def update(job: Job) -> Iterable[JobEvent]:
+            nonlocal taken
+            taken = job.state == Job.QUEUED
+            return [_moved(job, Job.RUNNING)] if taken else []
+
+        try:
+            self._need_room()
+            self._change(job_id, update)
+            return taken
+        except DiskFullError:  # nobody is left waiting for space that may never come
+            self._refuse(job_id, _full())
+            return False
+
+    def _refuse(self, job_id: str, error: StorageError) -> None:
+        """Fail a job that is still queued."""
+
+        def update(job: Job) -> Iterable[JobEvent]:
+            if job.state != Job.QUEUED:
+                return []
+            job.error.CopyFrom(job_error(error))
+            return [_moved(job, Job.FAILED)]
+
+        try:
+            self._urgently(lambda: self._change(job_id, update))
+        except StorageError:
+            self.stalled(job_id, error)
+            raise
+
+    def opened(self, job_id: str, frames: str, rate: tuple[int, int]) -> None:
+        """The job's media are open: these frames will be delivered, at this rate."""
+
+        def update(job: Job) -> Iterable[JobEvent]:
+            job.frames_delivered = frames
+            job.frame_rate.numerator, job.frame_rate.denominator = rate
+            return []
+
+        self._change(job_id, update)
+
+    def progressed(self, job_id: str, stage: str, stage_fraction: float, fraction: float) -> None:
+        def update(job: Job) -> Iterable[JobEvent]:
+            job.progress.stage, job.progress.stage_fraction = stage, stage_fraction
+            job.progress.fraction = max(job.progress.fraction, fraction)
+            return [JobEvent(progress=job.progress)]
+
+        self._change(job_id, update)
+
+    def stage_done(self, job_id: str, stage: str, seconds: float) -> None:
+        def update(job: Job) -> Iterable[JobEvent]:
+            job.stage_seconds[stage] = seconds
+            return []
+
+        self._change(job_id, update)
+
+    def made(self, job_id: str, files: Sequence[jobs_pb2.ResultFile]) -> None:
+        """Result files are in the store: give them to the job's user and tell of them."""
+        user = self._journal.user_of(job_id)
+        blobs = [BlobId(file.blob.sha256, file.blob.size_bytes) for file in files]
+        with self._claiming:
+            new = self._store.missing(user, blobs)
+            try:
+                self._store.grant(user, blobs)
+                self._change(job_id, lambda job: [JobEvent(results=jobs_pb2.ResultsReady(files=files))])
+            except StorageError:  # no job claims them, so nothing else would ever free their room
+                self._urgently(lambda: self._store.release(user, new))
+                raise
+
+    def said(self, job_id: str, text: str, warning: bool) -> None:
+        severity = jobs_pb2.LogLine.WARNING if warning else jobs_pb2.LogLine.INFO
+        line = jobs_pb2.LogLine(severity=severity, text=text)
+        self._change(job_id, lambda job: [JobEvent(log=line)])
+
+    def succeeded(self, job_id: str) -> None:
+        self._urgently(lambda: self._change(job_id, lambda job: [_moved(job, Job.SUCCEEDED)]))
+
+    def cancelled(self, job_id: str) -> None:
+        self._urgently(lambda: self._change(job_id, lambda job: [_moved(job, Job.CANCELLED)]))
+
+    def failed(self, job_id: str, error: jobs_pb2.JobError) -> None:
+        def update(job: Job) -> Iterable[JobEvent]:
+            job.error.CopyFrom(error)
+            return [_moved(job, Job.FAILED)]
+
+        self._urgently(lambda: self._change(job_id, update))
+
+    def stalled(self, job_id: str, error: StorageError) -> None:
+        """A job has ended, and not even the ballast makes room to write it down: whoever watches learns why."""
+        self._unwritten[job_id] = error
+        self._told(job_id)
+
+    def check_written(self, job_id: str) -> None:
+        """Raises what keeps a job's end from being written down, where something does."""
+        if error := self._unwritten.get(job_id):
+            raise error
+
+    def recover(self) -> None:
+        """End what ran when the last daemon died, and drop what it made. Resuming it will take this place."""
+        self._store.sweep()
+        lost = WorkerLostError("the daemon ended while the job ran", hint="run it again: finished stages are reused")
+        for job_id in self._journal.in_state(Job.RUNNING):
+            if self._journal.status(job_id).cancel_requested:
+                self.cancelled(job_id)
+            else:
+                self.failed(job_id, job_error(lost))
+
+    def _change(self, job_id: str, update: Callable[[Job], Iterable[JobEvent]], user: str | None = None) -> None:
+        self._journal.change(job_id, update, user)
+        self._unwritten.pop(job_id, None)
+        self._told(job_id)
+
+    def _urgently(self, write: Callable[[], T]) -> T:
+        """Write what must not wait for space: on a full disk into the room kept back for it."""
+        while True:
+            try:
+                return write()
+            except DiskFullError:
+                if not self._ballast.drop():
+                    raise
+
+    def _need_room(self) -> None:
+        if not self._ballast.hold():
+            raise _full()
+
+
+def _full() -> DiskFullError:
+    where, hint = "the daemon's state directory", "free some space, then run it again"
+    return DiskFullError("the daemon's disk is full", where=where, hint=hint)
+
+
+def job_error(error: AnyPortalError) -> jobs_pb2.JobError:
+    return jobs_pb2.JobError(code=error.code, message=error.message, where=error.where, hint=error.hint)
+
+
+def _moved(job: Job, state: Job.State.ValueType) -> JobEvent:
+    """Give a job a new state."""
+    job.state = state
+    if state in ENDED:
+        job.cancel_requested = False
+    change = jobs_pb2.StateChange(state=state)
+    if state == Job.FAILED:
+        change.error.CopyFrom(job.error)
+    return JobEvent(state=change)
+
+
+def _word(job: Job) -> str:
+    return Job.State.Name(job.state).lower()

@@ -1,0 +1,120 @@
+"""Clip manifests: checked, and asked what they name."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from anyportal.v1 import media_pb2
+from anyportal_core.errors import ShotError
+from anyportal_core.registry import BackdropKind
+from anyportal_daemon.errors import BlobError
+from anyportal_daemon.storage.blobs import BlobId
+
+MAX_FRAMES = 100_000
+_PATTERN = re.compile(r"[^%]*%(0\d\d?)?d[^%]*")
+_BAD_NAME = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]')
+_STILLS = frozenset(
+    [".bmp", ".cin", ".dpx", ".exr", ".hdr", ".jpeg", ".jpg", ".png", ".sgi", ".tga", ".tif", ".tiff", ".webp"]
+)
+
+
+def check_clip(clip: media_pb2.ClipManifest, field: str) -> None:
+    """Check what a manifest says, as far as that goes without its bytes.
+
+    Raises:
+        ShotError, BlobError: ``where`` is the path of the field at fault.
+    """
+    content = clip.WhichOneof("content")
+    if content == "file":
+        check_filename(clip.file.filename, f"{field}.file.filename")
+        _blob(clip.file.blob, f"{field}.file.blob")
+    elif content == "sequence":
+        _check_sequence(clip.sequence, f"{field}.sequence")
+    elif content is None:
+        raise ShotError("names no media", where=field, hint="give a file, a sequence or a shared path")
+    if clip.HasField("frame_rate") and (clip.frame_rate.numerator <= 0 or clip.frame_rate.denominator <= 0):
+        raise ShotError("a frame rate is greater than 0", where=f"{field}.frame_rate")
+
+
+def check_filename(name: str, field: str) -> None:
+    """A name for one file in a folder: never a path.
+
+    Raises:
+        ShotError: empty, too long, or with a character that names a folder or a device somewhere.
+    """
+    if not name or name in (".", "..") or len(name.encode()) > 255:
+        raise ShotError(f"'{name[:80]}' is no file name", where=field, hint="give a name of 1 to 255 bytes")
+    if _BAD_NAME.search(name):
+        raise ShotError(
+            f"'{name}' is no plain file name", where=field, hint='leave out / \\ : * ? " < > | and control characters'
+        )
+
+
+def _check_sequence(sequence: media_pb2.FrameSequence, field: str) -> None:
+    check_filename(sequence.pattern, f"{field}.pattern")
+    if not _PATTERN.fullmatch(sequence.pattern):
+        raise ShotError(
+            f"'{sequence.pattern}' has no place for one number",
+            where=f"{field}.pattern",
+            hint="write it as plate.%04d.exr",
+        )
+    if not 1 <= len(sequence.frames) <= MAX_FRAMES:
+        raise ShotError(
+            f"a sequence of {len(sequence.frames)} frames", where=f"{field}.frames", hint=f"give 1 to {MAX_FRAMES}"
+        )
+    previous = None
+    for index, frame in enumerate(sequence.frames):
+        if previous is not None and frame.number <= previous:
+            raise ShotError(
+                f"frame {frame.number} comes after {previous}",
+                where=f"{field}.frames[{index}]",
+                hint="list every frame once, in ascending order",
+            )
+        previous = frame.number
+        _blob(frame.blob, f"{field}.frames[{index}].blob")
+
+
+def _blob(blob: media_pb2.Blob, field: str) -> BlobId:
+    try:
+        return BlobId(blob.sha256, blob.size_bytes)
+    except BlobError as error:
+        raise BlobError(error.message, where=field, hint=error.hint) from None
+
+
+def blobs_of(clip: media_pb2.ClipManifest, field: str) -> Iterator[tuple[str, BlobId]]:
+    """The blobs a checked manifest names, each with the path of its field."""
+    if clip.HasField("file"):
+        yield f"{field}.file.blob", BlobId(clip.file.blob.sha256, clip.file.blob.size_bytes)
+    for index, frame in enumerate(clip.sequence.frames):
+        yield f"{field}.sequence.frames[{index}].blob", BlobId(frame.blob.sha256, frame.blob.size_bytes)
+
+
+def filename_of(clip: media_pb2.ClipManifest) -> str:
+    """What a clip is called: a file name, or the pattern of a sequence."""
+    if clip.HasField("shared"):
+        return PurePosixPath(clip.shared.path).name
+    return clip.file.filename or clip.sequence.pattern
+
+
+def title_of(clip: media_pb2.ClipManifest) -> str:
+    """A clip's name without its number and ending: ``plate`` for ``plate.%04d.exr``."""
+    stem = PurePosixPath(filename_of(clip)).stem
+    return re.split(r"[._-]?(?:%\d*d|#+|@+)", stem)[0] or "shot"
+
+
+def kind_of(clip: media_pb2.ClipManifest) -> BackdropKind:
+    """Whether a backdrop is a still or a clip: one file with an image's ending is a still."""
+    name = filename_of(clip)
+    numbered = clip.HasField("sequence") or re.search(r"%\d*d|#|@", name)
+    return "still" if not numbered and PurePosixPath(name).suffix.lower() in _STILLS else "clip"
+
+
+def digest_of(clip: media_pb2.ClipManifest) -> str:
+    """What identifies a clip's content: the file's own digest, or one over a sequence's numbers and digests."""
+    if clip.HasField("file"):
+        return clip.file.blob.sha256
+    lines = "".join(f"{frame.number} {frame.blob.sha256}\n" for frame in clip.sequence.frames)
+    return hashlib.sha256(lines.encode()).hexdigest()

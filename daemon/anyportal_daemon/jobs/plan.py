@@ -1,0 +1,135 @@
+"""From what a client asks for to a job that can be queued: everything checked, the recipe in full."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from google.protobuf.json_format import MessageToDict
+
+from anyportal.v1 import jobs_pb2, media_pb2
+from anyportal.v1.jobs_pb2 import Job
+from anyportal_core.delivery import Delivery
+from anyportal_core.errors import FrameRangeError, RecipeError, ShotError
+from anyportal_core.frames import FrameSet
+from anyportal_core.recipe import BackdropChoice, Recipe, RecipeRequest, resolve
+from anyportal_core.registry import Catalogue
+from anyportal_daemon.jobs.clips import blobs_of, check_clip, check_filename, digest_of, kind_of, title_of
+from anyportal_daemon.storage.blobs import BlobId
+from anyportal_daemon.storage.shared import SharedFolders, digest_files
+
+MAX_TEXT = 10_000
+MAX_LABELS = 64
+_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked job.
+
+    Args:
+        job: as the client gave it, with the recipe's digest and canonical form and all defaults filled in.
+        blobs: its inputs, each with the path of the field that names it.
+    """
+
+    job: Job
+    blobs: tuple[tuple[str, BlobId], ...]
+
+
+def plan(asked: Job, catalogue: Catalogue, folders: SharedFolders) -> Plan:
+    """Check a job.
+
+    Raises:
+        AnyPortalError: of the families InputError and RecipeError, or BlobError; ``where`` is the field at fault.
+    """
+    job = Job(shot=asked.shot, recipe=asked.recipe, delivery=asked.delivery, labels=asked.labels)
+    job.display_name = asked.display_name or title_of(job.shot.plate)
+    _check_texts(job)
+    clips = list(_clips(job))
+    for field, clip in clips:
+        check_clip(clip, field)
+        if clip.HasField("shared"):
+            folders.find(clip.shared.mapping, clip.shared.path, f"{field}.shared")
+    _check_frames(job.shot)
+    recipe = _resolve(job, catalogue, folders)
+    delivery = Delivery(tuple(job.delivery.layers) or ("comp",), job.delivery.format or "auto")
+    job.recipe.preset = recipe.preset
+    job.delivery.CopyFrom(jobs_pb2.Delivery(layers=delivery.layers, format=delivery.format))
+    job.recipe_digest, job.resolved_recipe = recipe.digest, recipe.canonical()
+    return Plan(job, tuple(named for field, clip in clips for named in blobs_of(clip, field)))
+
+
+def _clips(job: Job) -> Iterator[tuple[str, media_pb2.ClipManifest]]:
+    yield "shot.plate", job.shot.plate
+    if job.shot.HasField("matte"):
+        yield "shot.matte", job.shot.matte
+    if job.shot.HasField("mask"):
+        yield "shot.mask", job.shot.mask
+    if job.recipe.backdrop.HasField("media"):
+        yield "recipe.backdrop.media", job.recipe.backdrop.media
+
+
+def _check_texts(job: Job) -> None:
+    check_filename(job.display_name, "display_name")
+    texts = {
+        "shot.frames": job.shot.frames,
+        "recipe.subject": job.recipe.subject,
+        "recipe.backdrop.prompt": job.recipe.backdrop.prompt,
+        **{f"labels.{key[:40]}": key + value for key, value in job.labels.items()},
+    }
+    for field, text in texts.items():
+        if len(text) > MAX_TEXT:
+            raise ShotError(f"a text of {len(text)} characters", where=field, hint=f"at most {MAX_TEXT}")
+    if len(job.labels) > MAX_LABELS:
+        raise ShotError(f"{len(job.labels)} labels", where="labels", hint=f"at most {MAX_LABELS}")
+
+
+def _check_frames(shot: jobs_pb2.Shot) -> None:
+    if shot.handles < 0:
+        raise ShotError(f"handles are {shot.handles}", where="shot.handles", hint="give 0 or more")
+    if not shot.frames:
+        return
+    try:
+        frames = FrameSet.parse(shot.frames)
+    except FrameRangeError as error:
+        raise FrameRangeError(error.message, where="shot.frames", hint=error.hint) from None
+    if shot.plate.HasField("sequence"):
+        first, last = shot.plate.sequence.frames[0].number, shot.plate.sequence.frames[-1].number
+        if frames.first < first or frames.last > last:
+            raise FrameRangeError(
+                f"the range {shot.frames} is not inside the clip",
+                where="shot.frames",
+                hint=f"the clip has frames {first}-{last}",
+            )
+
+
+def _resolve(job: Job, catalogue: Catalogue, folders: SharedFolders) -> Recipe:
+    asked = job.recipe
+    request = RecipeRequest(
+        backdrop=_backdrop(asked.backdrop, folders),
+        preset=asked.preset or "draft",
+        subject=asked.subject,
+        seed=asked.seed,
+        settings=MessageToDict(asked.settings),
+    )
+    return resolve(request, catalogue, frozenset(name for name in ("matte", "mask") if job.shot.HasField(name)))
+
+
+def _backdrop(backdrop: jobs_pb2.Backdrop, folders: SharedFolders) -> BackdropChoice:
+    kind = backdrop.WhichOneof("kind")
+    if kind == "media":
+        clip = backdrop.media
+        if clip.HasField("shared"):
+            _, files = folders.find(clip.shared.mapping, clip.shared.path, "recipe.backdrop.media.shared")
+            return BackdropChoice(kind_of(clip), digest_files(files))
+        return BackdropChoice(kind_of(clip), digest_of(clip))
+    if kind == "colour":
+        if not _COLOUR.fullmatch(backdrop.colour):
+            raise RecipeError(
+                f"'{backdrop.colour[:40]}' is no colour", where="recipe.backdrop.colour", hint="write it as #rrggbb"
+            )
+        return BackdropChoice("colour", backdrop.colour.lower())
+    if kind == "prompt":
+        return BackdropChoice("prompt", backdrop.prompt)
+    raise RecipeError("no backdrop is given", where="recipe.backdrop", hint="give a picture, a clip or a colour")

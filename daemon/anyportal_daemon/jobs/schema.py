@@ -1,0 +1,50 @@
+"""The journal's tables. Never change a script that was released: add one."""
+
+MIGRATIONS = (
+    """
+    CREATE TABLE jobs (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        user TEXT NOT NULL,
+        state INTEGER NOT NULL,
+        queued_at INTEGER NOT NULL,
+        status BLOB NOT NULL,
+        spec BLOB NOT NULL
+    );
+    CREATE INDEX jobs_of_user ON jobs (user, number, state);
+    CREATE INDEX jobs_in_state ON jobs (state, queued_at);
+
+    CREATE TABLE events (
+        job INTEGER NOT NULL REFERENCES jobs ON DELETE CASCADE,
+        sequence INTEGER NOT NULL,
+        event BLOB NOT NULL,
+        PRIMARY KEY (job, sequence)
+    ) WITHOUT ROWID;
+
+    -- The files of the present attempt, so that nobody has to read all events for them.
+    CREATE TABLE results (
+        job INTEGER NOT NULL REFERENCES jobs ON DELETE CASCADE,
+        filename TEXT NOT NULL,
+        file BLOB NOT NULL,
+        UNIQUE (job, filename)
+    );
+
+    -- The blobs a job needs or has made.
+    CREATE TABLE claims (
+        job INTEGER NOT NULL REFERENCES jobs ON DELETE CASCADE,
+        sha256 TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        PRIMARY KEY (job, sha256)
+    ) WITHOUT ROWID;
+    CREATE INDEX claims_of_blob ON claims (sha256);
+
+    CREATE TABLE requests (
+        user TEXT NOT NULL,
+        request_id TEXT NOT NULL,
+        body TEXT NOT NULL,
+        job INTEGER NOT NULL REFERENCES jobs ON DELETE CASCADE,
+        PRIMARY KEY (user, request_id)
+    ) WITHOUT ROWID;
+    CREATE INDEX requests_of_job ON requests (job)
+    """,
+)

@@ -1,0 +1,108 @@
+"""BlobService: bytes in and out of the store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import ParamSpec, Protocol, TypeVar
+
+from anyportal.v1 import blobs_pb2, blobs_pb2_grpc, media_pb2
+from anyportal_daemon.errors import BlobError, ReadOffsetError
+from anyportal_daemon.security.users import caller
+from anyportal_daemon.server.gate import Context
+from anyportal_daemon.storage.blobs import CHUNK, BlobId, BlobStore
+
+MAX_BLOBS = 10_000
+MAX_DATA = 1024 * 1024
+READ_AHEAD = 4 * CHUNK
+"""Bytes read at once: a step into a thread costs about as much as reading one chunk."""
+
+
+class BlobService(blobs_pb2_grpc.BlobServiceServicer):
+    """See blobs.proto. All file work happens in threads."""
+
+    def __init__(self, store: BlobStore) -> None:
+        self._store = store
+
+    async def FindMissingBlobs(
+        self, request: blobs_pb2.FindMissingBlobsRequest, context: Context
+    ) -> blobs_pb2.FindMissingBlobsResponse:
+        if len(request.blobs) > MAX_BLOBS:
+            hint = f"ask for at most {MAX_BLOBS} at once"
+            raise BlobError(f"{len(request.blobs)} blobs at once", where="blobs", hint=hint)
+        blobs = [_id(blob, f"blobs[{index}]") for index, blob in enumerate(request.blobs)]
+        missing = await asyncio.to_thread(self._store.missing, caller(), blobs)
+        return blobs_pb2.FindMissingBlobsResponse(missing=[_message(blob) for blob in missing])
+
+    async def GetUpload(self, request: blobs_pb2.GetUploadRequest, context: Context) -> blobs_pb2.Upload:
+        return await asyncio.to_thread(self._upload, caller(), _id(request.blob, "blob"))
+
+    async def WriteBlob(
+        self, request_iterator: AsyncIterator[blobs_pb2.WriteBlobRequest], context: Context
+    ) -> blobs_pb2.Upload:
+        first = await anext(request_iterator, None)
+        if first is None:
+            raise BlobError("the first message names no blob", where="blob")
+        user, blob = caller(), _id(first.blob, "blob")
+        async with _opened(self._store.receive, user, blob, first.offset) as upload:
+            await asyncio.to_thread(upload.write, _data(first))
+            async for message in request_iterator:
+                await asyncio.to_thread(upload.write, _data(message))
+            await asyncio.to_thread(upload.finish)
+        return await asyncio.to_thread(self._upload, user, blob)
+
+    async def ReadBlob(
+        self, request: blobs_pb2.ReadBlobRequest, context: Context
+    ) -> AsyncIterator[blobs_pb2.ReadBlobResponse]:
+        blob = _id(request.blob, "blob")
+        if not 0 <= request.offset <= blob.size or request.limit_bytes < 0:
+            raise ReadOffsetError(f"{request.offset} is outside of {blob.size} bytes", where="offset")
+        stop = min(blob.size, request.offset + request.limit_bytes) if request.limit_bytes else blob.size
+        async with _opened(self._store.open, caller(), blob) as file:
+            await asyncio.to_thread(file.seek, request.offset)
+            for start in range(request.offset, stop, READ_AHEAD):
+                data = await asyncio.to_thread(file.read, min(READ_AHEAD, stop - start))
+                for at in range(0, len(data), CHUNK):
+                    yield blobs_pb2.ReadBlobResponse(data=data[at : at + CHUNK])
+
+    def _upload(self, user: str, blob: BlobId) -> blobs_pb2.Upload:
+        complete = not self._store.missing(user, [blob])
+        committed = self._store.committed(user, blob)
+        return blobs_pb2.Upload(blob=_message(blob), committed_bytes=committed, complete=complete)
+
+
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+Opened = TypeVar("Opened", bound=_Closable)
+Given = ParamSpec("Given")
+
+
+@asynccontextmanager
+async def _opened(open: Callable[Given, Opened], *args: Given.args, **kwargs: Given.kwargs) -> AsyncIterator[Opened]:
+    """What a thread opens; closed again even when the rpc is cancelled while the thread is at it."""
+    opening = asyncio.create_task(asyncio.to_thread(open, *args, **kwargs))
+    try:
+        yield await asyncio.shield(opening)
+    finally:
+        await asyncio.to_thread((await opening).close)
+
+
+def _data(message: blobs_pb2.WriteBlobRequest) -> bytes:
+    if len(message.data) > MAX_DATA:
+        hint = f"send at most {MAX_DATA} at once; {CHUNK} is a good size"
+        raise BlobError(f"a message of {len(message.data)} bytes", where="data", hint=hint)
+    return message.data
+
+
+def _id(blob: media_pb2.Blob, field: str) -> BlobId:
+    try:
+        return BlobId(blob.sha256, blob.size_bytes)
+    except BlobError as error:
+        raise BlobError(error.message, where=field, hint=error.hint) from None
+
+
+def _message(blob: BlobId) -> media_pb2.Blob:
+    return media_pb2.Blob(sha256=blob.sha256, size_bytes=blob.size)

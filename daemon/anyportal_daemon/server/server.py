@@ -1,0 +1,88 @@
+"""The gRPC server: services, limits, health and reflection behind one gate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from grpc import aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from anyportal.v1 import (
+    blobs_pb2,
+    blobs_pb2_grpc,
+    catalog_pb2,
+    catalog_pb2_grpc,
+    jobs_pb2,
+    jobs_pb2_grpc,
+)
+from anyportal_daemon.config import Address
+from anyportal_daemon.errors import AddressInUseError
+from anyportal_daemon.security.users import Authenticator
+from anyportal_daemon.server.blobs import BlobService
+from anyportal_daemon.server.catalog import CatalogService
+from anyportal_daemon.server.gate import Gate
+from anyportal_daemon.server.jobs import JobService
+
+MAX_MESSAGE = 16 * 1024 * 1024
+"""Bytes: room for the manifest of a long sequence, and none for a flood."""
+
+OPTIONS: Sequence[tuple[str, Any]] = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE),
+    ("grpc.max_metadata_size", 16 * 1024),
+    ("grpc.so_reuseport", 0),  # else two daemons could share a port unseen
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+)
+
+SERVICES = tuple(
+    module.DESCRIPTOR.services_by_name[name].full_name
+    for module, name in ((blobs_pb2, "BlobService"), (jobs_pb2, "JobService"), (catalog_pb2, "CatalogService"))
+)
+
+
+class Server:
+    """Serves from ``start`` to ``stop``."""
+
+    def __init__(
+        self, authenticator: Authenticator, blobs: BlobService, jobs: JobService, catalog: CatalogService
+    ) -> None:
+        self._server = aio.server(interceptors=(Gate(authenticator),), options=OPTIONS)
+        blobs_pb2_grpc.add_BlobServiceServicer_to_server(blobs, self._server)
+        jobs_pb2_grpc.add_JobServiceServicer_to_server(jobs, self._server)
+        catalog_pb2_grpc.add_CatalogServiceServicer_to_server(catalog, self._server)
+        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+
+    async def start(self, listen: Address) -> Address:
+        """Serve; gives the address with the port that was taken.
+
+        Raises:
+            AddressInUseError: another program has it.
+        """
+        try:
+            port = self._server.add_insecure_port(str(listen))
+        except RuntimeError:
+            port = 0
+        if port == 0:
+            raise AddressInUseError(
+                "the address is in use, or this machine does not have it",
+                where=str(listen),
+                hint="another daemon may run already; or give another port with --listen HOST:PORT",
+            )
+        await self._server.start()
+        for service in ("", *SERVICES):
+            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        return listen.with_port(port)
+
+    async def refuse(self) -> None:
+        """Say that the end is near: health turns to NOT_SERVING."""
+        await self._health.enter_graceful_shutdown()
+
+    async def stop(self, grace: float) -> None:
+        """Take no new rpcs and give those that run ``grace`` seconds."""
+        await self._server.stop(grace)

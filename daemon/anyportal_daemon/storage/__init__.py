@@ -1,0 +1,1 @@
+"""Where the daemon keeps bytes: blobs that belong to users."""

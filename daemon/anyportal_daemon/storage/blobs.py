@@ -1,0 +1,108 @@
+"""The port of the blob store: bytes named by their SHA-256, each belonging to the users who have shown them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+from anyportal_daemon.errors import BlobError
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+CHUNK = 256 * 1024
+"""Bytes of one message, and of one step when files are hashed."""
+
+
+@dataclass(frozen=True)
+class BlobId:
+    """Bytes, named by what they are.
+
+    Raises:
+        BlobError: no SHA-256 of 64 lower-case hexadecimal digits, or a negative size.
+    """
+
+    sha256: str
+    size: int
+
+    def __post_init__(self) -> None:
+        if not _DIGEST.fullmatch(self.sha256):
+            raise BlobError(f"'{self.sha256[:80]}' is no SHA-256", hint="write 64 lower-case hexadecimal digits")
+        if self.size < 0:
+            raise BlobError(f"a blob cannot have {self.size} bytes")
+
+
+class Upload(Protocol):
+    """One user's upload of one blob, open for writing. Safe to close from another thread while it writes."""
+
+    @property
+    def committed(self) -> int:
+        """Bytes that are stored; the next ones go here."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Append.
+
+        Raises:
+            BlobError: more bytes than announced; none of them is kept.
+            DiskFullError: what fitted is kept.
+        """
+        ...
+
+    def finish(self) -> bool:
+        """Check the digest, where all bytes are there, and give the blob to the user. False while some are missing.
+
+        Raises:
+            DigestError: other bytes than announced; the upload starts again at 0.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go; what is committed stays."""
+        ...
+
+
+class BlobStore(Protocol):
+    """Possession is per user: a blob is missing for a user until that user has uploaded it whole or been given it."""
+
+    def missing(self, user: str, blobs: Iterable[BlobId]) -> list[BlobId]:
+        """Those the user does not have, each once, in the order given."""
+        ...
+
+    def committed(self, user: str, blob: BlobId) -> int:
+        """How far the user's upload has come; the blob's size when the user has it."""
+        ...
+
+    def receive(self, user: str, blob: BlobId, offset: int) -> Upload:
+        """Open the user's upload at ``offset``.
+
+        Raises:
+            UploadOffsetError: not the committed size; ``facts["committed_bytes"]`` says it.
+            UploadBusyError: it is open already.
+        """
+        ...
+
+    def open(self, user: str, blob: BlobId) -> BinaryIO:
+        """The blob's bytes.
+
+        Raises:
+            BlobNotFoundError: there is none, or the user does not have it.
+            BlobCorruptError: the stored bytes have another size, or are gone.
+        """
+        ...
+
+    def grant(self, user: str, blobs: Sequence[BlobId]) -> None:
+        """Give stored blobs to a user: a job of theirs made them.
+
+        Raises:
+            StorageError: the bytes are not in the store.
+        """
+        ...
+
+    def release(self, user: str, blobs: Iterable[BlobId]) -> None:
+        """Take blobs from a user. Bytes that nobody has any more are deleted."""
+        ...
+
+    def sweep(self) -> None:
+        """Delete bytes that belong to nobody, as a killed worker leaves them. Only while no worker runs."""
+        ...

@@ -1,0 +1,71 @@
+"""Folders that daemon and clients share: a path below a configured root instead of bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+from anyportal_core.errors import MediaNotFoundError, ShotError, unknown_name
+from anyportal_daemon.database import file_errors
+from anyportal_daemon.storage.files import hash_file
+
+_NUMBER = re.compile(r"%0?\d*d|#+|@+")
+
+
+class SharedFolders:
+    """Path mappings: name to root. Nothing outside a root is reached, by ``..`` or by links."""
+
+    def __init__(self, roots: Mapping[str, Path]) -> None:
+        self._roots = roots
+
+    def find(self, mapping: str, path: str, field: str) -> tuple[Path, list[Path]]:
+        """The path on this machine, as written (a sequence keeps its notation), and the files it stands for.
+
+        Raises:
+            UnknownNameError: no such mapping.
+            ShotError: the path, or a file it stands for, leads out of the root.
+            MediaNotFoundError: there is no such file.
+        """
+        root = self._roots.get(mapping)
+        if root is None:
+            raise unknown_name("path mapping", mapping, self._roots, where=f"{field}.mapping")
+        relative = PurePosixPath(path)
+        if relative.is_absolute() or ".." in relative.parts or re.search(r"[\\:\x00]", path) or not path:
+            raise ShotError(
+                f"'{path}' is not below the root of '{mapping}'",
+                where=f"{field}.path",
+                hint="give a relative path with forward slashes, without '..'",
+            )
+        whole = root / relative
+        files = _files(whole)
+        if not files:
+            raise MediaNotFoundError(f"there is no {path} in '{mapping}'", where=f"{field}.path")
+        for file in files:
+            if not file.resolve().is_relative_to(root):
+                raise ShotError(f"'{file.name}' is a link out of '{mapping}'", where=f"{field}.path")
+        return whole, files
+
+
+def digest_files(files: list[Path]) -> str:
+    """What identifies the content of shared files."""
+    with file_errors(files[0]):
+        digests = [hash_file(file) for file in files]
+    if len(digests) == 1:
+        return digests[0]
+    lines = "".join(f"{file.name} {digest}\n" for file, digest in zip(files, digests, strict=True))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def _files(whole: Path) -> list[Path]:
+    """The file itself, or all that a folder holds or a sequence's notation stands for."""
+    if whole.is_file():
+        return [whole]
+    if whole.is_dir():
+        return sorted(file for file in whole.iterdir() if file.is_file())
+    before, *rest = _NUMBER.split(whole.name)
+    if not rest or not whole.parent.is_dir():
+        return []
+    name = re.compile(r"-?\d+".join(re.escape(part) for part in (before, *rest)))
+    return sorted(file for file in whole.parent.iterdir() if name.fullmatch(file.name) and file.is_file())

@@ -1,0 +1,139 @@
+"""The worker child: takes one job at a time from the pipe and renders it. The only process that loads plug-ins."""
+
+from __future__ import annotations
+
+import os
+import queue
+import shutil
+import threading
+import traceback
+from fractions import Fraction
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from anyportal_core.cache import DirectoryCache
+from anyportal_core.catalogue import load_catalogue
+from anyportal_core.delivery import Delivery
+from anyportal_core.device import default_device
+from anyportal_core.errors import AnyPortalError, Cancelled
+from anyportal_core.frames import FrameSet
+from anyportal_core.models import Models
+from anyportal_core.recipe import resolve_canonical
+from anyportal_core.shot import MediaRef, Shot
+from anyportal_daemon.database import file_errors
+from anyportal_daemon.storage.files import BlobFiles
+from anyportal_daemon.worker.lifetime import leave_signals_to_parent, say_nothing_on_stdout, tie_to_parent
+from anyportal_daemon.worker.messages import (
+    CancelJob,
+    ClipInput,
+    Failed,
+    FromChild,
+    Outcome,
+    Ready,
+    RunJob,
+    Stop,
+    Succeeded,
+    ToChild,
+    WasCancelled,
+    WorkerSetup,
+)
+
+
+def main(pipe: Connection, setup: WorkerSetup) -> None:
+    """Serve jobs until told to stop. Runs in a spawned process."""
+    leave_signals_to_parent()
+    tie_to_parent(setup.parent)
+    say_nothing_on_stdout()
+    Worker(pipe, setup).serve()
+
+
+class Worker:
+    """Jobs from the pipe, reports into it."""
+
+    def __init__(self, pipe: Connection, setup: WorkerSetup) -> None:
+        self._pipe, self._sending = pipe, threading.Lock()
+        self._blobs = BlobFiles(setup.blobs)
+        self._cache = DirectoryCache(setup.stages)
+        self._scratch = setup.scratch
+        self._models, self._device = Models.configured(setup.models), default_device()
+        self._catalogue = load_catalogue()
+        self._jobs: queue.SimpleQueue[RunJob | None] = queue.SimpleQueue()
+        self._cancel = threading.Event()
+
+    def serve(self) -> None:
+        threading.Thread(target=self._listen, name="pipe", daemon=True).start()
+        self._send(Ready(self._catalogue, self._device))
+        while job := self._jobs.get():
+            self._send(self._run(job))
+
+    def _send(self, message: FromChild) -> None:
+        with self._sending:
+            self._pipe.send(message)
+
+    def _listen(self) -> None:
+        """Read the pipe while jobs run, so that a job can be cancelled."""
+        try:
+            while not isinstance(message := self._receive(), Stop):
+                if isinstance(message, RunJob):
+                    self._cancel.clear()
+                    self._jobs.put(message)
+                else:
+                    self._cancel.set()
+            self._jobs.put(None)
+        except (EOFError, OSError):
+            os._exit(1)  # the daemon is gone, and nobody is left to render for
+
+    def _receive(self) -> ToChild:
+        message: RunJob | CancelJob | Stop = self._pipe.recv()
+        return message
+
+    def _run(self, job: RunJob) -> Outcome:
+        folder = self._scratch / job.job
+        try:
+            self._render(job, folder)
+            return Succeeded()
+        except Cancelled:
+            return WasCancelled()
+        except AnyPortalError as error:
+            return Failed(error.code, error.message, error.where, error.hint)
+        except MemoryError:
+            hint = "lower work.long_side, or free memory"
+            return Failed("OUT_OF_MEMORY", "the machine has not enough memory", "", hint)
+        except Exception as error:  # a bug must fail one job, not the worker
+            traceback.print_exc()
+            message = f"a bug: {type(error).__name__}: {error}"
+            return Failed("INTERNAL", message, "", "report it with the daemon's log")
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _render(self, job: RunJob, folder: Path) -> None:
+        from anyportal_core.pipeline import render_shot  # decoders and OpenCV: not before they are needed
+        from anyportal_daemon.worker.observer import PipeObserver
+
+        shutil.rmtree(folder, ignore_errors=True)
+        results = folder / "results"
+        with file_errors(results):
+            results.mkdir(parents=True)
+        shot = Shot(
+            plate=self._media(job.plate, folder / "plate"),
+            frames=FrameSet.parse(job.frames) if job.frames else None,
+            handles=job.handles,
+            matte=self._media(job.matte, folder / "matte") if job.matte else None,
+            mask=self._media(job.mask, folder / "mask") if job.mask else None,
+            mask_frame=job.mask_frame,
+            backdrop=self._media(job.backdrop, folder / "backdrop") if job.backdrop else None,
+            name=job.name,
+        )
+        recipe = resolve_canonical(job.recipe, self._catalogue)
+        delivery = Delivery(job.layers, job.format)
+        with PipeObserver(self._send, self._blobs, self._cancel) as observer:
+            render_shot(
+                shot, recipe, delivery, results, self._cache, observer, self._catalogue, self._models, self._device
+            )
+
+    def _media(self, clip: ClipInput, folder: Path) -> MediaRef:
+        """Lay a clip's files in a folder under their own names."""
+        for sha256, name in clip.files:
+            self._blobs.link(sha256, folder / name)
+        rate = Fraction(*clip.rate) if clip.rate else None
+        return MediaRef(folder / clip.name, rate, clip.colour_space, clip.digest)

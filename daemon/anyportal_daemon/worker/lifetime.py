@@ -1,0 +1,33 @@
+"""A worker child lives no longer than its daemon, and leaves its stopping to it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1
+
+
+def tie_to_parent(parent: int) -> None:
+    """Die when the parent does, even while native code holds the interpreter.
+
+    Linux only; elsewhere the end of the pipe must do.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:  # it died before we asked
+            os._exit(1)
+
+
+def leave_signals_to_parent() -> None:
+    """Ctrl-C and service managers signal the whole group; the daemon decides what becomes of a job."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def say_nothing_on_stdout() -> None:
+    """The daemon's standard output is for programs; whatever a library prints goes to standard error."""
+    sys.stdout.flush()
+    os.dup2(2, 1)

@@ -1,0 +1,160 @@
+"""Every message that crosses the pipe between the daemon and its worker child. Frames travel as digests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from anyportal_core.registry import Catalogue
+
+
+@dataclass(frozen=True)
+class WorkerSetup:
+    """What a child is started with.
+
+    Args:
+        blobs: the folder of the blob store's bytes.
+        stages: the folder of stage results.
+        scratch: where jobs get a folder for as long as they run.
+        parent: the daemon's process id.
+        models: the root of the model weights, where it is configured.
+    """
+
+    blobs: Path
+    stages: Path
+    scratch: Path
+    parent: int
+    models: Path | None = None
+
+
+# From the daemon to the child.
+
+
+@dataclass(frozen=True)
+class ClipInput:
+    """A clip of a shot.
+
+    Args:
+        name: the file name, or the printf pattern of a sequence; of shared media, the path.
+        files: digest and file name of each file to link from the store; none for shared media.
+        rate: frames per second as a fraction, where it is stated.
+        colour_space: the one to assume; empty: as tagged.
+        digest: what identifies the content, where it is known.
+    """
+
+    name: str
+    files: tuple[tuple[str, str], ...] = ()
+    rate: tuple[int, int] | None = None
+    colour_space: str = ""
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class RunJob:
+    """Render this shot. ``recipe`` is the canonical form."""
+
+    job: str
+    name: str
+    plate: ClipInput
+    frames: str
+    handles: int
+    matte: ClipInput | None
+    mask: ClipInput | None
+    mask_frame: int | None
+    backdrop: ClipInput | None
+    recipe: str
+    layers: tuple[str, ...]
+    format: str
+
+
+@dataclass(frozen=True)
+class CancelJob:
+    """End this job at the next checkpoint."""
+
+    job: str
+
+
+@dataclass(frozen=True)
+class Stop:
+    """End when idle."""
+
+
+# From the child to the daemon.
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The child can take jobs."""
+
+    catalogue: Catalogue
+    device: str
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The shot's media are open."""
+
+    frames: str
+    rate: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Progressed:
+    stage: str
+    stage_fraction: float
+    fraction: float
+
+
+@dataclass(frozen=True)
+class StageDone:
+    stage: str
+    seconds: float
+    reused: bool
+
+
+@dataclass(frozen=True)
+class MadeFile:
+    """A finished result file whose bytes are in the store."""
+
+    sha256: str
+    size: int
+    filename: str
+    layers: tuple[str, ...]
+    frame: int | None
+
+
+@dataclass(frozen=True)
+class FilesMade:
+    files: tuple[MadeFile, ...]
+
+
+@dataclass(frozen=True)
+class Said:
+    text: str
+    warning: bool
+
+
+@dataclass(frozen=True)
+class Succeeded:
+    """The job is done; all its files were reported."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The job cannot be done."""
+
+    code: str
+    message: str
+    where: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class WasCancelled:
+    """The job ended because it was asked to."""
+
+
+ToChild = RunJob | CancelJob | Stop
+Report = Opened | Progressed | StageDone | FilesMade | Said
+Outcome = Succeeded | Failed | WasCancelled
+FromChild = Ready | Report | Outcome

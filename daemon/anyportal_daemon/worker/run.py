@@ -1,0 +1,229 @@
+"""One job on one child: given to it, followed, written down."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+import time
+from dataclasses import dataclass
+
+from anyportal.v1 import jobs_pb2, media_pb2
+from anyportal_core.errors import AnyPortalError, DiskFullError, StorageError
+from anyportal_daemon.errors import DaemonStoppedError, WorkerLostError
+from anyportal_daemon.jobs.book import JobBook
+from anyportal_daemon.jobs.journal import Journal
+from anyportal_daemon.storage.ballast import PORTION
+from anyportal_daemon.storage.shared import SharedFolders
+from anyportal_daemon.worker.assignment import assignment
+from anyportal_daemon.worker.messages import (
+    CancelJob,
+    Failed,
+    FilesMade,
+    MadeFile,
+    Opened,
+    Outcome,
+    Progressed,
+    Ready,
+    Report,
+    Said,
+    StageDone,
+    Succeeded,
+    WasCancelled,
+    WorkerSetup,
+)
+from anyportal_daemon.worker.names import STATE, PlainNames
+from anyportal_daemon.worker.process import ChildLostError, ChildProcess
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long the daemon waits for its worker, in seconds.
+
+    Args:
+        start: for a new child to be ready.
+        cancel: for a child to let go of a cancelled job before it is killed.
+        stop: for a running job to end by itself when the daemon stops, and as long again to let go.
+        tick: between two looks at what was asked for.
+        restart: at most, between two attempts to start a child that cannot start.
+        silence: of a child that renders, until the job's log says so.
+    """
+
+    start: float = 60
+    cancel: float = 10
+    stop: float = 3
+    tick: float = 0.2
+    restart: float = 30
+    silence: float = 300
+
+
+class StopSign:
+    """Set once, when the daemon stops."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+        self._time = 0.0
+
+    def set(self) -> None:
+        self._time = time.monotonic()
+        self._event.set()
+
+    def wait(self, seconds: float) -> bool:
+        return self._event.wait(seconds)
+
+    def __bool__(self) -> bool:
+        return self._event.is_set()
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was set; 0 before."""
+        return time.monotonic() - self._time if self else 0.0
+
+
+class JobRun:
+    """A started job and the child that renders it."""
+
+    def __init__(
+        self,
+        job_id: str,
+        child: ChildProcess,
+        book: JobBook,
+        journal: Journal,
+        folders: SharedFolders,
+        setup: WorkerSetup,
+        patience: Patience,
+        stop: StopSign,
+    ) -> None:
+        self._job_id, self._child, self._book, self._journal = job_id, child, book, journal
+        self._folders, self._patience, self._stop = folders, patience, stop
+        self._setup, self._names = setup, PlainNames(setup, job_id)
+        self._heard = time.monotonic()
+
+    def run(self) -> None:
+        """See the job to its end. The child may be dead afterwards."""
+        outcome = self._outcome()
+        if not self._child.alive:
+            clear(self._setup)  # on a full disk this may be all the room there is
+        while True:
+            try:
+                self._settle(outcome)
+                return
+            except StorageError as error:  # the ballast was not enough, and no other job could run either
+                self._book.stalled(self._job_id, self._plain(error))
+                log.error("the end of job %s cannot be written down: %s", self._job_id, error)
+                if self._stop.wait(2):
+                    return  # the next start finds it running, and ends it
+
+    def _outcome(self) -> Outcome:
+        try:
+            message = assignment(self._job_id, self._journal.asked(self._job_id), self._folders)
+        except AnyPortalError as error:
+            return _failure(error)
+        try:
+            self._child.send(message)
+            return self._follow()
+        except ChildLostError as lost:
+            return self._ended_early(str(lost))
+        except AnyPortalError as error:  # what the child reports cannot be kept, so it need not go on
+            self._child.kill()
+            return _failure(error)
+
+    def _follow(self) -> Outcome:
+        next_look = time.monotonic() + self._patience.tick
+        deadline: float | None = None
+        while True:
+            message = self._child.receive(self._patience.tick)
+            if isinstance(message, WasCancelled):
+                return self._ended_early("it let go of the job unasked")
+            if isinstance(message, Succeeded | Failed):
+                return message
+            if message is not None and not isinstance(message, Ready):
+                self._note(message)
+            now = time.monotonic()
+            self._mark_silence(now, message is not None)
+            if deadline is None and now >= next_look:
+                next_look = now + self._patience.tick
+                deadline = self._ask_to_end()
+            if deadline is not None and now > deadline:
+                self._child.kill()
+                raise ChildLostError("killed, since it did not let go of the job")
+
+    def _mark_silence(self, now: float, heard: bool) -> None:
+        """Say so when the child reports nothing for long: it may work on something large, or hang."""
+        silence = now - self._heard
+        if heard or silence > self._patience.silence:
+            self._heard = now
+        if not heard and silence > self._patience.silence:
+            text = f"no progress for {silence:.0f} s: the worker may hang; cancel the job and run it again if it does"
+            self._book.said(self._job_id, text, warning=True)
+
+    def _ask_to_end(self) -> float | None:
+        """Have the child let go of the job, where it should: the time after which it is killed."""
+        if self._journal.status(self._job_id).cancel_requested:
+            patience = self._patience.cancel
+        elif self._stop.age > self._patience.stop:
+            patience = self._patience.stop
+        else:
+            return None
+        self._child.send(CancelJob(self._job_id))
+        return time.monotonic() + patience
+
+    def _ended_early(self, how: str) -> Outcome:
+        if self._journal.status(self._job_id).cancel_requested:
+            return WasCancelled()
+        if self._stop:
+            hint = "start the daemon and run it again: finished stages are reused"
+            return _failure(DaemonStoppedError("the daemon was stopped while the job ran", hint=hint))
+        if shutil.disk_usage(self._setup.scratch.parent).free < PORTION:  # libraries crash where they cannot write
+            hint = "free some space, then run it again"
+            return _failure(DiskFullError(f"the disk is full; the worker process died ({how})", where=STATE, hint=hint))
+        hint = "run it again: finished stages are reused. If it dies again, see the daemon's log and the free memory"
+        return _failure(WorkerLostError(f"the worker process died ({how})", hint=hint))
+
+    def _note(self, report: Report) -> None:
+        job_id, book = self._job_id, self._book
+        match report:
+            case Progressed(stage, stage_fraction, fraction):
+                book.progressed(job_id, stage, stage_fraction, fraction)
+            case FilesMade(files):
+                book.made(job_id, [_result_file(file) for file in files])
+            case StageDone(stage, seconds, reused):
+                if not reused:
+                    book.stage_done(job_id, stage, seconds)
+            case Opened(frames, rate):
+                book.opened(job_id, frames, rate)
+            case Said(text, warning):
+                book.said(job_id, self._names.plain(text), warning)
+
+    def _settle(self, outcome: Outcome) -> None:
+        plain = self._names.plain
+        match outcome:
+            case Succeeded():
+                self._book.succeeded(self._job_id)
+            case WasCancelled():
+                self._book.cancelled(self._job_id)
+            case Failed(code, message, where, hint):
+                error = jobs_pb2.JobError(code=code, message=plain(message), where=plain(where), hint=hint)
+                self._book.failed(self._job_id, error)
+
+    def _plain(self, error: StorageError) -> StorageError:
+        return type(error)(self._names.plain(error.message), where=self._names.plain(error.where), hint=error.hint)
+
+
+def clear(setup: WorkerSetup) -> None:
+    """Drop what a child left behind that is no more: what it had not finished."""
+    shutil.rmtree(setup.scratch, ignore_errors=True)
+    for folder in (setup.blobs, setup.stages):
+        for leftover in folder.glob("*.part"):
+            leftover.unlink(missing_ok=True)
+
+
+def _failure(error: AnyPortalError) -> Failed:
+    return Failed(error.code, error.message, error.where, error.hint)
+
+
+def _result_file(made: MadeFile) -> jobs_pb2.ResultFile:
+    blob = media_pb2.Blob(sha256=made.sha256, size_bytes=made.size)
+    return jobs_pb2.ResultFile(blob=blob, filename=made.filename, layers=made.layers, frame=made.frame)

@@ -1,0 +1,150 @@
+"""Keeps one worker child alive and gives it one job at a time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+from anyportal_core.errors import StorageError
+from anyportal_core.registry import Catalogue
+from anyportal_daemon.errors import StartingError
+from anyportal_daemon.jobs.book import JobBook
+from anyportal_daemon.jobs.journal import Journal
+from anyportal_daemon.jobs.scheduler import Scheduler
+from anyportal_daemon.storage.shared import SharedFolders
+from anyportal_daemon.worker.messages import Ready, WorkerSetup
+from anyportal_daemon.worker.process import ChildLostError, ChildMain, ChildProcess
+from anyportal_daemon.worker.run import JobRun, Patience, StopSign, clear
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class WorkerStatus:
+    """The worker as clients may see it."""
+
+    state: Literal["starting", "ready", "busy", "dead"]
+    pid: int = 0
+    device: str = ""
+    job: str = ""
+
+
+class Supervisor:
+    """One thread that owns one child. What is to be done stands in the journal, which is asked at every tick."""
+
+    def __init__(
+        self,
+        book: JobBook,
+        journal: Journal,
+        scheduler: Scheduler,
+        folders: SharedFolders,
+        child: ChildMain,
+        setup: WorkerSetup,
+        patience: Patience,
+    ) -> None:
+        self._book, self._journal, self._scheduler, self._folders = book, journal, scheduler, folders
+        self._child, self._setup, self._patience = child, setup, patience
+        self._stop = StopSign()
+        self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
+        self._catalogue: Catalogue | None = None
+        self._trouble = ""
+        self.status = WorkerStatus("starting")
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """What the child can do; it stays known while a new child starts.
+
+        Raises:
+            StartingError: no child has been ready yet.
+        """
+        if self._catalogue is None:
+            raise StartingError(
+                f"the worker cannot start: {self._trouble}" if self._trouble else "the worker is starting",
+                hint="see the daemon's log" if self._trouble else "try again in a moment",
+            )
+        return self._catalogue
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Give a running job a little time, then end it. The child is gone afterwards."""
+        self._stop.set()
+        self._scheduler.wake()
+        self._thread.join()
+
+    def _run(self) -> None:
+        pause = 1.0
+        while not self._stop:
+            self.status = WorkerStatus("starting")
+            try:
+                self._live()
+            except ChildLostError as lost:
+                self._trouble = str(lost)
+                if not self._stop:
+                    log.error("the worker ended: %s", lost)
+            except Exception as error:  # a bug, or a system without room for a process: the daemon serves on
+                self._trouble = f"{type(error).__name__}: {error}"
+                log.exception("the worker cannot be supervised")
+            never_ready = self.status.state == "starting"
+            self.status = WorkerStatus("dead")
+            if never_ready:
+                self._stop.wait(pause)
+            pause = min(2 * pause, self._patience.restart) if never_ready else 1.0
+
+    def _live(self) -> None:
+        """One child's life.
+
+        Raises:
+            ChildLostError: it died, or had to be killed.
+        """
+        self._book.recover()  # nothing can be running without a child
+        clear(self._setup)
+        child = ChildProcess(self._child, self._setup)
+        self.status = WorkerStatus("starting", child.pid)
+        try:
+            self._await_ready(child)
+            self._serve(child)
+            child.stop(self._patience.stop)
+        finally:
+            child.kill()
+
+    def _await_ready(self, child: ChildProcess) -> None:
+        deadline = time.monotonic() + self._patience.start
+        while not self._stop:
+            message = child.receive(self._patience.tick)
+            if isinstance(message, Ready):
+                self._catalogue, self._trouble = message.catalogue, ""
+                self.status = WorkerStatus("ready", child.pid, message.device)
+                return
+            if time.monotonic() > deadline:
+                raise ChildLostError(f"it was not ready after {self._patience.start:g} s")
+
+    def _serve(self, child: ChildProcess) -> None:
+        """Give the child jobs until the daemon stops."""
+        idle = self.status
+        while not self._stop:
+            if not child.alive:
+                raise child.lost()
+            job_id = self._next()
+            if job_id is not None:
+                self.status = WorkerStatus("busy", idle.pid, idle.device, f"jobs/{job_id}")
+                self._job(job_id, child).run()
+                self.status = idle
+
+    def _job(self, job_id: str, child: ChildProcess) -> JobRun:
+        book, journal, folders = self._book, self._journal, self._folders
+        return JobRun(job_id, child, book, journal, folders, self._setup, self._patience, self._stop)
+
+    def _next(self) -> str | None:
+        """A job that was queued and is now started."""
+        try:
+            job_id = self._scheduler.next(self._patience.tick)
+            return job_id if job_id and not self._stop and self._book.start(job_id) else None
+        except StorageError as error:
+            log.error("no job can be started: %s", error)
+            self._stop.wait(2)
+            return None
