@@ -1,0 +1,1 @@
+"""`anyportal demo`: a small cut, from its timeline to the report."""
