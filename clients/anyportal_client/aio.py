@@ -1,0 +1,259 @@
+"""The client, awaited. `anyportal_client.Client` is the same for those who do not await."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import grpc
+import grpc.aio
+
+from anyportal.v1 import catalog_pb2, jobs_pb2
+from anyportal_client.channel import Connection
+from anyportal_client.discovery import Endpoint, find_endpoint, process_gone, state_directory
+from anyportal_client.errors import ClientError, DaemonError, UsageError
+from anyportal_client.events import Done, Event, JobEvent, OnEvent, ResultsReady, read_event
+from anyportal_client.fetching import AT_ONCE, Fetcher, layer_paths
+from anyportal_client.hashing import HashCache
+from anyportal_client.messages import DaemonInfo, Job, PresetInfo, state_value
+from anyportal_client.request import ShotRequest
+from anyportal_client.sending import Sender
+from anyportal_client.shot import ReadyShot, make_ready
+from anyportal_client.started import StartedDaemon
+from anyportal_client.storage import ready_folder
+from anyportal_client.tasks import crew
+
+CONNECT_PATIENCE = 1.0
+"""Seconds to knock at a door where nobody has answered yet."""
+
+
+class AsyncClient:
+    """A connection to a daemon.
+
+    async with await AsyncClient.connect() as client: ...
+    """
+
+    def __init__(self, connection: Connection, info: DaemonInfo, started: StartedDaemon | None = None) -> None:
+        self._connection = connection
+        self._started = started
+        self._hashes = HashCache()
+        self._sent: dict[str, dict[str, Path]] = {}
+        self.info = info
+
+    @classmethod
+    async def connect(
+        cls,
+        address: str | None = None,
+        token: str | None = None,
+        state_dir: Path | None = None,
+        start: bool = True,
+    ) -> Self:
+        """Connect to a daemon and make sure that it answers.
+
+        Args:
+            address: HOST:PORT; else $ANYPORTAL_DAEMON, else the one that daemon.json names.
+            token: what it wants to see; else $ANYPORTAL_TOKEN, else that of daemon.json.
+            state_dir: where daemon.json lies; else $ANYPORTAL_STATE, else the system's usual place.
+            start: where no address is given and none runs, start one for as long as this client lives.
+
+        Raises:
+            DaemonError: it cannot be reached, or refuses the token.
+            MissingExtraError: one would have to be started, and cannot be.
+        """
+        endpoint = find_endpoint(address, token, state_dir)
+        if endpoint is not None:
+            client = await cls._reach(endpoint)
+            if client is not None:
+                return client
+        if not start:
+            raise DaemonError(
+                "no daemon is running", where=str(state_directory(state_dir)), hint="start one: anyportal serve"
+            )
+        started = await StartedDaemon.start(state_directory(state_dir))
+        try:
+            connection = Connection(started.endpoint)
+            return cls(connection, await _greet(connection), started)
+        except BaseException:
+            await started.stop()
+            raise
+
+    @classmethod
+    async def _reach(cls, endpoint: Endpoint) -> Self | None:
+        """A client of a daemon that is named; None where daemon.json names one that is gone."""
+        if process_gone(endpoint.pid):
+            return None
+        connection = Connection(endpoint)
+        try:
+            return cls(connection, await _greet(connection))
+        except ClientError as error:
+            await connection.close()
+            if endpoint.pid is not None and error.code == "UNREACHABLE":
+                return None
+            raise
+
+    @property
+    def started_daemon(self) -> bool:
+        """Whether the daemon was started for this client; it ends with it."""
+        return self._started is not None
+
+    @property
+    def address(self) -> str:
+        """HOST:PORT of the daemon."""
+        return self._connection.endpoint.address
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Hang up; end the daemon where it was started for this client."""
+        await self._connection.close()
+        if self._started is not None:
+            await self._started.stop()
+
+    async def submit(self, request: ShotRequest | ReadyShot, on_event: OnEvent | None = None) -> Job:
+        """Check the request, upload what the daemon lacks, queue the job.
+
+        A request that `make_ready` has checked before is not checked again.
+
+        Raises:
+            MediaError: media that cannot be used; nothing was sent.
+            RecipeError: a preset, setting, layer or format that does not exist or does not fit; nothing was sent.
+        """
+        ready = request if isinstance(request, ReadyShot) else await asyncio.to_thread(make_ready, request)
+        job = await Sender(self._connection, self._hashes, on_event or _ignore).submit(ready)
+        self._sent[job.name] = ready.folders()
+        return job
+
+    async def watch(self, job: str, after: int = 0) -> AsyncGenerator[JobEvent, None]:
+        """A job's events, those that were and those to come, until it has ended.
+
+        Goes on after a cut where it was, without a gap or a repeat.
+        """
+        attempts = self._connection.attempts(job)
+        final = False
+        while not final:
+            request = jobs_pb2.WatchJobRequest(name=job, after_sequence=after)
+            try:
+                async for message in self._connection.stream(self._connection.jobs.WatchJob, request):
+                    attempts.progressed()
+                    after = message.sequence
+                    event = read_event(job, message)
+                    if event is not None:
+                        yield event
+                final = (await self.job(job)).final
+            except grpc.aio.AioRpcError as error:
+                await attempts.failed(error)
+
+    async def fetch(
+        self, job: str, out: Path | str, on_event: OnEvent | None = None, *, overwrite: bool = False
+    ) -> dict[str, Path]:
+        """Bring a job's results into a folder as they get ready; waits for the job to end.
+
+        Files are written aside, checked and renamed. One that is there already with the same content is kept.
+
+        Returns:
+            Layer to path; a sequence as a printf pattern.
+
+        Raises:
+            ClientError: why the job failed, by its code; Cancelled where it was cancelled.
+            UsageError: FILE_EXISTS, a file of another content is there, and `overwrite` was not asked for.
+        """
+        tell = on_event or _ignore
+        folder = await asyncio.to_thread(ready_folder, Path(out).absolute())
+        fetcher = Fetcher(self._connection, job, folder, overwrite, tell)
+        try:
+            found = await self._follow(job, fetcher, tell)
+        except ClientError as error:
+            if error.code == "DISK_FULL" and not error.job:  # ours; a job's own is the daemon's disk
+                await asyncio.to_thread(fetcher.drop_parts)
+            if error.code == "UNREACHABLE" and self._started is not None:
+                error.hint = "its daemon was started for this call: submit it again, finished stages are reused"
+            error.where = self._local(job, error.where)
+            error.job = job
+            raise
+        files = layer_paths(folder, found.results)
+        tell(Done(job, files, found.frames, found.recipe_digest, found.seconds, found.stage_seconds))
+        return files
+
+    def _local(self, job: str, where: str) -> str:
+        """The path of a file that was sent from here for what the daemon calls `plate/NAME`; else as it is."""
+        role, _, name = where.partition("/")
+        folder = self._sent.get(job, {}).get(role)
+        return str(folder / name) if folder is not None and name else where
+
+    async def _follow(self, job: str, fetcher: Fetcher, tell: OnEvent) -> Job:
+        """Fetch a job's files as they get ready until it has ended; gives the job."""
+        async with crew(AT_ONCE) as workers:
+            found = await self.job(job)
+            if not found.final:
+                async with aclosing(self.watch(job)) as events:
+                    async for event in events:
+                        tell(event)
+                        if isinstance(event, ResultsReady):
+                            fetcher.add(workers, event.files)
+                found = await self.job(job)
+            found.raise_failure()
+            fetcher.add(workers, found.results)
+        return found
+
+    async def job(self, name: str) -> Job:
+        """A job as it is now."""
+        request = jobs_pb2.GetJobRequest(name=name)
+        return Job.of(await self._connection.call(self._connection.jobs.GetJob, request, job=name))
+
+    async def jobs(self, states: Iterable[str] = (), limit: int = 50) -> list[Job]:
+        """The newest jobs, of any state or of some; without their results."""
+        found: list[Job] = []
+        page = jobs_pb2.ListJobsRequest(states=[_state(word) for word in states])
+        while len(found) < limit:
+            page.page_size = min(1000, limit - len(found))
+            reply = await self._connection.call(self._connection.jobs.ListJobs, page)
+            found.extend(map(Job.of, reply.jobs))
+            page.page_token = reply.next_page_token
+            if not page.page_token:
+                break
+        return found
+
+    async def cancel(self, name: str) -> Job:
+        """Ask for a job to end. It has ended when its state says so."""
+        request = jobs_pb2.CancelJobRequest(name=name)
+        return Job.of(await self._connection.call(self._connection.jobs.CancelJob, request, job=name))
+
+    async def daemon(self) -> DaemonInfo:
+        """What the daemon says of itself now."""
+        request = catalog_pb2.GetDaemonRequest()
+        return DaemonInfo.of(await self._connection.call(self._connection.catalog.GetDaemon, request))
+
+    async def presets(self) -> list[PresetInfo]:
+        """The presets it has."""
+        request = catalog_pb2.ListPresetsRequest()
+        reply = await self._connection.call(self._connection.catalog.ListPresets, request)
+        return list(map(PresetInfo.of, reply.presets))
+
+
+async def _greet(connection: Connection) -> DaemonInfo:
+    request = catalog_pb2.GetDaemonRequest()
+    said = await connection.call(connection.catalog.GetDaemon, request, seconds=5, patience=CONNECT_PATIENCE)
+    return DaemonInfo.of(said)
+
+
+def _state(word: str) -> jobs_pb2.Job.State.ValueType:
+    try:
+        return state_value(word)
+    except ValueError:
+        raise UsageError(
+            f"there is no state '{word}'", hint="known: queued, running, succeeded, failed, cancelled"
+        ) from None
+
+
+def _ignore(event: Event) -> None:
+    pass

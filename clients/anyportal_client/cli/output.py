@@ -1,0 +1,119 @@
+"""What a command shows while it works: JSON lines for programs, plain lines for logs, bars for a person who looks."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Protocol
+
+from anyportal_client.events import (
+    DaemonFound,
+    Done,
+    Event,
+    LogLine,
+    Progressed,
+    ResultsReady,
+    StateChanged,
+    Submitted,
+    Uploading,
+)
+
+WORTH_SHOWING = 32 << 20
+"""Bytes on their way: fewer are through before anyone has read a line about them."""
+
+
+class Reporter(Protocol):
+    """Shows events."""
+
+    def __call__(self, event: Event) -> None: ...
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        ...
+
+
+def reporter(as_json: bool) -> Reporter:
+    """The reporter for whoever reads."""
+    if as_json:
+        return JsonLines()
+    if sys.stderr.isatty():
+        from anyportal_client.cli.bars import Bars
+
+        return Bars()
+    return PlainLines()
+
+
+class JsonLines:
+    """One event a line on standard output."""
+
+    def __call__(self, event: Event) -> None:
+        if not isinstance(event, ResultsReady):  # each file has its own line once it is here
+            print(json.dumps(event.as_json()), flush=True)
+
+    def close(self) -> None:
+        pass
+
+
+class PlainLines:
+    """A line whenever something new begins, and every tenth of the way; results on standard output."""
+
+    def __init__(self) -> None:
+        self._last: tuple[object, int] = ("", 0)
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Uploading):
+            if event.total_bytes >= WORTH_SHOWING:
+                self._step(event.phase, event.done_bytes / event.total_bytes, size(event.total_bytes))
+        elif isinstance(event, Progressed):
+            self._step(event.stage, event.fraction, "")
+        elif isinstance(event, Done):
+            show_results(event)
+        else:
+            text = sentence(event)
+            if text:
+                print(text, file=sys.stderr, flush=True)
+
+    def _step(self, stage: str, fraction: float, note: str) -> None:
+        step = (stage, int(fraction * 10))
+        if step != self._last:
+            self._last = step
+            print(f"{stage} {note}".rstrip() + f" {fraction:.0%}", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        pass
+
+
+def sentence(event: Event) -> str:
+    """An event in words; empty for those that are not worth a line."""
+    if isinstance(event, DaemonFound):
+        return f"no daemon runs: started one for this call ({event.address})" if event.started else ""
+    if isinstance(event, Submitted):
+        return f"{event.job} submitted: {event.name}, recipe {event.recipe_digest[:12]}"
+    if isinstance(event, LogLine):
+        return f"{event.severity}: {event.text}" if event.severity == "warning" else event.text
+    if isinstance(event, StateChanged) and event.state == "queued":
+        return "waiting for a worker"
+    return ""
+
+
+def show_results(event: Done) -> None:
+    """The results, a file a line with its layers, on standard output: the one thing that others may want to read."""
+    layers: dict[Path, list[str]] = {}
+    for layer, path in event.files.items():
+        layers.setdefault(path, []).append(layer)
+    named = [(",".join(each), path) for path, each in layers.items()]
+    width = max((len(names) for names, _ in named), default=0)
+    for names, path in named:
+        print(f"{names:<{width}}  {path}", flush=True)
+    print(f"done: frames {event.frames} in {event.seconds:.1f} s", file=sys.stderr, flush=True)
+
+
+def size(count: int) -> str:
+    """Bytes for a person."""
+    value, unit = float(count), "B"
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if value < 1024 or unit == "TiB":
+            break
+        value /= 1024
+    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"

@@ -1,0 +1,114 @@
+"""`anyportal submit`: one shot, from the request to the files."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from anyportal_client.cli.options import (
+    Daemon,
+    Debug,
+    Json,
+    Overwrite,
+    read_rate,
+    read_recipe,
+    read_settings,
+)
+from anyportal_client.errors import UsageError
+from anyportal_client.request import ShotRequest, split_layers
+
+
+def submit(
+    plate: Annotated[
+        Path, typer.Argument(metavar="PLATE", help="A movie, a still, a folder, plate.%04d.exr or plate.####.exr.")
+    ],
+    backdrop: Annotated[
+        str,
+        typer.Option(metavar="PATH|TEXT|#rrggbb", help="The new surroundings: picture, clip, colour or text."),
+    ] = "",
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where the results go.")] = None,
+    matte: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH|alpha", help="The foreground's alpha: a clip, or the word alpha for the plate's own channel."
+        ),
+    ] = None,
+    mask: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="The foreground on one frame, carried through the shot.")
+    ] = None,
+    mask_frame: Annotated[
+        int | None, typer.Option(metavar="N", help="The frame of --mask. Default: the first.")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(metavar="NAME", help="See anyportal presets. Default: draft.")] = None,
+    subject: Annotated[str | None, typer.Option(metavar="TEXT", help="Who or what is in the foreground.")] = None,
+    frames: Annotated[
+        str, typer.Option("--range", metavar="A-B", help="Frames in the plate's own numbers: 1001-1100 or 1005,1009.")
+    ] = "",
+    handles: Annotated[int, typer.Option(metavar="N", min=0, help="Extra frames on both sides.")] = 0,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting: relight_strength=0.5, matte.plugin=draft.key."),
+    ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A recipe in TOML; options here win over it.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(metavar="N", help="Source of every random draw. Default: 0.")] = None,
+    layers: Annotated[str, typer.Option(metavar="A,B", help="Of comp, foreground, background, matte, gain.")] = "comp",
+    output_format: Annotated[
+        str, typer.Option("--format", metavar="NAME", help="auto, mp4, prores, png or exr.")
+    ] = "auto",
+    rate: Annotated[
+        str, typer.Option(metavar="R", help="Frames per second of a sequence: 24, 23.976, 24000/1001.")
+    ] = "",
+    colour_space: Annotated[
+        str, typer.Option(metavar="NAME", help="The plate's colour space, where its files do not say.")
+    ] = "",
+    name: Annotated[str, typer.Option(metavar="N", help="Names the results. Default: the plate's name.")] = "",
+    daemon: Daemon = None,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Queue the job and end; anyportal fetch gets the results.")
+    ] = False,
+    overwrite: Overwrite = False,
+    stdin_cancel: Annotated[
+        bool | None,
+        typer.Option(help='Cancel on {"cancel": true} or the end of standard input. See docs/events.md.'),
+    ] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Give one shot a new background and fetch the result.
+
+    Where no daemon runs, one is started for this call. Ctrl-C cancels the job, a second Ctrl-C leaves at once.
+    """
+    given: dict[str, Any] = read_recipe(recipe) if recipe is not None else {}
+    said = {"preset": preset, "subject": subject, "seed": seed, "backdrop": backdrop or None}
+    given |= {key: value for key, value in said.items() if value is not None}
+    given["settings"] = {**given.get("settings", {}), **read_settings(settings or [])}
+    if "backdrop" not in given:
+        raise UsageError("there is no backdrop", where="--backdrop", hint="give a picture, a clip, #rrggbb or a text")
+    if out is None and not no_wait:
+        raise UsageError("where shall the results go?", where="--out", hint="add --out DIR, or --no-wait")
+    request = ShotRequest(
+        plate,
+        matte=matte,
+        mask=mask,
+        mask_frame=mask_frame,
+        frames=frames,
+        handles=handles,
+        layers=split_layers(layers),
+        format=output_format,
+        name=name,
+        frame_rate=read_rate(rate) if rate else None,
+        colour_space=colour_space,
+        **given,
+    )
+    from anyportal_client.cli.flow import Call
+
+    call = Call(daemon, as_json, stdin_cancel)
+    if no_wait or out is None:
+        asyncio.run(call.queue(request))
+    else:
+        asyncio.run(call.submit(request, out, overwrite))

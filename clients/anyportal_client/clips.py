@@ -1,0 +1,225 @@
+"""Media on this machine: what a path means, which files it stands for, and what goes over the wire."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+from anyportal.v1 import media_pb2
+from anyportal_client.errors import MediaError
+from anyportal_client.request import IMAGE_ENDINGS, MOVIE_ENDINGS, FrameNumbers
+
+_COUNTER = re.compile(r"%0?\d*d|#+|@+")
+_NAMED = 6
+"""How many clips of a folder a message names."""
+
+
+@dataclass(frozen=True)
+class LocalFile:
+    """A file of a clip; `number` is its frame where it is one of a sequence."""
+
+    path: Path
+    number: int | None = None
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A movie, a still or a sequence that lies on this machine.
+
+    Args:
+        path: as the user wrote it, for messages.
+        files: one, or the frames of a sequence in ascending order.
+        pattern: what the files are called; printf style for a sequence. No folders.
+        count: frames, where that is known.
+    """
+
+    path: Path
+    kind: Literal["movie", "still", "sequence"]
+    files: tuple[LocalFile, ...]
+    pattern: str
+    count: int | None = None
+
+    @property
+    def numbers(self) -> list[int]:
+        """The frame numbers of a sequence."""
+        return [file.number for file in self.files if file.number is not None]
+
+    @property
+    def title(self) -> str:
+        """The name without counter and ending: what the results are named after where nothing else is said."""
+        return re.split(r"[._-]?%\d*d", Path(self.pattern).stem)[0] or "shot"
+
+    def only(self, wanted: Iterable[int]) -> Clip:
+        """The same sequence with those frames alone."""
+        keep = set(wanted)
+        files = tuple(file for file in self.files if file.number in keep)
+        return replace(self, files=files, count=len(files))
+
+    def manifest(
+        self,
+        blob: Callable[[Path], media_pb2.Blob],
+        frame_rate: Fraction | None = None,
+        colour_space: str = "",
+    ) -> media_pb2.ClipManifest:
+        """How the clip is described to the daemon; `blob` gives the digest and size of a file."""
+        manifest = media_pb2.ClipManifest(colour_space=colour_space)
+        if frame_rate is not None:
+            manifest.frame_rate.numerator = frame_rate.numerator
+            manifest.frame_rate.denominator = frame_rate.denominator
+        if self.kind != "sequence":
+            manifest.file.blob.CopyFrom(blob(self.files[0].path))
+            manifest.file.filename = self.pattern
+            return manifest
+        manifest.sequence.pattern = self.pattern
+        for file in self.files:
+            manifest.sequence.frames.add(number=file.number, blob=blob(file.path))
+        return manifest
+
+
+def find_clip(path: Path, what: str) -> Clip:
+    """Find the files that a path stands for, and check that each can be read.
+
+    Args:
+        path: a movie, a still, a folder with one sequence, or a sequence in printf or fileseq notation.
+        what: what it is to the user: plate, matte, ...
+
+    Raises:
+        MediaError: MEDIA_NOT_FOUND or MEDIA_UNREADABLE.
+    """
+    if path.is_dir():
+        clip = _in_folder(path, what)
+    elif path.exists():
+        clip = _single(path)
+    elif _COUNTER.search(path.name):
+        clip = _by_pattern(path, what)
+    else:
+        raise _not_found(path, what)
+    for file in clip.files:
+        _check_readable(file.path, what)
+    return replace(clip, count=_probe(clip.files[0].path, what)) if clip.kind == "movie" else clip
+
+
+def _single(path: Path) -> Clip:
+    kind: Literal["movie", "still"] = "still" if path.suffix.lower() in IMAGE_ENDINGS else "movie"
+    return Clip(path, kind, (LocalFile(path),), path.name, count=1 if kind == "still" else None)
+
+
+def _by_pattern(path: Path, what: str) -> Clip:
+    from fileseq.constants import PAD_STYLE_HASH1, PAD_STYLE_HASH4
+    from fileseq.exceptions import FileSeqException
+    from fileseq.filesequence import FileSequence
+
+    # '####' means four digits to everybody but fileseq, for which one '#' already is four.
+    style = PAD_STYLE_HASH1 if "##" in path.name else PAD_STYLE_HASH4
+    try:
+        asked = FileSequence(str(path), pad_style=style)
+        found = FileSequence.findSequenceOnDisk(str(path), pad_style=style)
+    except FileSeqException as error:
+        raise _not_found(path, what) from error
+    clip = _sequence(path, found)
+    frames = asked.frameSet()
+    return _narrowed(clip, [int(number) for number in frames], what) if frames else clip
+
+
+def _narrowed(clip: Clip, wanted: list[int], what: str) -> Clip:
+    missing = sorted(set(wanted) - set(clip.numbers))
+    if missing:
+        raise MediaError(
+            f"the {what} lacks frames {FrameNumbers.of(missing)}",
+            code="MISSING_FRAMES",
+            where=str(clip.path),
+            hint=f"there are {FrameNumbers.of(clip.numbers)}",
+        )
+    return clip.only(wanted)
+
+
+def _in_folder(path: Path, what: str) -> Clip:
+    from fileseq.filesequence import FileSequence
+
+    found: dict[str, Clip | None] = {}
+    for each in FileSequence.findSequencesOnDisk(str(path)):
+        ending = each.extension().lower()
+        if ending in IMAGE_ENDINGS and each.frameSet():
+            clip = _sequence(path, each)
+            found[clip.pattern] = clip
+        elif ending in IMAGE_ENDINGS | MOVIE_ENDINGS:
+            found |= {Path(file).name: None for file in each}
+    only = next(iter(found.values())) if len(found) == 1 else None
+    if only is not None:
+        return only
+    if not found:
+        raise MediaError(
+            f"the {what} is a folder without an image sequence",
+            code="MEDIA_NOT_FOUND",
+            where=str(path),
+            hint="name a movie, or frames such as plate.1001.exr",
+        )
+    names = sorted(found)
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    raise MediaError(
+        f"the {what} is a folder and has to hold exactly one sequence, but holds {', '.join(names[:_NAMED])}{more}",
+        code="MEDIA_UNREADABLE",
+        where=str(path),
+        hint=f"name what is meant: {path / names[0]}",
+    )
+
+
+def _sequence(path: Path, sequence: object) -> Clip:
+    from fileseq.filesequence import FileSequence
+
+    assert isinstance(sequence, FileSequence)
+    numbers = sorted(int(number) for number in sequence.frameSet() or ())
+    files = tuple(LocalFile(Path(sequence.frame(number)), number) for number in numbers)
+    counter = f"%0{sequence.zfill()}d" if sequence.zfill() > 1 else "%d"
+    # A sign of percent in the name would be read as a counter.
+    pattern = f"{sequence.basename()}".replace("%", "_") + counter + sequence.extension()
+    return Clip(path, "sequence", files, pattern, count=len(files))
+
+
+def _check_readable(path: Path, what: str) -> None:
+    try:
+        with path.open("rb") as stream:
+            empty = not stream.read(1)
+    except FileNotFoundError:
+        raise _not_found(path, what) from None
+    except OSError as error:
+        raise MediaError(
+            f"the {what} cannot be read: {error.strerror}", code="MEDIA_UNREADABLE", where=str(path)
+        ) from error
+    if empty:
+        raise MediaError(f"the {what} is empty", code="MEDIA_UNREADABLE", where=str(path), hint="copy the file again")
+
+
+def _probe(path: Path, what: str) -> int | None:
+    """The number of frames of a movie, where its header says so; refuses what is no movie before it is sent."""
+    import av
+
+    try:
+        with av.open(str(path)) as container:
+            streams = container.streams.video
+            if not streams:
+                raise MediaError(f"the {what} has no picture", code="MEDIA_UNREADABLE", where=str(path))
+            return streams[0].frames or None
+    except (av.FFmpegError, OSError) as error:
+        raise MediaError(
+            f"the {what} is no movie that can be read: {getattr(error, 'strerror', error)}",
+            code="MEDIA_UNREADABLE",
+            where=str(path),
+            hint="open it in a player; copy it again if it is cut short",
+        ) from error
+
+
+def _not_found(path: Path, what: str) -> MediaError:
+    hint = "check the spelling"
+    if path.parent.is_dir():
+        import difflib
+
+        near = difflib.get_close_matches(path.name, [entry.name for entry in path.parent.iterdir()], n=1)
+        hint = f"did you mean {near[0]}?" if near else "the folder is there, the file is not"
+    elif str(path.parent) != ".":
+        hint = f"there is no folder {path.parent}"
+    return MediaError(f"there is no such {what}", code="MEDIA_NOT_FOUND", where=str(path), hint=hint)

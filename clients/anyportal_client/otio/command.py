@@ -1,0 +1,80 @@
+"""`anyportal batch`: a whole cut, from its timeline to the timeline with results and the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from anyportal_client.cli.options import Daemon, Debug, Json, read_settings
+from anyportal_client.errors import UsageError
+
+
+def batch(
+    timeline: Annotated[Path, typer.Argument(metavar="TIMELINE", help="An OpenTimelineIO file: cut.otio.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where results, the new timeline and the report go.")
+    ] = None,
+    backdrop: Annotated[
+        str,
+        typer.Option(
+            metavar="PATH|TEXT|#rrggbb",
+            help="The new surroundings, for every clip that does not say its own. Without it, only clips that carry"
+            " a request are processed (docs/batch.md).",
+        ),
+    ] = "",
+    preset: Annotated[str, typer.Option(metavar="NAME", help="See anyportal presets. Default: draft.")] = "",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting for every clip.")
+    ] = None,
+    handles: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Extra frames on both sides, as far as the media have them.")
+    ] = 0,
+    layers: Annotated[
+        str, typer.Option(metavar="A,B", help="Of comp, foreground, background, matte, gain. Default: comp.")
+    ] = "",
+    output_format: Annotated[
+        str, typer.Option("--format", metavar="NAME", help="auto, mp4, prores, png or exr. Default: auto.")
+    ] = "",
+    plan: Annotated[bool, typer.Option("--plan", help="Show what would be done, and end.")] = False,
+    daemon: Daemon = None,
+    stdin_cancel: Annotated[
+        bool | None,
+        typer.Option(help='Cancel on {"cancel": true} or end of file on standard input, as submit does.'),
+    ] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Give the clips of a timeline new backgrounds.
+
+    Writes NAME_anyportal.otio, where each clip keeps its plate and has the result as active version, and report.html.
+
+    A shot that fails does not stop the others: the exit code is 9 then. Ctrl-C cancels what runs, what is done stays.
+    """
+    if out is None and not plan:
+        raise UsageError("where shall the results go?", where="--out", hint="add --out DIR, or --plan")
+    given = {
+        "backdrop": _from_here(backdrop),
+        "preset": preset,
+        "settings": read_settings(settings or []),
+        "handles": handles,
+        "layers": layers,
+        "format": output_format,
+    }
+    defaults = {key: value for key, value in given.items() if value}
+
+    from anyportal_client.otio.batch import plan_batch, run_batch, show_plan
+
+    planned = plan_batch(timeline, defaults)
+    if plan or out is None:
+        show_plan(planned, timeline, as_json)
+    else:
+        run_batch(planned, timeline, out, daemon, as_json, stdin_cancel)
+
+
+def _from_here(backdrop: str) -> str:
+    """A path on the command line starts from the working directory, not from the timeline's folder."""
+    from anyportal_client.request import looks_like_a_path
+
+    return str(Path(backdrop).absolute()) if backdrop and looks_like_a_path(backdrop) else backdrop

@@ -1,0 +1,201 @@
+"""What the batch shows while it works: JSON lines for programs, plain lines for logs, bars for a person who looks."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from anyportal_client.cli.output import sentence
+from anyportal_client.events import Done, Event, Failed, FileFetched, Progressed, ResultsReady, Uploading, WasCancelled
+from anyportal_client.otio.outcomes import Outcome
+from anyportal_client.otio.plan import Plan, PlannedShot
+
+
+@dataclass(frozen=True)
+class Planned(Event):
+    """What will be done; `problem` of a shot says why it is skipped."""
+
+    event = "plan"
+    timeline: Path
+    shots: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class BatchDone(Event):
+    """The batch is over and its timeline written; `states` maps each shot to done, failed, skipped or cancelled."""
+
+    event = "batch_done"
+    timeline: Path
+    report: Path
+    states: Mapping[str, str]
+    seconds: float
+
+
+class BatchReporter(Protocol):
+    """Shows what happens to the shots of a batch."""
+
+    def shot(self, name: str, event: Event) -> None:
+        """Something happened to one shot."""
+        ...
+
+    def batch(self, event: Event) -> None:
+        """Something happened to the whole."""
+        ...
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        ...
+
+
+def batch_reporter(as_json: bool, plan: Plan) -> BatchReporter:
+    """The reporter for whoever reads."""
+    if as_json:
+        return _JsonLines()
+    return _Bars(plan) if sys.stderr.isatty() else _PlainLines()
+
+
+def as_data(shot: PlannedShot) -> dict[str, Any]:
+    """A planned shot as plain data, for a line of JSON."""
+    media, span, request = shot.media, shot.span, shot.request
+    return {
+        "shot": shot.name,
+        "track": shot.track,
+        "media": str(media.path) if media else "",
+        "frames": shot.frames,
+        "shown": [span.first, span.last] if span else [],
+        "handles": [span.head, span.tail] if span else [],
+        "speed": span.speed if span else 1.0,
+        "rate": media.extent.rate if media and media.extent else None,
+        "request": {**vars(request), "layers": list(request.layers)} if request else {},
+        "origins": dict(shot.origins),
+        "same_as": shot.same_as,
+        "notes": list(shot.notes),
+        "problem": shot.problem,
+    }
+
+
+def print_table(plan: Plan) -> None:
+    """The plan for a person, on standard output."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for title in ("shot", "track", "media", "frames", "handles", "speed", "backdrop"):
+        table.add_column(title, overflow="fold")
+    for shot in plan.shots:
+        row = [
+            shot.name,
+            shot.track,
+            shot.media.path.name if shot.media else "",
+            f"{shot.span.first}-{shot.span.last}" if shot.span else "",
+            f"{shot.span.head}+{shot.span.tail}" if shot.span else "",
+            f"{shot.span.speed:g}" if shot.span else "",
+            Path(shot.request.backdrop).name if shot.request else "",
+        ]
+        table.add_row(*map(escape, row), style="yellow" if shot.problem else None)
+    console.print(table)
+    for shot in plan.shots:
+        shared = f"takes the result of {shot.same_as}: same frames, same request" if shot.same_as else ""
+        skipped = f"skipped: {shot.problem}" if shot.problem else ""
+        for remark in filter(None, (shared, skipped, *shot.notes)):
+            console.print(f"{shot.name}: {remark}", style="yellow" if skipped else "dim", markup=False, soft_wrap=True)
+
+
+class _JsonLines:
+    def shot(self, name: str, event: Event) -> None:
+        if not isinstance(event, ResultsReady):
+            print(json.dumps({**event.as_json(), "shot": name}), flush=True)
+
+    def batch(self, event: Event) -> None:
+        print(json.dumps(event.as_json()), flush=True)
+
+    def close(self) -> None:
+        pass
+
+
+class _PlainLines:
+    """A line whenever a shot begins something new."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, str] = {}
+
+    def shot(self, name: str, event: Event) -> None:
+        text = _words(event)
+        if text and self._last.get(name) != text:
+            self._last[name] = text
+            print(f"{name}: {text}", file=sys.stderr, flush=True)
+
+    def batch(self, event: Event) -> None:
+        text = sentence(event)
+        if text:
+            print(text, file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        pass
+
+
+class _Bars:
+    """A bar for each shot under way, and one for all."""
+
+    def __init__(self, plan: Plan) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}", markup=False),
+            console=Console(stderr=True),
+        )
+        self._all = self._progress.add_task("all shots", total=max(1, len(plan.jobs)), note="")
+        self._bars: dict[str, Any] = {}
+        self._progress.start()
+
+    def shot(self, name: str, event: Event) -> None:
+        if name not in self._bars:
+            self._bars[name] = self._progress.add_task(name, total=1.0, note="")
+        note = _words(event)
+        if note:
+            self._progress.update(self._bars[name], note=note)
+        if isinstance(event, Progressed):
+            self._progress.update(self._bars[name], completed=event.fraction)
+        if isinstance(event, (Done, Failed, WasCancelled)):
+            self._progress.update(self._bars[name], completed=1.0 if isinstance(event, Done) else None)
+            self._progress.stop_task(self._bars[name])
+            self._progress.advance(self._all)
+
+    def batch(self, event: Event) -> None:
+        text = sentence(event)
+        if text:
+            self._progress.console.print(text, style="dim", markup=False, highlight=False)
+
+    def close(self) -> None:
+        self._progress.stop()
+
+
+def _words(event: Event) -> str:
+    """What a shot is at, in a word or two; empty where that has not changed."""
+    if isinstance(event, Uploading):
+        return f"{event.phase} footage"
+    if isinstance(event, Progressed):
+        return event.stage
+    if isinstance(event, FileFetched):
+        return "fetching"
+    if isinstance(event, Done):
+        return f"done, frames {event.frames}"
+    if isinstance(event, Failed):
+        return f"failed: {event.message}"
+    return "cancelled" if isinstance(event, WasCancelled) else sentence(event)
+
+
+def states(plan: Plan, outcomes: Mapping[str, Outcome]) -> dict[str, str]:
+    """What became of each shot of the plan."""
+    return {shot.name: outcomes[shot.same_as or shot.name].state for shot in plan.shots}

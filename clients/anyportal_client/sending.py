@@ -1,0 +1,119 @@
+"""From a request to a queued job: digests, what the daemon lacks, the job."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+import uuid
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from anyportal.v1 import jobs_pb2, media_pb2
+from anyportal_client.channel import Connection
+from anyportal_client.errors import ClientError, MediaError
+from anyportal_client.events import OnEvent, Submitted, Uploading
+from anyportal_client.hashing import HashCache
+from anyportal_client.messages import Job
+from anyportal_client.shot import ReadyShot
+from anyportal_client.tasks import run_all
+from anyportal_client.transfers import find_missing, upload
+
+_AT_ONCE = 4
+_CREATE_SECONDS = 60.0
+
+
+class Sender:
+    """Submits one request."""
+
+    def __init__(self, connection: Connection, hashes: HashCache, on_event: OnEvent) -> None:
+        self._connection = connection
+        self._hashes = hashes
+        self._on_event = on_event
+
+    async def submit(self, ready: ReadyShot) -> Job:
+        """Upload what is missing, and queue. Nothing is uploaded for a job that the daemon would refuse."""
+        blobs = await self._digests(list(dict.fromkeys(ready.paths())))
+        message = ready.job(blobs.__getitem__)
+        await self._create(jobs_pb2.CreateJobRequest(job=message, validate_only=True))
+        create = jobs_pb2.CreateJobRequest(job=message, request_id=str(uuid.uuid4()))
+        await self._send_missing(blobs)
+        try:
+            job = await self._create(create)
+        except ClientError as error:
+            if error.code != "BLOBS_MISSING":
+                raise
+            # What the daemon had when it was asked it may have thrown away since.
+            await self._send_missing(blobs)
+            job = await self._create(create)
+        self._on_event(Submitted(job.name, job.display_name, job.recipe_digest))
+        return job
+
+    async def _create(self, request: jobs_pb2.CreateJobRequest) -> Job:
+        call = self._connection.call
+        return Job.of(await call(self._connection.jobs.CreateJob, request, seconds=_CREATE_SECONDS))
+
+    async def _digests(self, paths: list[Path]) -> dict[Path, media_pb2.Blob]:
+        stop = threading.Event()
+        meter = _Meter("reading", sum(path.stat().st_size for path in paths), self._on_event)
+        loop = asyncio.get_running_loop()
+
+        def on_bytes(count: int) -> None:
+            if stop.is_set():  # nobody waits for this any more
+                raise InterruptedError
+            loop.call_soon_threadsafe(meter.add, count)
+
+        try:
+            found = await asyncio.to_thread(self._hashes.digests, paths, on_bytes)
+        except OSError as error:
+            raise MediaError(
+                f"cannot be read: {error.strerror}", code="MEDIA_UNREADABLE", where=str(error.filename or "")
+            ) from error
+        finally:
+            stop.set()
+        meter.end()
+        return {path: media_pb2.Blob(sha256=digest.sha256, size_bytes=digest.size) for path, digest in found.items()}
+
+    async def _send_missing(self, blobs: dict[Path, media_pb2.Blob]) -> None:
+        paths = {blob.sha256: path for path, blob in blobs.items()}
+        each_once = [blobs[path] for path in paths.values()]
+        missing = await find_missing(self._connection, each_once)
+        if not missing:
+            return
+        meter = _Meter("sending", sum(blob.size_bytes for blob in missing), self._on_event)
+        work = (
+            partial(upload, self._connection, paths[blob.sha256], blob, partial(meter.at, blob.sha256))
+            for blob in missing
+        )
+        await run_all(work, _AT_ONCE)
+        meter.end()
+
+
+class _Meter:
+    """Bytes done of all files together, told at most ten times a second and once at the end."""
+
+    def __init__(self, phase: Literal["reading", "sending"], total: int, on_event: OnEvent) -> None:
+        self._phase = phase
+        self._total = total
+        self._on_event = on_event
+        self._done = 0
+        self._files: dict[str, int] = {}
+        self._next = 0.0
+
+    def add(self, count: int) -> None:
+        """So many bytes more."""
+        self._done += count
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + 0.1
+            self._on_event(Uploading(self._phase, self._done, self._total))
+
+    def at(self, file: str, position: int) -> None:
+        """A file is at a position; after a cut it may be one behind the last."""
+        before = self._files.get(file, 0)
+        self._files[file] = position
+        self.add(position - before)
+
+    def end(self) -> None:
+        """All is done."""
+        self._on_event(Uploading(self._phase, self._total, self._total))

@@ -1,0 +1,182 @@
+"""A request made ready to send: its media found and checked, and only the frames that are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from anyportal.v1 import jobs_pb2, media_pb2
+from anyportal_client.clips import Clip, find_clip
+from anyportal_client.errors import MediaError, RecipeError, UsageError
+from anyportal_client.request import (
+    OWN_ALPHA,
+    Backdrop,
+    FrameNumbers,
+    ShotRequest,
+    read_backdrop,
+    with_own_alpha,
+)
+
+
+@dataclass(frozen=True)
+class ReadyShot:
+    """A request with its media."""
+
+    request: ShotRequest
+    frames: FrameNumbers | None
+    plate: Clip
+    matte: Clip | None
+    mask: Clip | None
+    backdrop: Backdrop
+    backdrop_clip: Clip | None
+
+    def paths(self) -> Iterator[Path]:
+        """Every file that the daemon needs."""
+        for clip in (self.plate, self.matte, self.mask, self.backdrop_clip):
+            if clip is not None:
+                yield from (file.path for file in clip.files)
+
+    def folders(self) -> dict[str, Path]:
+        """Where the files of each role lie; the daemon calls them `plate/NAME`, `matte/NAME` and so on."""
+        clips = {"plate": self.plate, "matte": self.matte, "mask": self.mask, "backdrop": self.backdrop_clip}
+        return {role: clip.files[0].path.parent for role, clip in clips.items() if clip is not None and clip.files}
+
+    def check_out(self, folder: Path) -> None:
+        """Make sure that results in a folder cannot replace what they are made from.
+
+        Raises:
+            UsageError: a file of the request lies there, and would be called like a result.
+        """
+        title = self.request.name or self.plate.title
+        for path in self.paths():
+            alike = path.name.startswith((f"{title}.", f"{title}_"))
+            if alike and path.parent.resolve() == folder.resolve():
+                raise UsageError(
+                    "the results would be called like this file, and lie beside it",
+                    code="FILE_EXISTS",
+                    where=str(path),
+                    hint="choose another --out, or a --name",
+                )
+
+    def job(self, blob: Callable[[Path], media_pb2.Blob]) -> jobs_pb2.Job:
+        """The job to create; `blob` gives the digest and size of a file."""
+        request = self.request
+        plate = self.plate.manifest(blob, request.frame_rate, request.colour_space)
+        shot = jobs_pb2.Shot(plate=plate, frames=str(self.frames or ""), handles=request.handles)
+        if self.matte is not None:
+            shot.matte.CopyFrom(self.matte.manifest(blob, request.frame_rate))
+        if self.mask is not None:
+            shot.mask.CopyFrom(self.mask.manifest(blob))
+        if request.mask_frame is not None:
+            shot.mask_frame = request.mask_frame
+        recipe = jobs_pb2.Recipe(preset=request.preset, subject=request.subject, seed=request.seed)
+        if self.backdrop_clip is not None:
+            recipe.backdrop.media.CopyFrom(self.backdrop_clip.manifest(blob))
+        elif self.backdrop.kind == "colour":
+            recipe.backdrop.colour = self.backdrop.value
+        else:
+            recipe.backdrop.prompt = self.backdrop.value
+        recipe.settings.update(_plain(request.settings))
+        delivery = jobs_pb2.Delivery(layers=request.layers, format=request.format)
+        return jobs_pb2.Job(
+            display_name=request.name, shot=shot, recipe=recipe, delivery=delivery, labels=request.labels
+        )
+
+
+def _plain(settings: Mapping[Any, Any]) -> dict[str, Any]:
+    """Settings as JSON knows them: frame numbers become texts."""
+    return {str(key): _plain(value) if isinstance(value, Mapping) else value for key, value in settings.items()}
+
+
+def make_ready(request: ShotRequest) -> ReadyShot:
+    """Find and check everything that a request names, before anything is sent.
+
+    Raises:
+        MediaError: media that are not there or cannot be read, a range outside the plate.
+        RecipeError: a backdrop or a seed that makes no sense.
+        UsageError: no layers, or a mask's frame without a mask.
+    """
+    if str(request.matte) == OWN_ALPHA and not Path(OWN_ALPHA).exists():
+        request = replace(request, matte=None, settings=with_own_alpha(request.settings))
+    frames = FrameNumbers.parse(request.frames) if request.frames.strip() else None
+    _check_numbers(request)
+    if request.mask_frame is not None and request.mask is None:
+        raise UsageError(
+            f"frame {request.mask_frame} is said to be the mask's, but there is no mask",
+            where="mask_frame",
+            hint="add --mask PATH, or leave --mask-frame away",
+        )
+    if not request.layers:
+        raise UsageError("no layer is asked for", where="layers", hint="name some: --layers comp,matte")
+    backdrop = read_backdrop(request.backdrop)
+    plate = find_clip(Path(request.plate), "plate")
+    matte = find_clip(Path(request.matte), "matte") if request.matte is not None else None
+    mask = find_clip(Path(request.mask), "mask") if request.mask is not None else None
+    media = find_clip(Path(backdrop.value), "backdrop") if backdrop.kind == "media" else None
+    if frames is not None:
+        _check_inside(frames, plate)
+        plate, matte = _needed(frames, request.handles, plate, matte)
+    if plate.kind == "sequence":
+        _check_whole(plate, frames)
+    return ReadyShot(request, frames, plate, matte, mask, backdrop, media)
+
+
+def _check_numbers(request: ShotRequest) -> None:
+    """Numbers that can be sent, and make sense."""
+    if not isinstance(request.seed, int) or not -(2**63) <= request.seed < 2**63:
+        raise RecipeError(
+            f"the seed {request.seed} is no whole number of 64 bits",
+            where="seed",
+            hint=f"give one between {-(2**63)} and {2**63 - 1}",
+        )
+    if not 0 <= request.handles < 2**31:
+        raise MediaError(f"handles are {request.handles}", code="SHOT", where="handles", hint="give 0 or a few")
+
+
+def _check_inside(frames: FrameNumbers, plate: Clip) -> None:
+    numbers = plate.numbers
+    if plate.kind == "still" or plate.count is None:  # the daemon knows better
+        return
+    first, last = (numbers[0], numbers[-1]) if numbers else (0, plate.count - 1)
+    if frames.first < first or frames.last > last:
+        raise MediaError(
+            f"the range {frames} is not inside the clip",
+            code="FRAME_RANGE",
+            where=str(plate.path),
+            hint=f"the clip has frames {first}-{last}",
+        )
+
+
+def _needed(frames: FrameNumbers, handles: int, plate: Clip, matte: Clip | None) -> tuple[Clip, Clip | None]:
+    """The frames between the ends of the range and its handles; what lies between is context.
+
+    A matte is matched by frame number, or by position where it is as long as the whole plate. Beside a matte
+    movie the whole plate is sent: only that keeps their positions.
+    """
+    if plate.kind != "sequence" or (matte is not None and matte.kind == "movie"):
+        return plate, matte
+    span = range(frames.first - handles, frames.last + handles + 1)
+    short = plate.only(span)
+    if matte is None or matte.kind != "sequence":
+        return short, matte
+    if set(short.numbers) <= set(matte.numbers):
+        return short, matte.only(short.numbers)
+    if len(matte.files) == len(plate.files):
+        pairs = zip(plate.numbers, matte.numbers, strict=True)
+        return short, matte.only(theirs for ours, theirs in pairs if ours in span)
+    return short, matte
+
+
+def _check_whole(plate: Clip, frames: FrameNumbers | None) -> None:
+    numbers = set(plate.numbers)
+    ends = numbers | ({frames.first, frames.last} if frames else set())
+    missing = sorted(set(range(min(ends), max(ends) + 1)) - numbers)
+    if missing:
+        raise MediaError(
+            f"the plate lacks frames {FrameNumbers.of(missing)}",
+            code="MISSING_FRAMES",
+            where=str(plate.path),
+            hint="render them, or give a range without them",
+        )
