@@ -1,0 +1,243 @@
+"""The batch as editors and pipelines meet it: a real daemon, the real command, real footage through the method."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import OpenImageIO as oiio
+import opentimelineio as otio
+import pytest
+
+from anyportal_client import Client
+from anyportal_core.testing.clips import moving_scene, numbered_frames, read_number, write_images, write_movie
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = json.loads((ROOT / "clients/anyportal_client/cli/events.schema.json").read_text("utf-8"))
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+COMMAND = [sys.executable, "-m", "anyportal_client.cli"]
+UNCHANGED = {"backdrop": "#607080", "settings": {"relight_strength": 0}}
+
+
+@dataclass
+class Daemon:
+    """A daemon in a process of its own, and the environment that leads to it."""
+
+    env: dict[str, str]
+
+    def batch(self, *arguments: str | Path) -> tuple[int, list[dict[str, Any]]]:
+        """Run the batch; gives its exit code and its events, each checked by the schema."""
+        command = [*COMMAND, "batch", *map(str, arguments), "--json"]
+        run = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=self.env, timeout=150
+        )
+        assert "Traceback" not in run.stderr, run.stderr
+        events = [json.loads(line) for line in run.stdout.splitlines()]
+        for event in events:
+            VALIDATOR.validate(event)
+        return run.returncode, events
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    state = tmp_path_factory.mktemp("state")
+    env = {name: value for name, value in os.environ.items() if not name.startswith("ANYPORTAL_")}
+    env |= {"ANYPORTAL_STATE": str(state), "XDG_CACHE_HOME": str(state / "cache")}
+    serve = [*COMMAND, "serve", "--listen", "127.0.0.1:0", "--json", "--stop-with-stdin"]
+    process = subprocess.Popen(serve, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
+    assert process.stdout is not None
+    assert json.loads(process.stdout.readline())["event"] == "serving"
+    yield Daemon(env)
+    process.communicate(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a movie, a sequence from 1001 whose frames carry their numbers, and their mattes."""
+    folder = tmp_path_factory.mktemp("footage")
+    scene = moving_scene(count=24)
+    write_movie(folder / "plate.mp4", scene.plate)
+    write_movie(folder / "matte.mp4", np.repeat(scene.matte[..., None], 3, axis=-1))
+    numbers = numbered_frames(1025)[1001:]
+    write_images(folder / "seq.%04d.png", numbers)
+    write_images(folder / "ones.%04d.png", np.ones_like(numbers))
+    return folder
+
+
+def clip(reference: Any, name: str, start: float, count: float, rate: float = 24, **request: Any) -> Any:
+    time = otio.opentime.RationalTime
+    source = otio.opentime.TimeRange(time(start, rate), time(count, rate))
+    return otio.schema.Clip(name, reference, source, metadata={"anyportal": request})
+
+
+def movie(footage: Path) -> Any:
+    return otio.schema.ExternalReference((footage / "plate.mp4").as_uri())
+
+
+def sequence(footage: Path) -> Any:
+    time = otio.opentime.RationalTime
+    return otio.schema.ImageSequenceReference(
+        f"{footage}/", "seq.", ".png", 1001, rate=24, frame_zero_padding=4,
+        available_range=otio.opentime.TimeRange(time(86400, 24), time(24, 24)),
+    )  # fmt: skip
+
+
+def write_cut(path: Path, *clips: Any) -> Path:
+    track = otio.schema.Track("Video 1", children=list(clips))
+    otio.adapters.write_to_file(otio.schema.Timeline(path.stem, tracks=[track]), str(path))
+    return path
+
+
+def clips_of(path: Path) -> dict[str, Any]:
+    return {clip.name: clip for clip in otio.adapters.read_from_file(str(path)).find_clips()}
+
+
+def of_shot(events: list[dict[str, Any]], name: str) -> list[str]:
+    return [event["event"] for event in events if event.get("shot") == name]
+
+
+def test_a_cut_comes_back_with_versions_and_a_report(daemon: Daemon, footage: Path, tmp_path: Path) -> None:
+    matte = {"matte": str(footage / "matte.mp4")}
+    whole = {**UNCHANGED, "matte": str(footage / "ones.%04d.png"), "handles": 3}
+    cut = write_cut(
+        tmp_path / "cut.otio",
+        clip(movie(footage), "sh010", 6, 8, **UNCHANGED, **matte, handles=2),
+        clip(sequence(footage), "sh020", 86402, 10, **whole),
+        clip(otio.schema.ExternalReference("gone.mov"), "sh030", 0, 10, **UNCHANGED),
+        clip(movie(footage), "sh040", 6, 8, backdrop="a foggy harbour", **matte),
+        clip(movie(footage), "sh050", 6, 8, **UNCHANGED, **matte, handles=2),
+    )
+    out = tmp_path / "out"
+    code, events = daemon.batch(cut, "--out", out)
+    assert code == 9
+    assert events[0]["event"] == "plan"
+    done = next(event for event in events if event["event"] == "batch_done")
+    assert done["states"] == {"sh010": "done", "sh020": "done", "sh030": "skipped", "sh040": "failed", "sh050": "done"}
+    assert of_shot(events, "sh040")[-1] == "error"
+    assert of_shot(events, "sh010")[-1] == "done"
+    assert of_shot(events, "sh050") == []  # it takes the result of sh010
+    assert (events[-1]["event"], events[-1]["code"], events[-1]["exit_code"]) == ("error", "BATCH", 9)
+
+    clips = clips_of(out / "cut_anyportal.otio")
+    assert [clip.active_media_reference_key for clip in clips.values()] == [
+        "anyportal_v001", "anyportal_v001", "DEFAULT_MEDIA", "DEFAULT_MEDIA", "anyportal_v001",
+    ]  # fmt: skip
+    result = clips["sh020"].media_reference
+    assert clips["sh020"].media_references()["DEFAULT_MEDIA"].start_frame == 1001
+    assert (result.available_range.start_time.value, result.available_range.duration.value) == (86400, 15)
+    # What the clip shows of the result is what it shows of the plate: frame 1003, read off its pixels.
+    shown = result.start_frame + clips["sh020"].source_range.start_time.value - result.available_range.start_time.value
+    path = f"{result.target_url_base}{result.name_prefix}{int(shown):04d}{result.name_suffix}"
+    assert read_number(oiio.ImageBuf(path).get_pixels(oiio.FLOAT)[..., :3]) == 1003
+    assert result.metadata["anyportal"]["job"].startswith("jobs/")
+    assert len(result.metadata["anyportal"]["recipe_digest"]) == 64
+
+    page = (out / "report.html").read_text("utf-8")
+    assert page.count('type="range"') == 9
+    assert "gone.mov is not there" in page
+    assert not list(out.rglob("*.part"))
+    assert sorted(path.name for path in out.iterdir() if path.is_dir()) == ["sh010", "sh020"]
+
+
+def test_a_second_run_adds_a_version_and_keeps_the_first(daemon: Daemon, footage: Path, tmp_path: Path) -> None:
+    cut = write_cut(tmp_path / "cut.otio", clip(movie(footage), "sh010", 6, 4, matte=str(footage / "matte.mp4")))
+    for version in (1, 2):
+        code, events = daemon.batch(cut, "--out", tmp_path, "--backdrop", "#405060", "--set", "relight_strength=0.5")
+        assert code == 0
+        assert events[-1]["event"] == "batch_done"
+        assert (tmp_path / f"sh010/v00{version}/sh010_v00{version}.mp4").is_file()
+    found = clips_of(tmp_path / "cut_anyportal.otio")["sh010"]
+    assert list(found.media_references()) == ["DEFAULT_MEDIA", "anyportal_v001", "anyportal_v002"]
+    one, two = ((tmp_path / f"sh010/v00{v}/sh010_v00{v}.mp4").read_bytes() for v in (1, 2))
+    assert one == two
+
+
+@pytest.mark.parametrize("wish", ["signal", "line", "end of input"])
+def test_a_wish_to_end_cancels_what_runs_and_keeps_what_is_done(
+    daemon: Daemon, footage: Path, tmp_path: Path, wish: str
+) -> None:
+    scene = moving_scene(count=40)
+    for name in ("a", "b"):  # enough work that the end comes in the middle of it
+        write_movie(tmp_path / f"{name}.mp4", np.tile(scene.plate, (12, 1, 1, 1)))
+    matte = {"matte": str(footage / "matte.mp4")}
+    clips = [clip(movie(footage), "short", 0, 2, backdrop="#112233", **matte)]
+    for name in ("a", "b"):
+        long = otio.schema.ExternalReference(f"{name}.mp4")
+        clips.append(clip(long, name, 0, 480, backdrop="#112233", settings={"matte.plugin": "draft.person"}))
+    cut = write_cut(tmp_path / "cut.otio", *clips)
+    command = [*COMMAND, "batch", str(cut), "--out", str(tmp_path / "out"), "--json"]
+    run = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=daemon.env)
+    assert run.stdin is not None
+    assert run.stdout is not None
+    events: list[dict[str, Any]] = []
+    for line in run.stdout:
+        events.append(json.loads(line))
+        if events[-1].get("shot") == "short" and events[-1]["event"] == "done":
+            if wish == "signal":
+                run.send_signal(signal.SIGINT)
+            elif wish == "line":
+                run.stdin.write('{"cancel": true}\n')
+                run.stdin.flush()
+            else:
+                run.stdin.close()
+    assert run.wait(60) == 130
+    assert events[-1]["event"] == "cancelled"
+    done = next(event for event in events if event["event"] == "batch_done")
+    assert done["states"] == {"short": "done", "a": "cancelled", "b": "cancelled"}
+    assert clips_of(tmp_path / "out/cut_anyportal.otio")["short"].active_media_reference_key == "anyportal_v001"
+    assert [path.name for path in (tmp_path / "out").iterdir() if path.is_dir()] == ["short"]
+    jobs = {event["shot"]: event["job"] for event in events if event["event"] == "submitted"}
+    with Client.connect(state_dir=Path(daemon.env["ANYPORTAL_STATE"]), start=False) as client:
+        for name in jobs.keys() - {"short"}:
+            for _ in client.watch(jobs[name]):
+                pass
+            assert client.job(jobs[name]).state == "cancelled"
+
+
+def test_a_plan_writes_nothing_and_needs_no_daemon(footage: Path, tmp_path: Path) -> None:
+    cut = write_cut(tmp_path / "cut.otio", clip(movie(footage), "sh010", 6, 8))
+    nowhere = Daemon({**os.environ, "ANYPORTAL_STATE": str(tmp_path / "state"), "ANYPORTAL_DAEMON": "127.0.0.1:1"})
+    code, events = nowhere.batch(cut, "--plan", "--backdrop", "#405060", "--handles", "3")
+    assert code == 0
+    [plan] = events
+    assert plan["shots"][0]["frames"] == "3-16"
+    assert [path.name for path in tmp_path.iterdir()] == ["cut.otio"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (["cut.otio", "--out", "out"], 2, "no clip asks"),
+        (["cut.otio", "--backdrop", "#405060"], 2, "where shall the results go"),
+        (["gone.otio", "--out", "out"], 3, "no such timeline"),
+        (["broken.otio", "--out", "out"], 3, "cannot be read"),
+        (["notes.xyz", "--out", "out"], 3, "cannot be read"),
+        (["empty.aaf", "--out", "out"], 3, "cannot be read"),
+        (["marker.otio", "--out", "out"], 3, "no timeline in it"),
+        (["cut.otio", "--out", "out", "--backdrop", "#405060", "--daemon", "127.0.0.1:1"], 5, ""),
+    ],
+)
+def test_bad_calls_say_what_is_wrong_and_write_no_timeline(
+    footage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, word: str
+) -> None:
+    bare = clip(movie(footage), "sh010", 6, 8)
+    del bare.metadata["anyportal"]
+    write_cut(tmp_path / "cut.otio", bare)
+    (tmp_path / "broken.otio").write_text('{"OTIO_SCHEMA": ')
+    (tmp_path / "notes.xyz").write_text("notes")
+    (tmp_path / "empty.aaf").touch()
+    otio.adapters.write_to_file(otio.schema.Marker("m"), str(tmp_path / "marker.otio"))
+    monkeypatch.chdir(tmp_path)
+    got, events = Daemon({**os.environ, "ANYPORTAL_STATE": str(tmp_path / "state")}).batch(*arguments)
+    assert (got, events[-1]["event"]) == (code, "error")
+    assert word in events[-1]["message"]
+    assert not list(tmp_path.rglob("*_anyportal.otio"))

@@ -1,0 +1,298 @@
+"""Whole shots through the core in process: real media in, real media out, the draft preset's own plug-ins."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import OpenImageIO as oiio
+import pytest
+
+from anyportal_core.cache import DirectoryCache
+from anyportal_core.catalogue import load_catalogue
+from anyportal_core.delivery import Delivery
+from anyportal_core.errors import (
+    Cancelled,
+    FrameRangeError,
+    InputError,
+    LengthMismatchError,
+    MediaNotFoundError,
+    SizeMismatchError,
+)
+from anyportal_core.frames import FrameSet
+from anyportal_core.media.clip import open_clip
+from anyportal_core.media.writers import Written
+from anyportal_core.pipeline import render_shot
+from anyportal_core.recipe import BackdropChoice, Recipe, RecipeRequest, resolve
+from anyportal_core.shot import MediaRef, Shot
+from anyportal_core.testing.clips import Scene, moving_scene, write_images, write_movie
+
+COUNT = 10
+
+
+@dataclass
+class Watcher:
+    """Keeps everything a run says; cancels at a fraction of the job if told to."""
+
+    cancel_at: float = 2.0
+    fractions: list[float] = field(default_factory=list)
+    reused: dict[str, bool] = field(default_factory=dict)
+    written: list[Written] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    frames: FrameSet | None = None
+    rate: Fraction | None = None
+
+    def started(self, frames: FrameSet, rate: Fraction) -> None:
+        self.frames, self.rate = frames, rate
+
+    def progress(self, stage: str, stage_fraction: float, fraction: float) -> None:
+        self.fractions.append(fraction)
+
+    def stage_done(self, stage: str, seconds: float, reused: bool) -> None:
+        self.reused[stage] = reused
+
+    def files(self, written: Sequence[Written]) -> None:
+        assert all(w.path.is_file() for w in written), "announced files are finished"
+        self.written.extend(written)
+
+    def log(self, text: str, warning: bool = False) -> None:
+        self.said.append(text)
+
+    def checkpoint(self) -> None:
+        if self.fractions and self.fractions[-1] >= self.cancel_at:
+            raise Cancelled("the test asked for it")
+
+
+@pytest.fixture(scope="module")
+def scene() -> Scene:
+    return moving_scene(COUNT, 72, 128)
+
+
+@pytest.fixture(scope="module")
+def media(tmp_path_factory: pytest.TempPathFactory, scene: Scene) -> Path:
+    """A movie and an EXR sequence of the same scene, its matte, and a still to put behind it."""
+    folder = tmp_path_factory.mktemp("media")
+    write_movie(folder / "plate.mp4", scene.plate)
+    write_movie(folder / "matte.mp4", np.repeat(scene.matte[..., None], 3, axis=-1))
+    (folder / "exr").mkdir()
+    write_images(folder / "exr" / "plate.%04d.exr", scene.plate, 1001, "half")
+    write_images(folder / "exr" / "matte.%04d.png", np.repeat(scene.matte[..., None], 3, -1), 1001, "uint16")
+    write_images(folder / "still.%01d.png", moving_scene(1, 90, 160, seed=7).background, 1)
+    (folder / "still.1.png").rename(folder / "still.png")
+    return folder
+
+
+def recipe(media: Path, **settings: object) -> Recipe:
+    still = open_clip(MediaRef(media / "still.png")).digest()
+    request = RecipeRequest(BackdropChoice("still", still), settings=settings)
+    return resolve(request, load_catalogue(), frozenset({"matte"}))
+
+
+def movie_shot(media: Path) -> Shot:
+    return Shot(
+        MediaRef(media / "plate.mp4"), matte=MediaRef(media / "matte.mp4"), backdrop=MediaRef(media / "still.png")
+    )
+
+
+def exr_shot(media: Path) -> Shot:
+    return Shot(
+        MediaRef(media / "exr/plate.%04d.exr"),
+        matte=MediaRef(media / "exr/matte.%04d.png"),
+        backdrop=MediaRef(media / "still.png"),
+    )
+
+
+def render(
+    shot: Shot, made: Recipe, out: Path, delivery: Delivery | None = None, watcher: Watcher | None = None
+) -> Watcher:
+    watcher = watcher or Watcher()
+    out.mkdir(exist_ok=True)
+    render_shot(shot, made, delivery or Delivery(), out, DirectoryCache(out.parent / "stages"), watcher)
+    return watcher
+
+
+def pixels(path: Path) -> np.ndarray:
+    with open_clip(MediaRef(path)) as clip:
+        return np.stack([frame.pixels for frame in clip.frames()])
+
+
+def test_the_wall_is_replaced_and_the_subject_kept(tmp_path: Path, media: Path, scene: Scene) -> None:
+    watcher = render(movie_shot(media), recipe(media, relight_strength=0), tmp_path / "out")
+    (written,) = watcher.written
+    comp = pixels(written.path)
+    assert comp.shape == scene.plate.shape
+    inside, outside = scene.matte > 0.999, scene.matte < 0.001
+    assert np.abs(comp - scene.plate)[inside].mean() < 0.03
+    assert np.abs(comp - scene.plate)[outside].mean() > 0.1, "the old wall is still there"
+
+
+def test_progress_rises_to_the_end(tmp_path: Path, media: Path) -> None:
+    watcher = render(movie_shot(media), recipe(media), tmp_path / "out")
+    assert watcher.fractions == sorted(watcher.fractions)
+    assert watcher.fractions[-1] == pytest.approx(1.0)
+    assert (str(watcher.frames), watcher.rate) == (f"0-{COUNT - 1}", 24)
+
+
+def test_the_same_job_twice_gives_the_same_bytes(tmp_path: Path, media: Path) -> None:
+    delivery = Delivery(("comp", "foreground", "background", "matte", "gain"), "exr")
+    digests = []
+    for run in ("a", "b"):
+        (tmp_path / run).mkdir()
+        for shot, chosen in ((movie_shot(media), Delivery()), (exr_shot(media), delivery)):
+            watcher = render(shot, recipe(media), tmp_path / run / "out", chosen)
+            digests.append([hashlib.sha256(w.path.read_bytes()).hexdigest() for w in watcher.written])
+    assert digests[:2] == digests[2:]
+
+
+def test_strength_nought_gives_the_plates_own_values_where_the_matte_is_one(
+    tmp_path: Path, media: Path, scene: Scene
+) -> None:
+    watcher = render(exr_shot(media), recipe(media, relight_strength=0), tmp_path / "out")
+    assert [w.number for w in watcher.written] == list(range(1001, 1001 + COUNT))
+    plate, comp = pixels(media / "exr/plate.%04d.exr"), pixels(tmp_path / "out/plate.%04d.exr")
+    solid = pixels(media / "exr/matte.%04d.png")[..., 0] == 1
+    assert solid.sum() > 100
+    np.testing.assert_array_equal(comp[solid], plate[solid])
+
+
+@pytest.mark.parametrize("kind", ["movie", "exr"])
+def test_the_comp_of_an_exr_is_made_of_its_layers(tmp_path: Path, media: Path, kind: str) -> None:
+    shot = movie_shot(media) if kind == "movie" else exr_shot(media)
+    for name, layers in (("all", ("comp", "foreground", "background", "matte")), ("comp", ("comp",))):
+        (tmp_path / name).mkdir()
+        render(shot, recipe(media), tmp_path / name / "out", Delivery(layers, "exr"))
+    paths = sorted((tmp_path / "all" / "out").iterdir())
+    assert len(paths) == COUNT
+    for path in paths:
+        names, stored = exr_channels(path)
+        part = {
+            layer: stored[..., [names.index(f"{layer}.{c}") for c in "RGB"]] for layer in ("foreground", "background")
+        }
+        matte = stored[..., names.index("matte.A"), None]
+        made = (part["foreground"] * matte + part["background"] * (1 - matte)).astype(np.float16)
+        comp = stored[..., [names.index(c) for c in "RGB"]].astype(np.float16)
+        np.testing.assert_array_equal(comp, made)
+        alone, only = exr_channels(tmp_path / "comp" / "out" / path.name)
+        np.testing.assert_array_equal(only[..., [alone.index(c) for c in "RGB"]].astype(np.float16), made)
+
+
+def exr_channels(path: Path) -> tuple[list[str], np.ndarray]:
+    file = oiio.ImageInput.open(str(path))
+    names, stored = list(file.spec().channelnames), file.read_image("float")
+    file.close()
+    return names, stored
+
+
+def test_only_what_changed_runs_again(tmp_path: Path, media: Path) -> None:
+    def stages_run(made: Recipe, shot: Shot) -> set[str]:
+        reused = render(shot, made, tmp_path / "out").reused
+        return {stage for stage, was in reused.items() if not was}
+
+    shot = movie_shot(media)
+    everything = {"matte", "motion", "background", "harmonise", "refine", "finish"}
+    assert stages_run(recipe(media), shot) == everything
+    assert stages_run(recipe(media), shot) == {"finish"}
+    assert stages_run(recipe(media, relight_strength=0.1), shot) == {"finish"}
+    closer = recipe(media, **{"background.scale": 1.5})
+    assert stages_run(closer, shot) == {"background", "harmonise", "refine", "finish"}
+    assert stages_run(recipe(media), replace(shot, frames=FrameSet.between(2, 5))) == everything
+
+
+def test_how_a_medium_is_read_decides_its_results(tmp_path: Path, media: Path) -> None:
+    """A backdrop sequence at another rate or in another colour space is another backdrop."""
+    write_images(tmp_path / "sky.%04d.png", moving_scene(6, 72, 128, seed=5).background, 1)
+    sky = MediaRef(tmp_path / "sky.%04d.png")
+    with open_clip(sky) as clip:
+        request = RecipeRequest(BackdropChoice("clip", clip.digest()))
+    made = resolve(request, load_catalogue(), frozenset({"matte"}))
+
+    def comp(backdrop: MediaRef, name: str) -> bytes:
+        watcher = render(replace(movie_shot(media), backdrop=backdrop), made, tmp_path / name)
+        return watcher.written[0].path.read_bytes()
+
+    kinds = [replace(sky, rate=Fraction(24)), replace(sky, rate=Fraction(6)), replace(sky, colour_space="linear")]
+    results = {comp(backdrop, f"out{n}") for n, backdrop in enumerate(kinds)}
+    assert len(results) == 3
+
+
+def test_a_damaged_stage_result_is_computed_anew(tmp_path: Path, media: Path) -> None:
+    before = render(movie_shot(media), recipe(media), tmp_path / "out").written[0].path.read_bytes()
+    for path in (tmp_path / "stages").iterdir():
+        path.write_bytes(path.read_bytes()[:100])
+    watcher = render(movie_shot(media), recipe(media), tmp_path / "out")
+    assert not any(watcher.reused.values())
+    assert watcher.written[0].path.read_bytes() == before
+
+
+def test_the_plates_own_alpha_is_a_matte(tmp_path: Path, media: Path, scene: Scene) -> None:
+    write_images(tmp_path / "plate.%04d.exr", scene.plate, 1001, "half", alpha=scene.matte)
+    shot = Shot(MediaRef(tmp_path / "plate.%04d.exr"), backdrop=MediaRef(media / "still.png"))
+    made = recipe(media, **{"matte.plugin": "draft.supplied"})
+    render(shot, made, tmp_path / "out", Delivery(("comp", "matte")))
+    names, stored = exr_channels(tmp_path / "out" / "plate.1003.exr")
+    np.testing.assert_allclose(stored[..., names.index("matte.A")], scene.matte[2], atol=2e-3)
+
+
+def test_an_alpha_that_is_not_used_is_spoken_of(tmp_path: Path, media: Path, scene: Scene) -> None:
+    write_images(tmp_path / "plate.%04d.exr", scene.plate, 1001, "half", alpha=scene.matte)
+    made = recipe(media, **{"matte.plugin": "draft.person"})
+    shot = Shot(MediaRef(tmp_path / "plate.%04d.exr"), backdrop=MediaRef(media / "still.png"))
+    watcher = render(shot, made, tmp_path / "out")
+    assert any("--matte alpha" in text for text in watcher.said)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 64), (3, 2)])
+def test_tiny_plates_work(tmp_path: Path, media: Path, height: int, width: int) -> None:
+    picture = np.full((1, height, width, 3), 0.5, np.float32)
+    write_images(tmp_path / "plate.%d.png", picture, 1)
+    write_images(tmp_path / "matte.%d.png", np.ones_like(picture), 1)
+    shot = Shot(
+        MediaRef(tmp_path / "plate.1.png"),
+        matte=MediaRef(tmp_path / "matte.1.png"),
+        backdrop=MediaRef(media / "still.png"),
+    )
+    watcher = render(shot, recipe(media, relight_strength=0), tmp_path / "out")
+    np.testing.assert_allclose(pixels(watcher.written[0].path)[0], picture[0], atol=0.003)
+
+
+def test_a_range_with_handles_keeps_the_plates_numbers(tmp_path: Path, media: Path) -> None:
+    shot = replace(exr_shot(media), frames=FrameSet.parse("1003,1005-1006"), handles=1)
+    watcher = render(shot, recipe(media), tmp_path / "out")
+    assert [w.number for w in watcher.written] == [1002, 1003, 1004, 1005, 1006, 1007]
+    clamped = replace(exr_shot(media), frames=FrameSet.between(1001, 1001), handles=1)
+    assert str(render(clamped, recipe(media), tmp_path / "out2").frames) == "1001-1002"
+
+
+def test_one_frame_works(tmp_path: Path, media: Path) -> None:
+    watcher = render(replace(movie_shot(media), frames=FrameSet.between(3, 3)), recipe(media), tmp_path / "out")
+    assert pixels(watcher.written[0].path).shape[0] == 1
+
+
+@pytest.mark.parametrize("at", [0.1, 0.5, 0.8])
+def test_cancelling_leaves_no_file_that_looks_finished(tmp_path: Path, media: Path, at: float) -> None:
+    with pytest.raises(Cancelled):
+        render(movie_shot(media), recipe(media), tmp_path / "out", watcher=Watcher(cancel_at=at))
+    assert list((tmp_path / "out").iterdir()) == []
+    assert not list((tmp_path / "stages").glob("*.part"))
+
+
+def test_bad_input_is_refused_with_its_own_error(tmp_path: Path, media: Path) -> None:
+    shot = movie_shot(media)
+    small, short = tmp_path / "small.mp4", tmp_path / "short.mp4"
+    write_movie(small, np.ones((COUNT, 36, 64, 3), np.float32))
+    write_movie(short, np.ones((COUNT - 3, 72, 128, 3), np.float32))
+    cases: list[tuple[Shot, type[InputError]]] = [
+        (replace(shot, plate=MediaRef(media / "nothing.mp4")), MediaNotFoundError),
+        (replace(shot, frames=FrameSet.between(5, 50)), FrameRangeError),
+        (replace(shot, matte=MediaRef(small)), SizeMismatchError),
+        (replace(shot, matte=MediaRef(short)), LengthMismatchError),
+    ]
+    for bad, kind in cases:
+        with pytest.raises(kind) as caught:
+            render(bad, recipe(media), tmp_path / "out")
+        assert caught.value.where and caught.value.hint
+        assert list((tmp_path / "out").iterdir()) == []

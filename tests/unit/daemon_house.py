@@ -1,0 +1,88 @@
+"""A daemon's inner part for tests: supervisor, worker, journal and store, without a server."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from anyportal.v1 import jobs_pb2, media_pb2
+from anyportal.v1.jobs_pb2 import Job
+from anyportal_core.catalogue import load_catalogue
+from anyportal_daemon.jobs.book import JobBook
+from anyportal_daemon.jobs.journal import Journal
+from anyportal_daemon.jobs.plan import plan
+from anyportal_daemon.jobs.scheduler import Scheduler
+from anyportal_daemon.storage.ballast import Ballast
+from anyportal_daemon.storage.blobs import BlobId
+from anyportal_daemon.storage.disk import DiskBlobStore
+from anyportal_daemon.storage.shared import SharedFolders
+from anyportal_daemon.worker import child
+from anyportal_daemon.worker.messages import WorkerSetup
+from anyportal_daemon.worker.process import ChildMain
+from anyportal_daemon.worker.run import Patience
+from anyportal_daemon.worker.supervisor import Supervisor
+
+HASTY = Patience(start=20, cancel=0.5, stop=0.5, tick=0.05, silence=1)
+
+
+class House:
+    """A supervisor with a real child, journal and store, without a server."""
+
+    def __init__(self, state: Path, main: ChildMain = child.main) -> None:
+        self.journal = Journal(state / "journal.db")
+        self.store = DiskBlobStore(state)
+        self.folders = SharedFolders({"footage": state / "footage"})
+        self.scheduler = Scheduler(self.journal)
+        self.book = JobBook(self.journal, self.store, lambda job_id: None, self.scheduler.wake, Ballast(state))
+        setup = WorkerSetup(self.store.files.root, state / "stages", state / "scratch", os.getpid())
+        self.supervisor = Supervisor(self.book, self.journal, self.scheduler, self.folders, main, setup, HASTY)
+        self.footage = state / "footage"
+        self.supervisor.start()
+
+    def submit(self, count: int, **clip: media_pb2.SharedMedia) -> str:
+        """A shot of plain frames with a matte, in bytes or (``shared``) by path."""
+        plate = media_pb2.ClipManifest(**clip) if clip else self._sequence("plate", count)
+        shot = jobs_pb2.Shot(plate=plate, matte=self._sequence("matte", count))
+        recipe = jobs_pb2.Recipe(backdrop=jobs_pb2.Backdrop(colour="#336699"))
+        checked = plan(Job(shot=shot, recipe=recipe), load_catalogue(), self.folders)
+        return self.book.create("ann", checked, None).name.removeprefix("jobs/")
+
+    def _sequence(self, name: str, count: int) -> media_pb2.ClipManifest:
+        data = frame(name)
+        blob = BlobId(hashlib.sha256(data).hexdigest(), len(data))
+        if self.store.missing("ann", [blob]):
+            upload = self.store.receive("ann", blob, 0)
+            upload.write(data)
+            assert upload.finish()
+            upload.close()
+        wire = media_pb2.Blob(sha256=blob.sha256, size_bytes=blob.size)
+        frames = [media_pb2.SequenceFrame(number=number, blob=wire) for number in range(count)]
+        return media_pb2.ClipManifest(sequence=media_pb2.FrameSequence(frames=frames, pattern=f"{name}.%04d.png"))
+
+    def until(self, reached: Callable[[], bool], seconds: float = 30) -> None:
+        deadline = time.monotonic() + seconds
+        while not reached():
+            assert time.monotonic() < deadline, "it did not come to pass"
+            time.sleep(0.02)
+
+    def state(self, job_id: str) -> Job.State.ValueType:
+        return self.journal.status(job_id).state
+
+    def close(self) -> None:
+        self.supervisor.stop()
+        self.journal.close()
+        self.store.close()
+
+
+def frame(name: str) -> bytes:
+    image = np.random.default_rng(3).integers(0, 255, (64, 96, 3), np.uint8)
+    if name == "matte":
+        image[:] = 0
+        image[16:48, 32:64] = 255
+    return cv2.imencode(".png", image)[1].tobytes()

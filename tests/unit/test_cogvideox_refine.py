@@ -1,0 +1,257 @@
+"""CogVideoX in the role refine, with tiny random models where a daemon would have the published ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("diffusers")
+
+from anyportal_core.errors import Cancelled, CheckpointError, NonFiniteLatentsError  # noqa: E402
+from anyportal_core.frames import ArraySource  # noqa: E402
+from anyportal_core.models import Models  # noqa: E402
+from anyportal_core.plugins import loaded  # noqa: E402
+from anyportal_core.plugins.cogvideox.controlnet import CogVideoXControlnet  # noqa: E402
+from anyportal_core.plugins.cogvideox.refine import plan_of  # noqa: E402
+from anyportal_core.plugins.cogvideox.specs import REFINES  # noqa: E402
+from anyportal_core.plugins.cogvideox.transformer import CogVideoX  # noqa: E402
+from anyportal_core.registry import PluginSpec, create  # noqa: E402
+from anyportal_core.roles import Prompts, RoleContext  # noqa: E402
+from anyportal_core.settings import Settings  # noqa: E402
+from anyportal_core.testing.tiny.hed import write_hed  # noqa: E402
+from anyportal_core.testing.tiny.video import write_cogvideox, write_controlnet  # noqa: E402
+
+REFINE, CANNY, SMALL, _ = REFINES
+SIZE = 30, 44
+QUICK = {"steps": 4, "t1": 0.5, "window": 9, "overlap": 3}
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
+    found = Models(tmp_path_factory.mktemp("models"))
+    for seed, size in enumerate(("2b", "5b")):
+        write_cogvideox(found.place(f"cogvideox-{size}"), size == "5b", seed)
+        for edges in ("hed", "canny"):
+            write_controlnet(found.place(f"controlnet/{size}-{edges}"), size == "5b", seed + len(edges))
+    write_hed(found.place("hed"))
+    return found
+
+
+@pytest.fixture(autouse=True)
+def nothing_loaded() -> Iterator[None]:
+    """A test that breaks a network must not break it for the next."""
+    yield
+    loaded.forget()
+
+
+@dataclass
+class Harmonised:
+    frames: np.ndarray
+    names: frozenset[str] = frozenset({"relit"})
+
+    @property
+    def count(self) -> int:
+        return len(self.frames)
+
+    def read(self, name: str, start: int, stop: int) -> np.ndarray:
+        assert name in self.names
+        return self.frames[start:stop]
+
+
+@dataclass
+class Job:
+    """A shot of noise and what is said to a plug-in about it."""
+
+    models: Models
+    count: int = 9
+    spec: PluginSpec = REFINE
+    checkpoint: Callable[[], None] = lambda: None
+    notes: list[str] = field(default_factory=list)
+    empty: bool = False
+
+    def __post_init__(self) -> None:
+        rng = np.random.default_rng(0)
+        plate, background, relit = rng.random((3, self.count, *SIZE, 3), np.float32)
+        matte = np.zeros((self.count, *SIZE, 1), np.float32)
+        if not self.empty:
+            matte[:, 8:22, 16:34] = 1
+        self.plate, self.matte, self.background = plate, matte, background
+        self.relit = relit * matte + background * (1 - matte)
+
+    def context(self, given: dict[str, Any]) -> RoleContext:
+        return RoleContext(
+            settings=Settings.check(self.spec.settings, QUICK | given, self.spec.name),
+            generator=lambda window: np.random.default_rng(window),
+            checkpoint=self.checkpoint,
+            note=self.notes.append,
+            prompts=Prompts("a beach", "a man, a beach"),
+            models=self.models,
+            device="cpu",
+        )
+
+    def chunks(self, **given: Any) -> Iterator[dict[str, np.ndarray]]:
+        sources = [ArraySource(frames) for frames in (self.plate, self.matte, self.background)]
+        yield from create(self.spec).steady(*sources, Harmonised(self.relit), self.context(given))
+
+    def run(self, name: str = "frames", **given: Any) -> np.ndarray:
+        return np.concatenate([chunk[name] for chunk in self.chunks(**given)])
+
+
+def test_a_shot_becomes_frames_and_the_gain_they_show(models: Models) -> None:
+    job = Job(models)
+    (chunk,) = job.chunks()
+    assert chunk["frames"].shape == (9, *SIZE, 3) and chunk["frames"].dtype == np.float32
+    assert chunk["log_gain"].shape == (9, *SIZE, 3) and chunk["log_gain"].dtype == np.float32
+    assert 0 <= chunk["frames"].min() < chunk["frames"].max() <= 1
+    assert np.isfinite(chunk["log_gain"]).all() and chunk["log_gain"].std() > 1e-3
+    assert np.array_equal(job.run(), chunk["frames"])
+    assert "too long" in job.notes[0]
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 21])
+def test_any_length(models: Models, count: int) -> None:
+    chunks = [chunk["frames"] for chunk in Job(models, count).chunks()]
+    assert sum(map(len, chunks)) == count
+    assert all(len(chunk) <= 9 for chunk in chunks)
+
+
+def count_forwards(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    seen = {"transformer": 0, "controlnet": 0}
+    for name, network in (("transformer", CogVideoX), ("controlnet", CogVideoXControlnet)):
+
+        def forward(self: Any, *given: Any, _name: str = name, _was: Any = network.forward, **more: Any) -> Any:
+            seen[_name] += 1
+            return _was(self, *given, **more)
+
+        monkeypatch.setattr(network, "forward", forward)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("given", "evaluations"),
+    [
+        ({}, 2),
+        ({"steps": 5, "t1": 1}, 5),
+        ({"steps": 8, "t1": 0.02}, 1),
+        ({"projection": False}, 2),
+        ({"consistency": False}, 0),
+    ],
+)
+def test_it_makes_the_evaluations_it_declares(
+    models: Models, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], evaluations: int
+) -> None:
+    seen = count_forwards(monkeypatch)
+    Job(models).run(**given)
+    assert seen == {"transformer": evaluations, "controlnet": evaluations}
+    if evaluations:
+        assert plan_of(Job(models).context(given).settings).evaluations == evaluations
+
+
+def test_the_released_schedule(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = count_forwards(monkeypatch)
+    Job(models, 2).run(schedule="released", control=0)
+    assert seen == {"transformer": 64, "controlnet": 0}
+    assert plan_of(Job(models).context({"schedule": "released", "projection": False}).settings).evaluations == 35
+
+
+def test_without_the_stage_the_harmonised_shot_stays(models: Models) -> None:
+    job = Job(models, 20)
+    assert np.array_equal(job.run(consistency=False), job.relit)
+
+
+def test_the_papers_background_is_taken_over(models: Models) -> None:
+    job = Job(models)
+    outside = job.matte[..., 0] == 0
+    found = job.run()
+    np.testing.assert_allclose(found[outside], job.background[outside], atol=1e-6)
+    assert np.abs(job.run(projection=False)[outside] - job.background[outside]).mean() > 0.05
+
+
+def test_the_projection_has_an_effect_inside(models: Models) -> None:
+    job = Job(models)
+    inside = job.matte[..., 0] == 1
+    assert np.abs(job.run()[inside] - job.run(projection=False)[inside]).mean() > 0.01
+
+
+def test_where_nothing_is_edited_the_projection_is_none_bit_for_bit(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The released transfers touch the foreground alone: in a shot without one, every latent stays what it was."""
+    from anyportal_core.method import refinement
+    from anyportal_core.plugins.cogvideox import refine as plugin
+
+    plan = refinement.Plan(4, (refinement.Block(1, 2, refinement.PATCH), refinement.Block(3, 1, refinement.DETAIL)))
+    monkeypatch.setattr(plugin, "plan_of", lambda settings: plan)
+    job = Job(models, empty=True)
+    # Only the last decoded frames are clamped by the transfer, as the result is anyway.
+    assert np.array_equal(job.run(), job.run(projection=False))
+
+
+def test_boxed_is_near_and_has_the_same_background(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = Job(models)
+    assert np.array_equal(job.run(boxed=True), job.run())  # with its margin the box is all there is
+    monkeypatch.setattr("anyportal_core.plugins.cogvideox.refine.MARGIN", 0)
+    exact, boxed, plain = (job.run(dilate=0, **more) for more in ({}, {"boxed": True}, {"projection": False}))
+    outside = job.matte[..., 0] == 0
+    assert np.array_equal(boxed[outside], exact[outside])
+    assert 0 < np.abs(boxed - exact).mean() < 0.5 * np.abs(plain - exact).mean()
+    assert np.isfinite(Job(models, empty=True).run(boxed=True)).all()
+
+
+def test_control_of_no_weight_is_none_bit_for_bit(models: Models) -> None:
+    one, other = Job(models), Job(models, spec=CANNY)
+    assert np.array_equal(one.run(control=0), other.run(control=0))
+    assert not np.array_equal(one.run(), other.run())
+
+
+def test_the_smaller_model_has_other_weights_and_another_schedule(models: Models) -> None:
+    assert not np.array_equal(Job(models).run(), Job(models, spec=SMALL).run())
+
+
+def test_it_can_be_cancelled_between_steps(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = count_forwards(monkeypatch)
+
+    def stop() -> None:
+        if seen["transformer"] == 3:
+            raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        Job(models, checkpoint=stop).run(steps=8, t1=1)
+    assert seen["transformer"] == 3
+
+
+def test_numbers_that_are_none_stop_it_at_the_step(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    was = CogVideoX.forward
+    steps = iter(range(9))
+
+    def forward(self: Any, *given: Any, **more: Any) -> Any:
+        return was(self, *given, **more) * (float("nan") if next(steps) == 2 else 1)
+
+    monkeypatch.setattr(CogVideoX, "forward", forward)
+    with pytest.raises(NonFiniteLatentsError, match=r"step 3 of 6.*refine.precision"):
+        Job(models).run(steps=6, t1=1)
+
+
+def test_a_gain_is_refined_as_well_as_a_painted_shot(models: Models) -> None:
+    job = Job(models)
+    gain = Harmonised(np.zeros((9, 8, 10, 3), np.float32), frozenset({"log_gain"}))
+    sources = [ArraySource(frames) for frames in (job.plate, job.matte, job.background)]
+    (chunk,) = create(REFINE).steady(*sources, gain, job.context({"consistency": False}))
+    expected = job.plate * job.matte + job.background * (1 - job.matte)
+    np.testing.assert_allclose(chunk["frames"], expected, atol=1e-5)
+
+
+def test_a_model_in_the_place_of_another_is_refused(models: Models, tmp_path: Path) -> None:
+    found = Models(tmp_path)
+    write_cogvideox(found.place("cogvideox-5b"), rotary=True)
+    write_controlnet(found.place("controlnet/5b-canny"), rotary=True)
+    weights = "diffusion_pytorch_model.safetensors"
+    (found.place("cogvideox-5b") / "vae" / weights).replace(found.place("controlnet/5b-canny") / weights)
+    with pytest.raises(CheckpointError, match="missing"):
+        Job(found, spec=CANNY).run()

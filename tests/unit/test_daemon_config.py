@@ -1,0 +1,116 @@
+"""The configuration, the address rule, ``daemon.json`` and the lock of the state directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from anyportal_core.errors import StorageError
+from anyportal_daemon.config import Address, load
+from anyportal_daemon.errors import AddressError, ConfigError, StateInUseError, TokenError
+from anyportal_daemon.security.announcement import Announcement, new_token
+from anyportal_daemon.security.users import TokenAuthenticator
+from anyportal_daemon.state import StateDirectory
+
+
+def write(folder: Path, text: str) -> Path:
+    file = folder / "daemon.toml"
+    file.write_text(text, "utf-8")
+    return file
+
+
+def test_without_a_file_it_listens_on_loopback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ANYPORTAL_STATE", str(tmp_path))
+    config = load(None)
+    assert str(config.listen) == "127.0.0.1:29571"
+    assert config.state == tmp_path
+
+
+def test_a_file_is_read_and_options_override_it(tmp_path: Path) -> None:
+    text = f'listen = "[::1]:4000"\nstate = "{tmp_path}/a"\n[mappings]\nfootage = "{tmp_path}"\n'
+    config = load(write(tmp_path, text))
+    assert (str(config.listen), config.state) == ("[::1]:4000", tmp_path / "a")
+    assert config.mappings == {"footage": tmp_path.resolve()}
+    config = load(write(tmp_path, text), listen="localhost:0", state=tmp_path / "b")
+    assert (str(config.listen), config.state) == ("127.0.0.1:0", tmp_path / "b")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("lisen = 'x'", "did you mean listen"),
+        ("listen = 5", "is not a text"),
+        ("listen = ", "is no TOML"),
+        ("mappings = 5", "is not a table"),
+        ("[mappings]\nfootage = 'relative/path'", "is not an absolute path"),
+        ("[mappings]\nfootage = '/no/such/folder'", "there is no folder"),
+    ],
+)
+def test_a_wrong_file_is_explained(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(write(tmp_path, text))
+    assert says in str(caught.value)
+    assert "daemon.toml" in caught.value.where
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:29571", "192.168.1.5:1", "[::]:1", "example.com:1", "10.0.0.1:29571"])
+def test_other_machines_are_kept_out(address: str) -> None:
+    with pytest.raises(AddressError, match="TLS"):
+        Address.parse(address)
+
+
+@pytest.mark.parametrize("address", ["", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:70000", ":29571", "127.0.0.1:-1"])
+def test_no_address(address: str) -> None:
+    with pytest.raises(AddressError, match="is no address"):
+        Address.parse(address)
+
+
+def test_only_its_user_can_read_the_announcement(tmp_path: Path) -> None:
+    for token in ("first", "second"):  # a stale one is replaced
+        Announcement("127.0.0.1:1", token, 1, "0").write(tmp_path)
+    found = tmp_path / "daemon.json"
+    assert json.loads(found.read_text()) == {"address": "127.0.0.1:1", "token": "second", "pid": 1, "version": "0"}
+    if os.name == "posix":
+        assert stat.S_IMODE(found.stat().st_mode) == 0o600
+    Announcement.remove(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_daemon_has_a_state_directory(tmp_path: Path) -> None:
+    state = StateDirectory(tmp_path / "state")
+    lock = state.lock()
+    with pytest.raises(StateInUseError) as caught:
+        state.lock()
+    assert caught.value.where == str(tmp_path / "state")
+    lock.close()
+    state.lock().close()
+
+
+def test_a_state_directory_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "state" / "daemon.lock").mkdir(parents=True)
+    for root in (tmp_path / "file" / "state", tmp_path / "state"):
+        with pytest.raises(StorageError) as caught:
+            StateDirectory(root).lock()
+        assert str(root) in caught.value.where
+
+
+def test_tokens() -> None:
+    assert new_token() != new_token()
+    authenticator = TokenAuthenticator("secret")
+    assert authenticator.principal({"authorization": "Bearer secret"}).user == "local"
+    for value in ("secret", "Bearer ", "Bearer secre", "Bearer secret ", "bearer secret", "Bearer sécret"):
+        with pytest.raises(TokenError) as caught:
+            authenticator.principal({"authorization": value})
+        assert "secret" not in str(caught.value).replace(value, "")
+    with pytest.raises(TokenError):
+        authenticator.principal({})

@@ -1,0 +1,310 @@
+"""What may happen to a job, and how a client's manifest is checked."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from google.protobuf import struct_pb2
+
+from anyportal.v1 import jobs_pb2, media_pb2
+from anyportal.v1.jobs_pb2 import Job
+from anyportal_core.catalogue import load_catalogue
+from anyportal_core.errors import (
+    AnyPortalError,
+    DiskFullError,
+    FrameRangeError,
+    RecipeError,
+    ShotError,
+    UnknownNameError,
+    UnsupportedBackdropError,
+)
+from anyportal_daemon.errors import BlobError, BlobNotFoundError, BlobsMissingError, JobStateError
+from anyportal_daemon.jobs.book import JobBook
+from anyportal_daemon.jobs.clips import kind_of, title_of
+from anyportal_daemon.jobs.journal import Journal
+from anyportal_daemon.jobs.plan import Plan, plan
+from anyportal_daemon.jobs.scheduler import Scheduler
+from anyportal_daemon.storage.ballast import Ballast
+from anyportal_daemon.storage.blobs import BlobId
+from anyportal_daemon.storage.memory import MemoryBlobStore
+from anyportal_daemon.storage.shared import SharedFolders
+
+PLATE = hashlib.sha256(b"plate").hexdigest()
+
+
+class Life:
+    """A book on a real journal and a store in memory, and what it told."""
+
+    def __init__(self, path: Path) -> None:
+        self.told: list[str] = []
+        self.store = MemoryBlobStore()
+        self.journal = Journal(path)
+        self.scheduler = Scheduler(self.journal)
+        self.book = JobBook(self.journal, self.store, self.told.append, self.scheduler.wake, Ballast(path.parent))
+
+    def put(self, data: bytes, user: str = "ann") -> BlobId:
+        blob = BlobId(hashlib.sha256(data).hexdigest(), len(data))
+        upload = self.store.receive(user, blob, 0)
+        upload.write(data)
+        upload.finish()
+        upload.close()
+        return blob
+
+    def create(self, *blobs: BlobId) -> str:
+        named = tuple((f"field{index}", blob) for index, blob in enumerate(blobs))
+        return self.book.create("ann", Plan(Job(), named), None).name.removeprefix("jobs/")
+
+    def state(self, job_id: str) -> str:
+        return Job.State.Name(self.journal.status(job_id).state)
+
+
+@pytest.fixture
+def life(tmp_path: Path) -> Iterator[Life]:
+    life = Life(tmp_path / "journal.db")
+    yield life
+    life.journal.close()
+
+
+def test_results_that_cannot_be_written_down_leave_no_bytes(life: Life) -> None:
+    job_id = life.create(life.put(b"plate"))
+    life.book.start(job_id)
+    made, had = life.put(b"made", "worker"), life.put(b"had before")
+    database = life.journal._database._writer
+    database.execute("PRAGMA max_page_count = 1")  # SQLite never sets it below what the file has
+    wire = [media_pb2.Blob(sha256=blob.sha256, size_bytes=blob.size) for blob in (made, had)]
+    files = [jobs_pb2.ResultFile(blob=blob, filename="x" * 200_000, layers=["comp"]) for blob in wire]
+    with pytest.raises(DiskFullError):
+        life.book.made(job_id, files)
+    assert life.store.missing("ann", [made, had]) == [made]
+
+
+def test_a_job_waits_for_its_blobs(life: Life) -> None:
+    here, absent = life.put(b"here"), BlobId(PLATE, 5)
+    with pytest.raises(BlobsMissingError) as caught:
+        life.create(here, absent)
+    assert caught.value.fields == ("field1",)
+    assert life.scheduler.next(0) is None
+
+
+def test_from_queued_to_succeeded(life: Life) -> None:
+    job_id = life.create(life.put(b"plate"))
+    assert life.scheduler.next(0) == job_id
+    assert life.book.start(job_id)
+    assert not life.book.start(job_id)
+    result = life.put(b"result", "worker")
+    life.book.opened(job_id, "0-4", (24, 1))
+    life.book.progressed(job_id, "matte", 0.5, 0.2)
+    life.book.progressed(job_id, "motion", 0.0, 0.1)
+    wire = media_pb2.Blob(sha256=result.sha256, size_bytes=result.size)
+    life.book.made(job_id, [jobs_pb2.ResultFile(blob=wire, filename="x.mp4", layers=["comp"])])
+    life.book.stage_done(job_id, "matte", 1.5)
+    life.book.succeeded(job_id)
+    job = life.journal.job("ann", job_id)
+    assert job.state == Job.SUCCEEDED
+    assert job.progress.fraction == 0.2, "a job's progress never falls"
+    assert dict(job.stage_seconds) == {"matte": 1.5}
+    assert (job.frames_delivered, job.frame_rate.numerator) == ("0-4", 24)
+    assert [file.filename for file in job.results] == ["x.mp4"]
+    assert job.start_time.ToNanoseconds() <= job.end_time.ToNanoseconds()
+    assert life.store.open("ann", result).read() == b"result"
+    assert set(life.told) == {job_id}
+
+
+def test_cancel(life: Life) -> None:
+    queued, running = life.create(), life.create()
+    life.book.cancel("ann", queued)
+    assert life.state(queued) == "CANCELLED"
+    assert not life.book.start(queued)
+    life.book.start(running)
+    life.book.cancel("ann", running)
+    assert life.state(running) == "RUNNING"
+    assert life.journal.status(running).cancel_requested
+    life.book.cancelled(running)
+    assert life.state(running) == "CANCELLED"
+    assert not life.journal.status(running).cancel_requested
+    events = len(life.journal.events("ann", running, 0)[0])
+    life.book.cancel("ann", running)
+    assert len(life.journal.events("ann", running, 0)[0]) == events, "cancelling twice changes nothing"
+
+
+def test_retry(life: Life) -> None:
+    job_id = life.create()
+    for attempt in ("QUEUED", "RUNNING"):
+        assert life.state(job_id) == attempt
+        with pytest.raises(JobStateError):
+            life.book.retry("ann", job_id)
+        life.book.start(job_id)
+    life.book.failed(job_id, jobs_pb2.JobError(code="WORKER_LOST"))
+    assert life.journal.job("ann", job_id).error.code == "WORKER_LOST"
+    last = life.journal.status(job_id).last_sequence
+    life.book.retry("ann", job_id)
+    job = life.journal.job("ann", job_id)
+    assert (job.state, job.last_sequence) == (Job.QUEUED, last + 1)
+    assert not job.HasField("error") and not job.HasField("end_time")
+    assert life.scheduler.next(0) == job_id
+    life.book.start(job_id)
+    life.book.succeeded(job_id)
+    with pytest.raises(JobStateError):
+        life.book.retry("ann", job_id)
+
+
+def test_delete_frees_what_only_the_job_had(life: Life) -> None:
+    shared, own = life.put(b"shared"), life.put(b"own")
+    doomed, other = life.create(shared, own), life.create(shared)
+    with pytest.raises(JobStateError):
+        life.book.delete("ann", doomed)
+    life.book.cancel("ann", doomed)
+    life.book.delete("ann", doomed)
+    assert life.state(other) == "QUEUED"
+    life.store.open("ann", shared)
+    with pytest.raises(BlobNotFoundError):
+        life.store.open("ann", own)
+
+
+def test_a_daemon_that_died_leaves_no_job_running(life: Life) -> None:
+    lost, unwanted, queued = life.create(), life.create(), life.create()
+    life.book.start(lost)
+    life.book.start(unwanted)
+    life.book.cancel("ann", unwanted)
+    life.book.recover()
+    assert [life.state(job_id) for job_id in (lost, unwanted, queued)] == ["FAILED", "CANCELLED", "QUEUED"]
+    assert life.journal.job("ann", lost).error.code == "WORKER_LOST"
+    assert life.scheduler.next(0) == queued
+
+
+# Plans.
+
+
+def movie(name: str = "plate.mp4") -> media_pb2.ClipManifest:
+    return media_pb2.ClipManifest(
+        file=media_pb2.MediaFile(blob=media_pb2.Blob(sha256=PLATE, size_bytes=5), filename=name)
+    )
+
+
+def sequence(*numbers: int, pattern: str = "plate.%04d.exr") -> media_pb2.ClipManifest:
+    blob = media_pb2.Blob(sha256=PLATE, size_bytes=5)
+    frames = [media_pb2.SequenceFrame(number=number, blob=blob) for number in numbers]
+    return media_pb2.ClipManifest(sequence=media_pb2.FrameSequence(frames=frames, pattern=pattern))
+
+
+def asked(plate: media_pb2.ClipManifest | None = None, **recipe: object) -> Job:
+    given = {"backdrop": jobs_pb2.Backdrop(colour="#336699"), **recipe}
+    return Job(shot=jobs_pb2.Shot(plate=plate or movie()), recipe=jobs_pb2.Recipe(**given))  # type: ignore[arg-type]
+
+
+def planned(job: Job) -> Plan:
+    return plan(job, load_catalogue(), SharedFolders({}))
+
+
+def struct(**values: object) -> struct_pb2.Struct:
+    found = struct_pb2.Struct()
+    found.update(values)  # type: ignore[arg-type]
+    return found
+
+
+def test_a_plan_fills_in_what_was_left_out() -> None:
+    found = planned(asked(sequence(1001, 1002)))
+    assert found.job.display_name == "plate"
+    assert found.job.recipe.preset == "draft"
+    assert (list(found.job.delivery.layers), found.job.delivery.format) == (["comp"], "auto")
+    assert found.job.recipe_digest == hashlib.sha256(found.job.resolved_recipe.encode()).hexdigest()
+    assert [field for field, _ in found.blobs] == [f"shot.plate.sequence.frames[{i}].blob" for i in (0, 1)]
+
+
+def test_what_only_the_daemon_says_is_dropped() -> None:
+    job = asked()
+    job.state, job.name, job.recipe_digest = Job.SUCCEEDED, "jobs/mine", "forged"
+    job.results.add(filename="x")
+    found = planned(job).job
+    assert (found.state, found.name, len(found.results)) == (0, "", 0)
+    assert found.recipe_digest != "forged"
+
+
+def test_a_picture_backdrop_is_named_by_its_content() -> None:
+    for clip, kind in ((movie("sky.PNG"), "still"), (movie("sky.mov"), "clip"), (sequence(1, 2), "clip")):
+        found = planned(asked(backdrop=jobs_pb2.Backdrop(media=clip)))
+        assert f'"kind":"{kind}"' in found.job.resolved_recipe
+        assert "recipe.backdrop.media" in found.blobs[-1][0]
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "field"),
+    [
+        (lambda job: job.shot.ClearField("plate"), ShotError, "shot.plate"),
+        (lambda job: job.shot.plate.file.blob.Clear(), BlobError, "shot.plate.file.blob"),
+        (lambda job: job.shot.plate.CopyFrom(sequence()), ShotError, "shot.plate.sequence.frames"),
+        (lambda job: job.shot.plate.CopyFrom(sequence(2, 1)), ShotError, "shot.plate.sequence.frames[1]"),
+        (lambda job: job.shot.plate.CopyFrom(sequence(1, 1)), ShotError, "shot.plate.sequence.frames[1]"),
+        (lambda job: job.shot.plate.CopyFrom(sequence(1, pattern="a.exr")), ShotError, "shot.plate.sequence.pattern"),
+        (
+            lambda job: job.shot.plate.CopyFrom(sequence(1, pattern="%d%d.exr")),
+            ShotError,
+            "shot.plate.sequence.pattern",
+        ),
+        (lambda job: job.shot.plate.CopyFrom(sequence(1, pattern="%s.exr")), ShotError, "shot.plate.sequence.pattern"),
+        (lambda job: job.shot.plate.CopyFrom(sequence(1, pattern="%99999d")), ShotError, "shot.plate.sequence.pattern"),
+        (lambda job: job.shot.matte.SetInParent(), ShotError, "shot.matte"),
+        (lambda job: job.shot.mask.CopyFrom(movie("")), ShotError, "shot.mask.file.filename"),
+        (lambda job: job.shot.plate.frame_rate.SetInParent(), ShotError, "shot.plate.frame_rate"),
+        (lambda job: setattr(job.shot, "frames", "5-1"), FrameRangeError, "shot.frames"),
+        (lambda job: setattr(job.shot, "frames", ",".join(["0-900000"] * 900)), FrameRangeError, "shot.frames"),
+        (lambda job: setattr(job.shot, "handles", -1), ShotError, "shot.handles"),
+        (lambda job: setattr(job.recipe, "preset", "draught"), UnknownNameError, "recipe.preset"),
+        (lambda job: job.recipe.ClearField("backdrop"), RecipeError, "recipe.backdrop"),
+        (lambda job: setattr(job.recipe.backdrop, "colour", "teal"), RecipeError, "recipe.backdrop.colour"),
+        (lambda job: setattr(job.recipe.backdrop, "prompt", "a beach"), UnsupportedBackdropError, "recipe.backdrop"),
+        (lambda job: setattr(job.recipe, "subject", "x" * 20_000), ShotError, "recipe.subject"),
+        (lambda job: job.recipe.settings.update({"relight_strenght": 1}), UnknownNameError, "recipe.settings"),
+        (
+            lambda job: job.recipe.settings.update({"relight_strength": 7}),
+            RecipeError,
+            "recipe.settings.finish.relight_strength",
+        ),
+        (lambda job: job.delivery.layers.append("comb"), UnknownNameError, "delivery.layers"),
+        (lambda job: setattr(job.delivery, "format", "avi"), UnknownNameError, "delivery.format"),
+        (lambda job: setattr(job, "display_name", "a/b"), ShotError, "display_name"),
+        (lambda job: job.labels.update({str(n): "" for n in range(100)}), ShotError, "labels"),
+        (
+            lambda job: job.shot.plate.shared.MergeFrom(media_pb2.SharedMedia(mapping="nas", path="x.mp4")),
+            UnknownNameError,
+            "shot.plate.shared.mapping",
+        ),
+    ],
+)
+def test_bad_jobs_are_refused_by_field(change: Callable[[Job], None], kind: type[AnyPortalError], field: str) -> None:
+    job = asked()
+    change(job)
+    with pytest.raises(kind) as caught:
+        planned(job)
+    assert caught.value.where == field
+
+
+def test_a_range_outside_a_sequence_is_refused_at_once() -> None:
+    job = asked(sequence(1001, 1002, 1003))
+    job.shot.frames = "1000-1002"
+    with pytest.raises(FrameRangeError) as caught:
+        planned(job)
+    assert "1001-1003" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\\b", "C:x", "a\0b", "a\nb", "x" * 300])
+def test_a_filename_is_no_path(name: str) -> None:
+    with pytest.raises(ShotError):
+        planned(asked(movie(name)))
+
+
+def test_names_of_clips() -> None:
+    assert title_of(sequence(1, pattern="hero_plate.%04d.exr")) == "hero_plate"
+    assert title_of(sequence(1, pattern="%04d.exr")) == "shot"
+    assert title_of(movie("Ünïcode take.2.mov")) == "Ünïcode take.2"
+    shared = media_pb2.ClipManifest(shared=media_pb2.SharedMedia(mapping="nas", path="a/b/plate.####.exr"))
+    assert (title_of(shared), kind_of(shared)) == ("plate", "clip")
+
+
+def test_settings_come_as_numbers_texts_and_tables() -> None:
+    found = planned(asked(settings=struct(relight_strength={"1001": 0.2, "1040": 1}, work={"long_side": 320})))
+    assert '"relight_strength":{"1001":0.2,"1040":1.0}' in found.job.resolved_recipe
+    assert '"long_side":320' in found.job.resolved_recipe

@@ -1,0 +1,222 @@
+"""What the daemon does when its worker hangs, cannot start, or finds the disk full."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import psutil
+import pytest
+
+from anyportal.v1 import jobs_pb2, media_pb2
+from anyportal.v1.jobs_pb2 import Job
+from anyportal_core.errors import Cancelled, DiskFullError, StorageError
+from anyportal_core.media.writers import Written
+from anyportal_daemon.errors import StartingError
+from anyportal_daemon.storage.blobs import BlobId
+from anyportal_daemon.storage.files import BlobFiles
+from anyportal_daemon.worker.messages import FilesMade, Progressed, Report, WorkerSetup
+from anyportal_daemon.worker.names import PlainNames
+from anyportal_daemon.worker.observer import PipeObserver
+from tests.unit.daemon_house import House, frame
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    (tmp_path / "footage").mkdir()
+    house = House(tmp_path)
+    yield house
+    house.close()
+
+
+def test_a_worker_that_does_not_let_go_is_killed(house: House) -> None:
+    stuck, following = house.submit(200), house.submit(4)
+    house.until(lambda: house.journal.status(stuck).progress.fraction > 0)
+    frozen = psutil.Process(house.supervisor.status.pid)
+    frozen.suspend()
+    house.book.cancel("ann", stuck)
+    house.until(lambda: house.state(stuck) == Job.CANCELLED, seconds=5)
+    house.until(lambda: not frozen.is_running())
+    house.until(lambda: house.state(following) == Job.SUCCEEDED)
+    assert house.supervisor.status.pid != frozen.pid
+
+
+def test_stopping_waits_for_no_worker_that_hangs(tmp_path: Path) -> None:
+    (tmp_path / "footage").mkdir()
+    house = House(tmp_path)
+    stuck = house.submit(200)
+    house.until(lambda: house.journal.status(stuck).progress.fraction > 0)
+    frozen = psutil.Process(house.supervisor.status.pid)
+    frozen.suspend()
+    begun = time.monotonic()
+    house.supervisor.stop()
+    assert time.monotonic() - begun < 5
+    assert not frozen.is_running()
+    assert house.journal.job("ann", stuck).error.code == "DAEMON_STOPPED"
+    house.close()
+
+
+def test_a_silent_worker_is_told_of_and_lives(house: House) -> None:
+    job = house.submit(200)
+    house.until(lambda: house.journal.status(job).progress.fraction > 0)
+    before = len(warnings(house, job))
+    frozen = psutil.Process(house.supervisor.status.pid)
+    frozen.suspend()
+    try:
+        house.until(lambda: len(warnings(house, job)) > before, seconds=5)
+        assert "no progress" in warnings(house, job)[-1]
+    finally:
+        frozen.resume()
+    house.until(lambda: house.state(job) == Job.SUCCEEDED)
+    assert house.supervisor.status.pid == frozen.pid
+
+
+def warnings(house: House, job_id: str) -> list[str]:
+    events, _ = house.journal.events("ann", job_id, 0, 10_000)
+    return [event.log.text for event in events if event.log.severity == jobs_pb2.LogLine.WARNING]
+
+
+def test_errors_name_files_as_the_user_does(house: House) -> None:
+    """The matte has another size than the plate."""
+    large = cv2.imencode(".png", np.full((128, 96, 3), 255, np.uint8))[1].tobytes()
+    (house.footage / "plate.png").write_bytes(large)
+    job = house.submit(1, shared=media_pb2.SharedMedia(mapping="footage", path="plate.png"))
+    house.until(lambda: house.state(job) == Job.FAILED)
+    error = house.journal.job("ann", job).error
+    assert error.code == "SIZE_MISMATCH"
+    assert error.where.startswith("matte/matte.")
+    assert "scratch" not in str(error) and job not in str(error)
+
+
+def test_names_for_people(tmp_path: Path) -> None:
+    setup = WorkerSetup(tmp_path / "blobs", tmp_path / "stages", tmp_path / "scratch", 1)
+    plain = PlainNames(setup, "8a43").plain
+    job = setup.scratch / "8a43"
+    assert plain(f"{job / 'matte' / 'small matte.mp4'}: too small") == "matte/small matte.mp4: too small"
+    assert plain(f"{setup.blobs / 'ab' / 'cd12'} is gone.") == "the daemon's files is gone."
+    assert plain(f"'{setup.stages / 'ab.h5.12.part'}'") == "'the daemon's stage results'"
+    assert plain(str(tmp_path / "journal.db")) == "the daemon's state directory"
+    assert plain("/mnt/footage/plate.mov") == "/mnt/footage/plate.mov"
+
+
+def test_an_idle_worker_that_dies_is_replaced(house: House) -> None:
+    house.until(lambda: house.supervisor.status.state == "ready")
+    dead = house.supervisor.status.pid
+    psutil.Process(dead).kill()
+    house.until(lambda: house.supervisor.status.pid != dead and house.supervisor.status.state == "ready")
+    job = house.submit(4)
+    house.until(lambda: house.state(job) == Job.SUCCEEDED)
+
+
+def test_a_worker_that_cannot_start_says_why(tmp_path: Path) -> None:
+    house = House(tmp_path, main=json.loads)  # type: ignore[arg-type]  # fails at once
+    try:
+        with pytest.raises(StartingError, match="starting"):
+            house.supervisor.catalogue  # noqa: B018
+
+        def explained() -> bool:
+            try:
+                return bool(house.supervisor.catalogue)
+            except StartingError as error:
+                return "exit code 1" in error.message
+
+        house.until(explained)
+    finally:
+        house.close()
+
+
+def test_shared_media_that_went_away_fail_the_job_alone(house: House) -> None:
+    (house.footage / "plate.png").write_bytes(frame("plate"))
+    gone = house.submit(1, shared=media_pb2.SharedMedia(mapping="footage", path="plate.png"))
+    house.until(lambda: house.state(gone) == Job.SUCCEEDED)
+    blocker = house.submit(30)
+    gone = house.submit(1, shared=media_pb2.SharedMedia(mapping="footage", path="plate.png"))
+    (house.footage / "plate.png").unlink()
+    house.until(lambda: house.state(gone) == Job.FAILED)
+    assert house.journal.job("ann", gone).error.code == "MEDIA_NOT_FOUND"
+    assert house.state(blocker) == Job.SUCCEEDED
+
+
+def test_work_goes_on_when_space_returns(house: House) -> None:
+    """The journal's own disk is full: SQLite is told that its file may not grow."""
+    job, following = house.submit(40), house.submit(4)
+    house.until(lambda: house.journal.status(job).progress.fraction > 0)
+    writer: sqlite3.Connection = house.journal._database._writer
+    limit(house, 1)
+    pid = house.supervisor.status.pid
+    house.until(lambda: not psutil.pid_exists(pid))
+    house.until(lambda: told_why(house, job))
+    assert house.state(following) == Job.QUEUED, "no new work on a full disk"
+    limit(house, 2**30)
+    house.until(lambda: house.state(following) == Job.SUCCEEDED)
+    assert house.journal.job("ann", job).error.code == "DISK_FULL"
+    house.book.check_written(job)
+    assert writer.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def told_why(house: House, job_id: str) -> bool:
+    """Whoever watches the job learns that its end cannot be written down."""
+    try:
+        house.book.check_written(job_id)
+    except DiskFullError as error:
+        assert error.where == "the daemon's state directory"
+        return True
+    return False
+
+
+def limit(house: House, pages: int) -> None:
+    """SQLite never sets it below what the file has."""
+    with house.journal._database._write_lock:
+        house.journal._database._writer.execute(f"PRAGMA max_page_count = {pages}")
+
+
+def test_progress_is_told_a_few_times_a_second(tmp_path: Path) -> None:
+    said: list[Report] = []
+    with PipeObserver(said.append, BlobFiles(tmp_path), threading.Event()) as observer:
+        for stage in ("matte", "finish"):
+            for step in range(10_001):
+                observer.progress(stage, step / 10_000, step / 10_000)
+            observer.progress(stage, 1, 1)
+    assert all(isinstance(report, Progressed) for report in said)
+    assert len(said) == len(set(said)), "nothing is told twice"
+    assert len(said) < 20, "a shot of many frames must not swell the journal"
+    ends = [(report.stage, report.stage_fraction) for report in said if isinstance(report, Progressed)]
+    assert ("matte", 0.0) in ends and ("finish", 0.0) in ends, "a new stage is told at once"
+    assert ("matte", 1.0) in ends and ends[-1] == ("finish", 1.0), "so is its end"
+
+
+def test_files_are_told_of_in_order_once_they_are_in_the_store(tmp_path: Path) -> None:
+    said: list[Report] = []
+    blobs = BlobFiles(tmp_path / "blobs")
+    with PipeObserver(said.append, blobs, threading.Event()) as observer:
+        for number in range(30):
+            path = tmp_path / f"x.{number}.png"
+            path.write_bytes(bytes([number]) * 1000)
+            observer.files([Written(("comp",), path, number)])
+        observer.files([])
+    files = [file for report in said if isinstance(report, FilesMade) for file in report.files]
+    assert [file.frame for file in files] == list(range(30))
+    assert all(blobs.holds(BlobId(file.sha256, file.size)) for file in files)
+
+
+def test_a_file_that_cannot_be_kept_ends_the_job(tmp_path: Path) -> None:
+    with (
+        pytest.raises(StorageError),
+        PipeObserver([].append, BlobFiles(tmp_path), threading.Event()) as observer,
+    ):
+        observer.files([Written(("comp",), tmp_path / "never written.png", 1)])
+
+
+def test_a_checkpoint_ends_a_cancelled_job(tmp_path: Path) -> None:
+    cancel = threading.Event()
+    with PipeObserver([].append, BlobFiles(tmp_path), cancel) as observer:
+        observer.checkpoint()
+        cancel.set()
+        with pytest.raises(Cancelled):
+            observer.checkpoint()

@@ -1,0 +1,154 @@
+"""IC-Light's passes over a shot, with tiny random models in the published layout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("diffusers")
+
+from anyportal_core.errors import Cancelled  # noqa: E402
+from anyportal_core.frames import ArraySource  # noqa: E402
+from anyportal_core.method.sampling import OnStep, Step  # noqa: E402
+from anyportal_core.plugins.iclight.base import Base, load_base  # noqa: E402
+from anyportal_core.plugins.iclight.codec import GREY, PictureCodec, resize  # noqa: E402
+from anyportal_core.plugins.iclight.harmonise import Relighting, harmonise, relit_first_frame  # noqa: E402
+from anyportal_core.plugins.iclight.relight import Frames  # noqa: E402
+from anyportal_core.plugins.iclight.unet import AnchoredUNet, load_unet  # noqa: E402
+from anyportal_core.testing.tiny.pictures import write_iclight_offset, write_stable_diffusion  # noqa: E402
+
+OFFSETS = {"fc": "iclight_sd15_fc.safetensors", "fbc": "iclight_sd15_fbc.safetensors"}
+Sources = tuple[ArraySource, ArraySource, ArraySource]
+HOW = Relighting("a man on a beach", seed=7, steps=4, batch=3)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    base = tmp_path_factory.mktemp("models")
+    write_stable_diffusion(base)
+    for seed, (variant, file) in enumerate(OFFSETS.items(), start=3):
+        write_iclight_offset(base / file, variant, seed)
+    return base
+
+
+@dataclass(frozen=True)
+class Loaded:
+    base: Base
+    fc: AnchoredUNet
+    fbc: AnchoredUNet
+
+    def harmonise(self, sources: Sources, how: Relighting, on_step: OnStep, text: bool = True) -> np.ndarray:
+        return np.concatenate(list(harmonise(self.base, self.fbc, self.fc if text else None, sources, how, on_step)))
+
+
+@pytest.fixture(scope="module")
+def iclight(folder: Path) -> Loaded:
+    unets = {
+        name: AnchoredUNet(load_unet(folder / "unet", folder / file, name, torch.float32))
+        for name, file in OFFSETS.items()
+    }
+    return Loaded(load_base(folder, "cpu", torch.float32), **unets)
+
+
+def shot(count: int, height: int = 64, width: int = 72) -> Sources:
+    rng = np.random.default_rng(0)
+    matte = np.zeros((count, height, width, 1), np.float32)
+    matte[:, 16:48, 20:50] = 1
+    pictures = rng.random((2, count, height, width, 3), np.float32)
+    return ArraySource(pictures[0]), ArraySource(matte), ArraySource(pictures[1])
+
+
+def ignore(step: Step) -> None:
+    """Hears of steps and does nothing."""
+
+
+def harmonised(iclight: Loaded, count: int, how: Relighting) -> np.ndarray:
+    return iclight.harmonise(shot(count), how, ignore)
+
+
+def test_neither_window_nor_batch_changes_the_result(iclight: Loaded) -> None:
+    whole = harmonised(iclight, 4, HOW)
+    assert whole.shape == (4, 64, 72, 3) and whole.dtype == np.float32
+    assert np.abs(harmonised(iclight, 4, replace(HOW, window=2, batch=1)) - whole).max() < 1e-4
+
+
+def test_outside_the_matte_is_the_background_bit_for_bit(iclight: Loaded) -> None:
+    found, (_, matte, background) = harmonised(iclight, 2, HOW), shot(2)
+    outside = matte.read(0, 2)[..., 0] == 0
+    assert np.array_equal(found[outside], background.read(0, 2)[outside])
+    assert np.ptp(found[~outside]) > 0.01
+
+
+def test_equal_frames_are_relit_equally(iclight: Loaded) -> None:
+    """All frames have the same noise; so what does not move stays as it is."""
+    plate, matte, background = (ArraySource(source.read(0, 1).repeat(3, 0)) for source in shot(1))
+    found = iclight.harmonise((plate, matte, background), HOW, ignore)
+    assert np.abs(found - found[:1]).max() < 1e-4
+
+
+def test_every_pass_makes_the_evaluations_it_should(iclight: Loaded) -> None:
+    steps: list[Step] = []
+    iclight.harmonise(shot(2), replace(HOW, text_strength=0.5), steps.append)
+    assert len(steps) == 12 and all(step.total == 4 for step in steps)
+    steps.clear()
+    iclight.harmonise(shot(2), HOW, steps.append, text=False)
+    assert len(steps) == 8
+
+
+def test_the_seed_decides(iclight: Loaded) -> None:
+    assert np.array_equal(harmonised(iclight, 2, HOW), harmonised(iclight, 2, HOW))
+    assert not np.array_equal(harmonised(iclight, 2, HOW), harmonised(iclight, 2, replace(HOW, seed=8)))
+
+
+def test_it_can_be_stopped_at_a_step(iclight: Loaded) -> None:
+    def stop(step: Step) -> None:
+        raise Cancelled("stopped")
+
+    with pytest.raises(Cancelled):
+        iclight.harmonise(shot(2), HOW, stop)
+
+
+def test_a_first_frame_is_made_from_the_prompt(iclight: Loaded) -> None:
+    plate, matte, _ = shot(1)
+    steps: list[Step] = []
+    made = relit_first_frame(iclight.base, iclight.fc, plate.read(0, 1)[0], matte.read(0, 1)[0], HOW, steps.append)
+    assert made.shape == (64, 72, 3) and len(steps) == 4
+
+
+def test_grey_becomes_zero() -> None:
+    class Recorder(torch.nn.Module):
+        config = type("Config", (), {"scaling_factor": 1.0})
+        dtype = torch.float32
+        seen: torch.Tensor
+
+        def encode(self, row: torch.Tensor) -> object:
+            self.seen = row
+            return type("Out", (), {"latent_dist": type("Dist", (), {"mode": staticmethod(lambda: row)})})
+
+    network = Recorder()
+    PictureCodec(network).encode(torch.full((1, 3, 8, 8), 127 / 255))
+    assert network.seen.abs().max() < 1e-6
+    PictureCodec(network).encode(torch.ones(1, 3, 8, 8))
+    assert torch.allclose(network.seen, torch.tensor(255 / 127 - 1))
+
+
+def test_sizes_are_rounded_down_to_what_the_model_takes() -> None:
+    def size(height: int, width: int) -> tuple[int, int]:
+        return Frames(*(torch.zeros(1, channels, height, width) for channels in (3, 1, 3))).model_size()
+
+    assert size(480, 720) == (448, 704)
+    assert size(20, 130) == (64, 128)
+
+
+def test_a_foreground_is_seen_on_grey() -> None:
+    frames = Frames(torch.ones(1, 3, 4, 4), torch.zeros(1, 1, 4, 4), torch.zeros(1, 3, 4, 4))
+    assert torch.allclose(frames.foreground, torch.tensor(GREY))
+
+
+def test_resizing_to_the_same_size_changes_nothing() -> None:
+    pictures = torch.rand(1, 3, 8, 8)
+    assert resize(pictures, 8, 8) is pictures

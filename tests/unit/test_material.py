@@ -1,0 +1,66 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from anyportal_core.catalogue import load_catalogue
+from anyportal_core.errors import FrameRangeError, ShotError
+from anyportal_core.frames import FrameSet
+from anyportal_core.media.encoding import SRGB
+from anyportal_core.recipe import BackdropChoice, RecipeRequest, resolve
+from anyportal_core.shot import MediaRef, Shot
+from anyportal_core.stages.material import Material
+from anyportal_core.testing.clips import moving_scene, write_image, write_images
+
+RECIPE = resolve(RecipeRequest(BackdropChoice("colour", "#ff8000")), load_catalogue())
+
+
+@pytest.fixture(scope="module")
+def plate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("plate")
+    write_images(folder / "plate.%04d.png", moving_scene(8, 24, 32).plate, 1001)
+    write_image(folder / "mask.png", np.ones((24, 32, 3), np.float32))
+    return folder
+
+
+def material(plate: Path, **shot: object) -> Material:
+    return Material(Shot(MediaRef(plate / "plate.%04d.png"), **shot), RECIPE)  # type: ignore[arg-type]
+
+
+def test_handles_are_clamped_to_the_plate(plate: Path) -> None:
+    made = material(plate, frames=FrameSet.between(1002, 1004), handles=3)
+    assert (made.numbers[0], made.numbers[-1], str(made.deliver)) == (1001, 1007, "1001-1007")
+
+
+def test_between_delivered_frames_lies_context(plate: Path) -> None:
+    made = material(plate, frames=FrameSet.parse("1002,1005"))
+    assert (made.count, str(made.deliver)) == (4, "1002,1005")
+
+
+def test_a_mask_belongs_to_the_first_frame_asked_for_not_to_a_handle(plate: Path) -> None:
+    mask = MediaRef(plate / "mask.png")
+    assert material(plate, frames=FrameSet.between(1004, 1006), handles=2, mask=mask).mask_index == 2
+    assert material(plate, mask=mask, mask_frame=1008).mask_index == 7
+    with pytest.raises(FrameRangeError, match=r"mask_frame"):
+        material(plate, mask=mask, mask_frame=1009)
+
+
+def test_a_mask_is_one_picture(plate: Path) -> None:
+    with pytest.raises(ShotError, match="one picture"):
+        material(plate, mask=MediaRef(plate / "plate.%04d.png")).mask()
+
+
+def test_a_colour_is_a_backdrop_of_one_value(plate: Path) -> None:
+    made = material(plate)
+    np.testing.assert_allclose(made.backdrop_reader(SRGB, 64).read(0)[0, 0], [1, 128 / 255, 0], atol=1e-6)
+    frames = made.backdrop().frames
+    assert frames is not None and len(frames) == 1
+
+
+def test_what_decides_a_result_is_in_the_digests(plate: Path) -> None:
+    plain = material(plate).digests()
+    assert plain["plate"] != material(plate, frames=FrameSet.between(1001, 1004)).digests()["plate"]
+    mask = MediaRef(plate / "mask.png")
+    by_frame = {material(plate, mask=mask, mask_frame=n).digests()["mask"] for n in (1001, 1002)}
+    assert len(by_frame) == 2
+    assert plain["backdrop"] == "#ff8000"

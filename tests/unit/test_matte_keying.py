@@ -1,0 +1,96 @@
+"""The chroma key."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import cv2
+import numpy as np
+import pytest
+
+from anyportal_core.errors import ShotError
+from anyportal_core.frames import ArraySource, Image
+from anyportal_core.method.keying import ScreenKind, excess, key, screen_share
+from anyportal_core.method.matting import estimate_foreground
+from anyportal_core.ops import ImageOps, opencv
+from anyportal_core.plugins.draft.matte.specs import MATTES
+from anyportal_core.testing.clips import Scene, moving_scene
+from anyportal_core.testing.drawn import drawn_person
+from anyportal_core.testing.matte_contract import MatteCase, joined
+
+OPS = cast(ImageOps, opencv)
+SPEC = next(spec for spec in MATTES if spec.name == "draft.key")
+GREEN = (30, 180, 70)
+
+
+def noisy(image: Image, amount: float = 0.01) -> Image:
+    noise = np.random.default_rng(0).normal(0, amount, image.shape)
+    return np.clip(image + noise, 0, 1).astype(np.float32)
+
+
+def test_excess_is_what_the_screen_has_over_the_other_channels() -> None:
+    pixels = np.array([[0.2, 0.9, 0.3], [0.9, 0.9, 0.9], [0.8, 0.6, 0.5]], np.float32)
+    assert excess(pixels, 1) == pytest.approx([0.6, 0.0, -0.2])
+
+
+@pytest.mark.parametrize(("kind", "wall"), [("green", GREEN), ("blue", (30, 60, 200))])
+def test_a_screen_is_recognised_with_its_colour(kind: ScreenKind, wall: tuple[int, int, int]) -> None:
+    scene = drawn_person(count=1, wall=wall)
+    share, colour = screen_share(noisy(scene.plate[0]), kind)
+    assert share == pytest.approx(np.mean(scene.matte[0] < 0.5), abs=0.03)
+    assert colour == pytest.approx(scene.background[0].mean((0, 1)), abs=0.03)
+
+
+def test_scenery_is_no_screen() -> None:
+    for seed in range(4):
+        picture = moving_scene(count=1, seed=seed).plate[0]
+        assert screen_share(picture, "green")[0] < 0.05 and screen_share(picture, "blue")[0] < 0.05
+
+
+def test_an_unevenly_lit_noisy_screen_is_clear_and_the_foreground_solid() -> None:
+    scene = drawn_person(count=1, wall=GREEN)
+    light = np.linspace(0.65, 1.1, scene.plate.shape[2], dtype=np.float32)[:, None]
+    uneven = scene.plate[0] + (1 - scene.matte[0, ..., None]) * scene.background[0] * (light - 1)
+    _, colour = screen_share(noisy(uneven), "green")
+    alpha = key(noisy(uneven), colour, 0.1, 0.9, OPS)
+    disc = np.ones((9, 9), np.uint8)
+    assert (alpha[cv2.erode(scene.matte[0], disc) == 1] == 1).mean() > 0.995
+    assert (alpha[cv2.dilate(scene.matte[0], disc) == 0] == 0).mean() > 0.99
+    assert np.abs(alpha - scene.matte[0]).mean() < 0.01
+
+
+def test_no_green_rim_is_left_around_brown_hair() -> None:
+    """Colour difference alone takes mixed pixels of a warm colour for solid; their green would stay."""
+    y, x = np.mgrid[0:160, 0:200].astype(np.float32)
+    alpha = np.clip((50 - np.hypot(x - 100, y - 80)) / 6 + 0.5, 0, 1)[..., None].astype(np.float32)
+    brown, green = np.array([0.35, 0.22, 0.12], np.float32), np.array([0.1, 0.6, 0.2], np.float32)
+    picture = brown * alpha + green * (1 - alpha)
+    found = key(picture, green, 0.1, 0.9, OPS)
+    assert np.abs(found - alpha[..., 0]).max() < 0.1
+    comp = estimate_foreground(picture, found, OPS) * found[..., None] + (1 - found[..., None]) * 0.1
+    assert excess(comp, 1).max() < 0.02
+
+
+def test_the_picked_colour_is_taken_instead_of_an_estimate() -> None:
+    red = drawn_person(count=2, height=90, width=120, wall=(30, 30, 210))
+    shifted = Scene(red.plate[..., ::-1].copy(), red.matte, red.background[..., ::-1].copy())
+    settings = {"screen": "picked", "screen_colour": "#d21e1e"}
+    alpha = joined(MatteCase(SPEC, shifted, settings=settings).find())["alpha"]
+    assert np.abs(alpha - shifted.matte).mean() < 0.02
+
+
+@pytest.mark.parametrize("screen", ["auto", "blue"])
+def test_a_shot_without_a_screen_is_refused_with_the_other_ways(screen: str) -> None:
+    wall = (128, 128, 128) if screen == "auto" else GREEN
+    case = MatteCase(SPEC, drawn_person(count=2, wall=wall), settings={"screen": screen})
+    with pytest.raises(ShotError, match="screen") as refused:
+        case.find()
+    assert "--matte" in refused.value.hint and "--mask" in refused.value.hint
+
+
+def test_a_screen_seen_late_in_the_shot_is_found() -> None:
+    scene = drawn_person(count=6, height=60, width=80, wall=GREEN)
+    plate = scene.plate.copy()
+    plate[:3] = 0.5
+    alpha = joined(MatteCase(SPEC, scene).find(plate=ArraySource(plate)))["alpha"]
+    assert (alpha[:3] == 1).all() and np.abs(alpha[3:] - scene.matte[3:]).mean() < 0.02

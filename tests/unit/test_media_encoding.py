@@ -1,0 +1,123 @@
+"""Transfer curves, primaries, and the ways between encodings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anyportal_core.errors import UnknownNameError
+from anyportal_core.media.encoding import (
+    CHROMATICITIES,
+    LINEAR,
+    SRGB,
+    Encoding,
+    convert,
+    from_display,
+    from_linear,
+    named,
+    nearest_primaries,
+    to_display,
+    to_linear,
+)
+
+CURVES = ("linear", "srgb", "bt709", "gamma22", "gamma26", "gamma28", "pq", "hlg", "cineon")
+PRIMARIES = tuple(CHROMATICITIES)
+
+
+@pytest.mark.parametrize(
+    ("curve", "code", "light"),
+    [
+        ("srgb", 0.5, 0.21404114),
+        ("srgb", 0.04, 0.04 / 12.92),
+        ("bt709", 0.5, 0.25972290),
+        ("bt709", 0.08, 0.08 / 4.5),
+        ("gamma22", 0.5, 0.5**2.2),
+        ("pq", 0.5806888, 1.0),  # 203 cd/m² (BT.2408)
+        ("pq", 1.0, 10000 / 203),
+        ("hlg", 0.75, 1.0),
+        ("hlg", 0.5, (1 / 12) / 0.26496256),
+        ("cineon", 685 / 1023, 1.0),
+        ("cineon", 95 / 1023, 0.0),
+    ],
+)
+def test_curves_hit_the_values_of_their_standards(curve: str, code: float, light: float) -> None:
+    pixels = np.full((1, 1, 3), code, np.float32)
+    assert to_linear(pixels, Encoding(curve)) == pytest.approx(light, rel=2e-5, abs=1e-6)
+
+
+@pytest.mark.parametrize("curve", CURVES)
+def test_light_and_back_is_the_same_code(curve: str) -> None:
+    codes = np.linspace(0 if curve == "cineon" else -0.5, 1.8, 30_000, dtype=np.float32).reshape(100, 100, 3)
+    encoding = Encoding(curve)
+    back = from_linear(to_linear(codes, encoding), encoding)
+    tolerance = 2e-4 if curve == "cineon" else 1e-6  # near its black a Cineon step is 1e-5 of white
+    np.testing.assert_allclose(back, codes, atol=tolerance, rtol=1e-6)
+
+
+@pytest.mark.parametrize("curve", CURVES)
+def test_code_and_back_keeps_extended_light(curve: str) -> None:
+    light = np.float32([[[40.0, 1.0, 0.18], [0.0, 0.001, 5.0]]])
+    encoding = Encoding(curve)
+    np.testing.assert_allclose(to_linear(from_linear(light, encoding), encoding), light, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("curve", [c for c in CURVES if c != "cineon"])
+def test_negative_values_are_mirrored(curve: str) -> None:
+    codes = np.float32([[[0.02, 0.3, 0.9]]])
+    encoding = Encoding(curve)
+    np.testing.assert_array_equal(to_linear(-codes, encoding), -to_linear(codes, encoding))
+
+
+@settings(deadline=None)
+@given(st.sampled_from(PRIMARIES), st.sampled_from(PRIMARIES), st.sampled_from(CURVES[:-1]))
+def test_conversions_cancel_and_keep_grey(source: str, target: str, curve: str) -> None:
+    a, b = Encoding("linear", source), Encoding(curve, target)
+    pixels = np.float32([[[0.2, 0.5, 0.3], [0.4, 0.4, 0.4], [1.0, 1.0, 1.0]]])
+    there = convert(pixels, a, b)
+    np.testing.assert_allclose(convert(there, b, a), pixels, atol=2e-5)
+    assert np.ptp(there[0, 1:], axis=-1).max() < 2e-5
+
+
+def test_bt2020_red_in_bt709_is_the_published_triple() -> None:
+    red = convert(np.float32([[[1, 0, 0]]]), Encoding("linear", "bt2020"), LINEAR)
+    np.testing.assert_allclose(red[0, 0], [1.6605, -0.1246, -0.0182], atol=2e-4)  # ITU-R BT.2087
+
+
+def test_equal_encodings_give_the_very_object() -> None:
+    pixels = np.zeros((2, 2, 3), np.float32)
+    video = Encoding("bt709", "bt709", "bt601", full_range=False, bits=10)
+    assert convert(pixels, video, video) is pixels
+    assert convert(pixels, video, Encoding("bt709")) is pixels  # matrix, range and bits are the file's business
+
+
+def test_display_keeps_the_code_values_of_video_and_clamps() -> None:
+    pixels = np.float32([[[0.5, -0.1, 1.2]]])
+    shown = to_display(pixels, Encoding("bt709", "bt709", "bt709", full_range=False))
+    np.testing.assert_array_equal(shown, np.float32([[[0.5, 0, 1]]]))
+
+
+def test_display_of_scene_linear_is_the_srgb_curve_with_a_clamp() -> None:
+    shown = to_display(np.float32([[[0.18, -0.05, 40.0]]]), LINEAR)
+    np.testing.assert_allclose(shown, [[[0.46135613, 0, 1]]], atol=1e-6)
+
+
+@pytest.mark.parametrize("encoding", [SRGB, LINEAR, Encoding("pq", "bt2020"), Encoding("bt709", "bt601-525")])
+def test_display_and_back(encoding: Encoding) -> None:
+    shown = np.random.default_rng(0).random((8, 8, 3), np.float32) * np.float32(0.5) + np.float32(0.25)
+    np.testing.assert_allclose(to_display(from_display(shown, encoding), encoding), shown, atol=2e-5)
+
+
+def test_colour_spaces_by_name() -> None:
+    file = Encoding("bt709", "bt709", "bt601", full_range=False, bits=10)
+    assert named("Linear Rec.709 (sRGB)", file) == Encoding("linear", "bt709", "bt601", False, 10)
+    assert named("ACEScg", file).primaries == "ap1"
+    with pytest.raises(UnknownNameError, match="acescg"):
+        named("ACES cgg", file)
+
+
+def test_primaries_by_chromaticities() -> None:
+    for name, points in CHROMATICITIES.items():
+        assert nearest_primaries(tuple(float(v) for v in np.ravel(points))) == name
+    assert nearest_primaries((0.5,) * 8) is None

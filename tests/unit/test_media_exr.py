@@ -1,0 +1,182 @@
+"""Layered EXR: exact values, the comp from what is stored, windows and header."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import OpenImageIO as oiio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+
+from anyportal_core.frames import Image
+from anyportal_core.media.clip import ClipInfo, Storage, open_clip
+from anyportal_core.media.encoding import LINEAR, Encoding, to_linear
+from anyportal_core.media.exr import composed, quantised
+from anyportal_core.media.writers import Written, open_writer
+from anyportal_core.shot import MediaRef
+from anyportal_core.testing.clips import VIDEO, write_images
+
+ALL = ("comp", "foreground", "background", "matte", "gain")
+
+
+def plate(storage: Storage = "half", encoding: Encoding = LINEAR, height: int = 12, width: int = 20) -> ClipInfo:
+    return ClipInfo(
+        Path("/nowhere/plate.%04d.exr"), "sequence", width, height, Fraction(24), range(1001, 1011), encoding, storage
+    )
+
+
+def layers(height: int = 12, width: int = 20, seed: int = 0) -> dict[str, Image]:
+    draw = np.random.default_rng(seed)
+    made = {name: (draw.random((height, width, 3), np.float32) * 3 - 0.1).astype(np.float32) for name in ALL}
+    made["matte"] = draw.random((height, width), np.float32)
+    made["foreground"][0, 0] = [40.0, -0.05, 1e-6]
+    made["comp"] = composed(made["foreground"], made["background"], made["matte"])
+    return made
+
+
+def write(folder: Path, info: ClipInfo, made: dict[str, Image], wanted: tuple[str, ...] = ALL) -> Written:
+    writer = open_writer(
+        "exr", folder, "shot", wanted, info, Fraction(24), {"anyportal/recipe": "12ab", "anyportal/seed": "7"}
+    )
+    (written,) = writer.write(1003, {name: made[name] for name in wanted})
+    assert writer.close() == []
+    return written
+
+
+def channels(path: Path) -> tuple[oiio.ImageSpec, dict[str, NDArray[np.floating]]]:
+    file = oiio.ImageInput.open(str(path))
+    assert file is not None
+    spec = file.spec()
+    pixels = file.read_image(0, 0, 0, spec.nchannels, spec.format)
+    file.close()
+    return spec, {name: pixels[..., i] for i, name in enumerate(spec.channelnames)}
+
+
+@pytest.mark.parametrize(("storage", "kind"), [("half", np.float16), ("float", np.float32)])
+def test_every_layer_is_stored_exactly(tmp_path: Path, storage: Storage, kind: type) -> None:
+    made = layers()
+    written = write(tmp_path, plate(storage), made)
+    assert (written.layers, written.path.name, written.number) == (ALL, "shot.1003.exr", 1003)
+    spec, stored = channels(written.path)
+    assert str(spec.format) == storage
+    for layer in ("foreground", "background", "gain"):
+        for i, letter in enumerate("RGB"):
+            np.testing.assert_array_equal(stored[f"{layer}.{letter}"], made[layer][..., i].astype(kind))
+    np.testing.assert_array_equal(stored["matte.A"], made["matte"].astype(kind))
+    np.testing.assert_array_equal(stored["A"], 1)
+    assert stored["foreground.R"][0, 0] == 40
+    assert stored["foreground.G"][0, 0] == kind(-0.05)
+
+
+@pytest.mark.parametrize("storage", ["half", "float"])
+def test_the_comp_is_made_of_what_is_stored(tmp_path: Path, storage: Storage) -> None:
+    made = layers()
+    _, stored = channels(write(tmp_path, plate(storage), made).path)
+    for letter in "RGB":
+        fore, back, cover = (
+            stored[name].astype(np.float32) for name in (f"foreground.{letter}", f"background.{letter}", "matte.A")
+        )
+        np.testing.assert_array_equal((fore * cover + back * (1 - cover)).astype(stored[letter].dtype), stored[letter])
+    unrounded = made["comp"].astype(stored["R"].dtype)
+    assert storage == "float" or (unrounded[..., 0] != stored["R"]).any()  # so the test above can fail
+
+
+finite = st.floats(-70000, 70000, width=32)
+
+
+@settings(deadline=None)
+@given(
+    arrays(np.float32, (2, 3, 3), elements=finite),
+    arrays(np.float32, (2, 3), elements=st.sampled_from([0.0, 0.3, 1.0])),
+)
+def test_full_cover_keeps_the_foreground_bit_for_bit(fore: Image, cover: Image) -> None:
+    back = fore[::-1] + 1
+    made = {"comp": fore, "foreground": fore, "background": back, "matte": cover}
+    stored = quantised(made, np.float16)
+    np.testing.assert_array_equal(stored["comp"][cover == 1], stored["foreground"][cover == 1])
+    np.testing.assert_array_equal(stored["comp"][cover == 0], stored["background"][cover == 0])
+    assert all(np.isfinite(image).all() for image in stored.values())
+
+
+def test_the_comp_alone_is_the_comp_given(tmp_path: Path) -> None:
+    made = layers()
+    spec, stored = channels(write(tmp_path, plate(), made, ("comp",)).path)
+    assert spec.channelnames == ("R", "G", "B", "A")
+    np.testing.assert_array_equal(stored["G"], made["comp"][..., 1].astype(np.float16))
+
+
+def test_header(tmp_path: Path) -> None:
+    info = replace(
+        plate(encoding=replace(LINEAR, primaries="ap1")),
+        timecode="01:00:00:23",
+        date="2019:03:04 05:06:07",
+        pixel_aspect=Fraction(2),
+    )
+    spec, _ = channels(write(tmp_path, info, layers()).path)
+    assert spec.getattribute("anyportal/recipe") == "12ab"
+    assert spec.getattribute("anyportal/seed") == "7"
+    assert spec.getattribute("compression") == "zip"
+    assert spec.getattribute("DateTime") == "2019:03:04 05:06:07"
+    assert tuple(spec.getattribute("framesPerSecond")) == (24, 1)
+    clip = open_clip(MediaRef(tmp_path / "shot.1003.exr"))
+    assert clip.info.timecode == "01:00:01:01"  # two frames into the plate
+    assert clip.info.pixel_aspect == 2
+    assert clip.info.encoding.primaries == "ap1"
+
+
+def test_no_date_where_the_plate_has_none(tmp_path: Path) -> None:
+    written = write(tmp_path, plate(), layers())
+    spec, _ = channels(written.path)
+    assert spec.getattribute("DateTime") is None
+    assert b"capDate" not in written.path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("display", "data", "expected"),
+    [
+        ((0, 0, 20, 12), (0, 0, 20, 12), (0, 0, 20, 12)),
+        ((10, 5, 20, 12), (10, 5, 20, 12), (10, 5, 20, 12)),
+        ((0, 0, 20, 12), (3, 2, 8, 6), (3, 2, 8, 6)),
+        ((0, 0, 20, 12), (-4, -4, 40, 40), (0, 0, 20, 12)),
+        ((0, 0, 20, 12), (10, 6, 40, 40), (10, 6, 10, 6)),
+        ((0, 0, 20, 12), (90, 90, 4, 4), (0, 0, 20, 12)),
+    ],
+)
+def test_windows(tmp_path: Path, display: tuple[int, ...], data: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    made = layers()
+    info = replace(plate(), display_window=display, data_window=data)
+    spec, stored = channels(write(tmp_path, info, made).path)
+    assert (spec.x, spec.y, spec.width, spec.height) == expected
+    assert (spec.full_x, spec.full_y, spec.full_width, spec.full_height) == display
+    left, top = expected[0] - display[0], expected[1] - display[1]
+    inside = made["gain"][top : top + expected[3], left : left + expected[2], 0]
+    np.testing.assert_array_equal(stored["gain.R"], inside.astype(np.float16))
+
+
+def test_a_movie_plate_becomes_linear_light(tmp_path: Path) -> None:
+    made = layers()
+    info = replace(plate(encoding=VIDEO), kind="movie", storage="uint8", numbers=range(1000, 1100))
+    _, stored = channels(write(tmp_path, info, made).path)
+    light = to_linear(made["background"], VIDEO)
+    np.testing.assert_array_equal(stored["background.B"], light[..., 2].astype(np.float16))
+    np.testing.assert_array_equal(stored["gain.B"], made["gain"][..., 2].astype(np.float16))
+    np.testing.assert_array_equal(stored["matte.A"], made["matte"].astype(np.float16))
+
+
+def test_a_plate_comes_back_bit_for_bit(tmp_path: Path) -> None:
+    """In, and out again as a comp under full cover."""
+    pixels = layers()["foreground"].astype(np.float16).astype(np.float32)
+    write_images(tmp_path / "plate.%04d.exr", np.stack([pixels] * 3), storage="half")
+    clip = open_clip(MediaRef(tmp_path / "plate.%04d.exr"))
+    frame = next(clip.frames([1003]))
+    cover = np.ones(frame.pixels.shape[:2], np.float32)
+    made = {"comp": frame.pixels, "foreground": frame.pixels, "background": frame.pixels * 0, "matte": cover}
+    write(tmp_path / "out", clip.info, made, ("comp", "foreground", "background", "matte"))
+    back = next(open_clip(MediaRef(tmp_path / "out" / "shot.1003.exr")).frames())
+    np.testing.assert_array_equal(back.pixels, pixels)

@@ -1,0 +1,133 @@
+"""The written timeline: plates kept, versions added, times right, nothing half written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import opentimelineio as otio
+import pytest
+
+from anyportal_client.otio.media import describe
+from anyportal_client.otio.outcomes import Result
+from anyportal_client.otio.plan import Plan, make_plan
+from anyportal_client.otio.timing import Times, find_span
+from anyportal_client.otio.write import carry_versions, next_version, output_path, write_timeline
+
+BLUE = {"backdrop": "#102030", "handles": 4}
+
+
+def frames(start: float, duration: float, rate: float = 24) -> Any:
+    time = otio.opentime.RationalTime
+    return otio.opentime.TimeRange(time(start, rate), time(duration, rate))
+
+
+def timeline_of(reference: Any, start: float, duration: float = 10) -> Any:
+    track = otio.schema.Track("Video 1", children=[otio.schema.Clip("sh010", reference, frames(start, duration))])
+    return otio.schema.Timeline("cut", tracks=[track])
+
+
+@pytest.fixture
+def plate(tmp_path: Path) -> Callable[[float], Any]:
+    """An image sequence 1001-1050 whose first frame has the given time."""
+    for number in range(1001, 1051):
+        (tmp_path / f"plate.{number}.exr").touch()
+    return lambda origin: otio.schema.ImageSequenceReference(
+        "", "plate.", ".exr", 1001, rate=24, frame_zero_padding=4, available_range=frames(origin, 50)
+    )
+
+
+def written(plan: Plan, result: Result, folder: Path) -> Any:
+    path = folder / "out" / "cut_anyportal.otio"
+    path.parent.mkdir(exist_ok=True)
+    write_timeline(plan, {"sh010": result}, path, folder)
+    assert list(path.parent.glob("*.part")) == []
+    return next(iter(otio.adapters.read_from_file(str(path)).find_clips()))
+
+
+def sequence_result(folder: Path, plan: Plan, version: int = 1) -> Result:
+    """A finished job: the frames that the plan asked for, on disk under the plate's numbers."""
+    span = plan.shots[0].span
+    assert span is not None
+    first, last = span.frames
+    place = folder / "out" / "sh010" / f"v{version:03d}"
+    place.mkdir(parents=True)
+    for number in range(first, last + 1):
+        (place / f"sh010.{number}.exr").touch()
+    return Result(version, {"comp": place / "sh010.%04d.exr"}, (first, last), {"job": "jobs/1", "seed": 0})
+
+
+@pytest.mark.parametrize(("origin", "start"), [(1001, 1011), (86400, 86410), (1001, 10), (0, 10)])
+def test_the_clip_shows_the_same_frames_of_the_result_as_of_the_plate(
+    plate: Callable[[float], Any], tmp_path: Path, origin: float, start: float
+) -> None:
+    plan = make_plan(timeline_of(plate(origin), start), tmp_path, BLUE)
+    assert plan.shots[0].frames == "1007-1024"
+    clip = written(plan, sequence_result(tmp_path, plan), tmp_path)
+    assert clip.active_media_reference_key == "anyportal_v001"
+    assert clip.source_range == frames(start, 10)
+    media = describe(clip.media_reference, tmp_path)
+    assert media.missing == ""
+    assert media.extent is not None
+    span = find_span(Times(start, 10, 24), media.extent, 1.0, (99, 99))
+    assert span is not None
+    assert (span.first, span.last, span.head, span.tail) == (1011, 1020, 4, 4)
+    assert clip.available_range().start_time.value <= start
+
+
+def test_a_movie_result_keeps_the_times_of_the_plate(plate: Callable[[float], Any], tmp_path: Path) -> None:
+    plan = make_plan(timeline_of(plate(86400), 86410), tmp_path, BLUE)
+    movie = tmp_path / "out" / "sh010.mp4"
+    clip = written(plan, Result(1, {"matte": tmp_path / "m.mp4", "comp": movie}, (1007, 1024)), tmp_path)
+    assert clip.media_reference.target_url == movie.as_posix()
+    assert clip.media_reference.available_range == frames(86406, 18)
+    assert clip.media_reference.metadata["anyportal"]["files"]["matte"] == (tmp_path / "m.mp4").as_posix()
+
+
+def test_the_plate_stays_and_relative_paths_survive_the_move(plate: Callable[[float], Any], tmp_path: Path) -> None:
+    plan = make_plan(timeline_of(plate(1001), 1011), tmp_path, BLUE)
+    clip = written(plan, sequence_result(tmp_path, plan), tmp_path)
+    kept = clip.media_references()["DEFAULT_MEDIA"]
+    assert kept.available_range == frames(1001, 50)
+    assert describe(kept, tmp_path / "elsewhere").missing == ""
+
+
+def test_later_runs_add_versions_and_keep_the_earlier(plate: Callable[[float], Any], tmp_path: Path) -> None:
+    first = make_plan(timeline_of(plate(1001), 1011), tmp_path, BLUE)
+    written(first, sequence_result(tmp_path, first), tmp_path)
+    earlier = otio.adapters.read_from_file(str(tmp_path / "out/cut_anyportal.otio"))
+    second = make_plan(timeline_of(plate(1001), 1011), tmp_path, BLUE)
+    carry_versions(second, earlier)
+    version = next_version([second.shots[0].clip], tmp_path / "nothing")
+    clip = written(second, sequence_result(tmp_path, second, version), tmp_path)
+    assert list(clip.media_references()) == ["DEFAULT_MEDIA", "anyportal_v001", "anyportal_v002"]
+    assert clip.active_media_reference_key == "anyportal_v002"
+
+
+def test_a_processed_timeline_is_planned_from_its_plates(plate: Callable[[float], Any], tmp_path: Path) -> None:
+    first = make_plan(timeline_of(plate(86400), 86410), tmp_path, BLUE)
+    written(first, sequence_result(tmp_path, first), tmp_path)
+    path = tmp_path / "out/cut_anyportal.otio"
+    again = make_plan(otio.adapters.read_from_file(str(path)), path.parent, BLUE).shots[0]
+    assert again.media == first.shots[0].media
+    assert again.span == first.shots[0].span
+
+
+def test_a_version_whose_files_are_there_is_not_free(tmp_path: Path) -> None:
+    (tmp_path / "v004").mkdir()
+    assert next_version([otio.schema.Clip()], tmp_path) == 5
+    assert next_version([otio.schema.Clip()], tmp_path / "new") == 1
+
+
+def test_a_clip_without_a_result_is_left_as_it_was(plate: Callable[[float], Any], tmp_path: Path) -> None:
+    plan = make_plan(timeline_of(plate(1001), 1011), tmp_path, BLUE)
+    path = tmp_path / "cut_anyportal.otio"
+    write_timeline(plan, {}, path, tmp_path)
+    clip = next(iter(otio.adapters.read_from_file(str(path)).find_clips()))
+    assert list(clip.media_references()) == ["DEFAULT_MEDIA"]
+
+
+def test_a_processed_timeline_keeps_its_name(tmp_path: Path) -> None:
+    assert output_path(Path("a/cut.otio"), tmp_path).name == "cut_anyportal.otio"
+    assert output_path(Path("a/cut_anyportal.otio"), tmp_path).name == "cut_anyportal.otio"

@@ -1,0 +1,58 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from anyportal_core.cache import DirectoryCache
+from anyportal_core.errors import AnyPortalError, Cancelled
+from anyportal_core.roles import Chunk
+from anyportal_core.stages.results import Result, write_result
+
+
+def yielded(*lengths: int) -> Iterator[Chunk]:
+    rng = np.random.default_rng(0)
+    for length in lengths:
+        alpha = rng.random((length, 6, 8), np.float32)
+        alpha[:, 0], alpha[:, 1] = 0, 1
+        yield {"alpha": alpha, "homography": rng.random((length, 3, 3))}
+
+
+def test_windows_come_back_as_they_went_in(tmp_path: Path) -> None:
+    write_result(tmp_path / "r", yielded(3, 1, 4), 8, lambda _: None)
+    result = Result(tmp_path / "r")
+    whole = {n: np.concatenate([c[n] for c in yielded(3, 1, 4)]) for n in ("alpha", "homography")}
+    assert (result.count, result.names) == (8, {"alpha", "homography"})
+    np.testing.assert_array_equal(result.read("homography", 2, 5), whole["homography"][2:5])
+    np.testing.assert_allclose(result.read("alpha", 0, 8), whole["alpha"], atol=0.5 / 65535, rtol=0)
+
+
+def test_full_and_empty_stay_exact(tmp_path: Path) -> None:
+    write_result(tmp_path / "r", yielded(2), 2, lambda _: None)
+    alpha = Result(tmp_path / "r").read("alpha", 0, 2)
+    assert (alpha[:, 0] == 0).all() and (alpha[:, 1] == 1).all()
+
+
+def test_equal_results_are_equal_files(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_result(tmp_path / name, yielded(2, 2), 4, lambda _: None)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize("lengths", [(2,), (2, 3)])
+def test_a_wrong_number_of_frames_is_an_error(tmp_path: Path, lengths: tuple[int, ...]) -> None:
+    with pytest.raises(AnyPortalError):
+        write_result(tmp_path / "r", yielded(*lengths), 4, lambda _: None)
+
+
+def test_the_cache_keeps_only_what_was_finished(tmp_path: Path) -> None:
+    cache = DirectoryCache(tmp_path)
+    with pytest.raises(Cancelled), cache.writing("k") as path:
+        path.write_bytes(b"half")
+        raise Cancelled("enough")
+    assert cache.find("k") is None
+    assert list(tmp_path.iterdir()) == []
+    with cache.writing("k") as path:
+        path.write_bytes(b"whole")
+    found = cache.find("k")
+    assert found is not None and found.read_bytes() == b"whole"
