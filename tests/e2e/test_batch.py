@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,8 +166,8 @@ def test_a_second_run_adds_a_version_and_keeps_the_first(daemon: Daemon, footage
 def test_a_wish_to_end_cancels_what_runs_and_keeps_what_is_done(
     daemon: Daemon, footage: Path, tmp_path: Path, wish: str
 ) -> None:
-    scene = moving_scene(count=40)
-    for name in ("a", "b"):  # enough work that the end comes in the middle of it
+    for name in ("a", "b"):  # enough work that the end comes in the middle of it, and none that was done before
+        scene = moving_scene(count=40, seed=zlib.crc32(f"{name} {wish}".encode()))
         write_movie(tmp_path / f"{name}.mp4", np.tile(scene.plate, (12, 1, 1, 1)))
     matte = {"matte": str(footage / "matte.mp4")}
     clips = [clip(movie(footage), "short", 0, 2, backdrop="#112233", **matte)]
@@ -196,6 +197,7 @@ def test_a_wish_to_end_cancels_what_runs_and_keeps_what_is_done(
     assert clips_of(tmp_path / "out/cut_anyportal.otio")["short"].active_media_reference_key == "anyportal_v001"
     assert [path.name for path in (tmp_path / "out").iterdir() if path.is_dir()] == ["short"]
     jobs = {event["shot"]: event["job"] for event in events if event["event"] == "submitted"}
+    assert list(jobs) == ["short", "a", "b"][: len(jobs)]  # in the timeline's order
     with Client.connect(state_dir=Path(daemon.env["ANYPORTAL_STATE"]), start=False) as client:
         for name in jobs.keys() - {"short"}:
             for _ in client.watch(jobs[name]):

@@ -22,7 +22,7 @@ from anyportal_client.otio.write import next_version
 from anyportal_client.request import OWN_ALPHA, FrameNumbers, ShotRequest, with_own_alpha
 
 AHEAD = 4
-"""Shots under way at once: one that the daemon works on, the others read, sent or queued meanwhile."""
+"""Shots under way at once: one that the daemon works on, the others sent or queued meanwhile."""
 
 _CANCEL_SECONDS = 10.0
 
@@ -71,6 +71,7 @@ class _Runner:
         self._out = out
         self._tell = tell
         self._lost: DaemonError | None = None
+        self._turn = asyncio.Lock()
 
     async def run(self, shot: PlannedShot) -> Outcome:
         """One shot from its request to its files; never raises but for cancellation. Half a result does not stay."""
@@ -84,7 +85,8 @@ class _Runner:
             if self._lost:
                 raise self._lost
             request = to_request(shot, f"{shot.name}_{folder.name}")
-            job = (await self._client.submit(request, tell)).name
+            async with self._turn:  # queued in the timeline's order, whatever each has to send
+                job = (await self._client.submit(request, tell)).name
             files = await self._client.fetch(job, folder, tell)
             done = await self._details(job)
         except ClientError as error:
