@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 import uuid
@@ -22,6 +23,7 @@ from anyportal_client.transfers import find_missing, upload
 
 _AT_ONCE = 4
 _CREATE_SECONDS = 60.0
+_UNDO_SECONDS = 10.0
 
 
 class Sender:
@@ -40,15 +42,28 @@ class Sender:
         create = jobs_pb2.CreateJobRequest(job=message, request_id=str(uuid.uuid4()))
         await self._send_missing(blobs)
         try:
-            job = await self._create(create)
+            job = await self._queue(create)
         except ClientError as error:
             if error.code != "BLOBS_MISSING":
                 raise
             # What the daemon had when it was asked it may have thrown away since.
             await self._send_missing(blobs)
-            job = await self._create(create)
+            job = await self._queue(create)
         self._on_event(Submitted(job.name, job.display_name, job.recipe_digest))
         return job
+
+    async def _queue(self, request: jobs_pb2.CreateJobRequest) -> Job:
+        """Queue a job. A caller who is cancelled before the answer came leaves no job behind that nobody knows of."""
+        queued = asyncio.ensure_future(self._create(request))
+        try:
+            return await asyncio.shield(queued)
+        except asyncio.CancelledError:
+            with contextlib.suppress(ClientError, TimeoutError):
+                async with asyncio.timeout(_UNDO_SECONDS):
+                    job = await queued
+                    unwanted = jobs_pb2.CancelJobRequest(name=job.name)
+                    await self._connection.call(self._connection.jobs.CancelJob, unwanted, job=job.name)
+            raise
 
     async def _create(self, request: jobs_pb2.CreateJobRequest) -> Job:
         call = self._connection.call

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import hashlib
 import os
@@ -132,6 +133,36 @@ def test_a_lost_answer_to_create_makes_no_second_job(plate: Path) -> None:
         job = client.submit(ShotRequest(plate, "#336699"))
     daemon.stop()
     assert daemon.calls.count("CreateJob") == 2 and list(daemon.jobs) == [job.name]
+
+
+class AnswersLate(FakeDaemon):
+    """A job is made at once, and the client hears of it when `told` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made, self.told = threading.Event(), threading.Event()
+
+    def CreateJob(self, request: Any, context: grpc.ServicerContext) -> Any:
+        job = super().CreateJob(request, context)
+        if not request.validate_only:
+            self.made.set()
+            self.told.wait(10)
+        return job
+
+
+async def test_who_leaves_while_the_job_is_queued_leaves_none_behind(plate: Path) -> None:
+    daemon = AnswersLate()
+    async with await AsyncClient.connect(daemon.address, TOKEN) as client:
+        submitting = asyncio.create_task(client.submit(ShotRequest(plate, "#336699")))
+        assert await asyncio.to_thread(daemon.made.wait, 10)
+        submitting.cancel()
+        await asyncio.sleep(0.05)
+        daemon.told.set()
+        with pytest.raises(asyncio.CancelledError):
+            await submitting
+    daemon.stop()
+    [job] = daemon.jobs.values()
+    assert job.cancel_requested
 
 
 def test_watch_goes_on_after_cuts_without_gap_or_repeat(client: Client, daemon: FakeDaemon, plate: Path) -> None:
