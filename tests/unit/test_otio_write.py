@@ -105,6 +105,23 @@ def test_later_runs_add_versions_and_keep_the_earlier(plate: Callable[[float], A
     assert clip.active_media_reference_key == "anyportal_v002"
 
 
+@pytest.mark.parametrize(("before", "after"), [("anyportal_v001", "anyportal_v001"), ("DEFAULT_MEDIA",) * 2])
+def test_a_run_that_comes_to_nothing_leaves_each_clip_on_what_it_showed(
+    plate: Callable[[float], Any], tmp_path: Path, before: str, after: str
+) -> None:
+    first = make_plan(timeline_of(plate(1001), 1011), tmp_path, BLUE)
+    written(first, sequence_result(tmp_path, first), tmp_path)
+    path = tmp_path / "out/cut_anyportal.otio"
+    earlier = otio.adapters.read_from_file(str(path))
+    next(iter(earlier.find_clips())).active_media_reference_key = before
+    second = make_plan(timeline_of(plate(1001), 1011), tmp_path, BLUE)
+    carry_versions(second, earlier)
+    write_timeline(second, {}, path, tmp_path)
+    clip = next(iter(otio.adapters.read_from_file(str(path)).find_clips()))
+    assert list(clip.media_references()) == ["DEFAULT_MEDIA", "anyportal_v001"]
+    assert clip.active_media_reference_key == after
+
+
 def test_a_processed_timeline_is_planned_from_its_plates(plate: Callable[[float], Any], tmp_path: Path) -> None:
     first = make_plan(timeline_of(plate(86400), 86410), tmp_path, BLUE)
     written(first, sequence_result(tmp_path, first), tmp_path)

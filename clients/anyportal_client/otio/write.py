@@ -50,13 +50,18 @@ def write_timeline(plan: Plan, results: Mapping[str, Result], path: Path, base: 
 
 
 def carry_versions(plan: Plan, earlier: Any) -> None:
-    """Take over the versions that an earlier run gave to the same clips (same name, same plate, same occurrence)."""
+    """Take over the versions that an earlier run gave to the same clips (same name, same plate, same occurrence).
+
+    A clip that showed one of them goes on showing it: whatever becomes of this run, a finished cut stays finished.
+    """
     known = {key: clip for key, clip in _numbered(_all_clips(earlier))}
     for key, clip in _numbered(_all_clips(plan.timeline)):
         if key in known:
             references = clip.media_references()
             versions = {k: r.clone() for k, r in known[key].media_references().items() if VERSION_KEY.fullmatch(k)}
-            clip.set_media_references({**versions, **references}, clip.active_media_reference_key)
+            shown, before = clip.active_media_reference_key, known[key].active_media_reference_key
+            active = before if before in versions and not VERSION_KEY.fullmatch(shown) else shown
+            clip.set_media_references({**versions, **references}, active)
 
 
 def add_version(shot: PlannedShot, result: Result) -> None:
