@@ -11,9 +11,9 @@ from typing import Literal
 
 from anyportal.v1 import media_pb2
 from anyportal_client.errors import MediaError
+from anyportal_client.patterns import has_counter
 from anyportal_client.request import IMAGE_ENDINGS, MOVIE_ENDINGS, FrameNumbers
 
-_COUNTER = re.compile(r"%0?\d*d|#+|@+")
 _NAMED = 6
 """How many clips of a folder a message names."""
 
@@ -94,7 +94,7 @@ def find_clip(path: Path, what: str) -> Clip:
         clip = _in_folder(path, what)
     elif path.exists():
         clip = _single(path)
-    elif _COUNTER.search(path.name):
+    elif has_counter(path.name):
         clip = _by_pattern(path, what)
     else:
         raise _not_found(path, what)

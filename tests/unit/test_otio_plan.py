@@ -16,6 +16,7 @@ from anyportal_client.otio.media import MediaProblem, as_sequence, local_path
 from anyportal_client.otio.plan import make_plan
 from anyportal_client.otio.requests import RequestProblem, read_request
 from anyportal_client.otio.run import to_request
+from anyportal_client.shot import make_ready
 from anyportal_core.testing.clips import write_movie
 
 BLUE = {"backdrop": "#102030"}
@@ -271,6 +272,17 @@ def test_media_on_the_web_are_refused() -> None:
 def test_sequences_in_every_notation(name: str, pattern: str, first: int | None) -> None:
     found = as_sequence(Path("/x") / name)
     assert (found.path.name, found.sequence, found.first) == (pattern, True, first)
+
+
+def test_a_sign_of_percent_in_a_name_is_a_letter(tmp_path: Path) -> None:
+    timeline = cut(clip(sequence(tmp_path / "plates", range(1001, 1051), "50%off")))
+    for path in (tmp_path / "100%.jpg", *(tmp_path / "plates").iterdir()):
+        path.write_bytes(b"picture")
+    shot = make_plan(timeline, tmp_path, {"backdrop": str(tmp_path / "100%.jpg")}).shots[0]
+    assert (shot.problem, shot.frames) == ("", "1010-1019")
+    assert len(make_ready(to_request(shot, "sh010_v001")).plate.files) == 10
+    with pytest.raises(RequestProblem, match=r"200%\.jpg is not there"):
+        read_request([("clip", {"backdrop": "200%.jpg"})], tmp_path)
 
 
 @pytest.mark.parametrize("name", ["IMG_0715.jpg", "shot.0010.mov", "still.png"])

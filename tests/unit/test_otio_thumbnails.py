@@ -39,6 +39,13 @@ def movie(path: Path, count: int, options: dict[str, str]) -> Path:
     return path
 
 
+def still(path: Path, level: int) -> None:
+    """A grey picture."""
+    buffer = oiio.ImageBuf(oiio.ImageSpec(*SIZE, 3, "uint8"))
+    oiio.ImageBufAlgo.fill(buffer, (level / 255,) * 3)
+    assert buffer.write(str(path))
+
+
 @pytest.mark.parametrize("gop", ["1", "7", "250"])
 def test_a_movie_s_frames_are_exact(tmp_path: Path, gop: str) -> None:
     path = movie(tmp_path / "a.mp4", 50, {"g": gop, "bf": "3", "flags": "+cgop" if gop == "7" else "-cgop"})
@@ -91,9 +98,23 @@ def test_a_movie_turned_by_its_header_stands_upright(tmp_path: Path) -> None:
     assert image[40:].mean() < 20
 
 
+@pytest.mark.parametrize("name", ["100%.png", "50% grey.png", "a%20b.png", "100%dark.png"])
+def test_a_sign_of_percent_in_a_still_s_name_is_a_letter(tmp_path: Path, name: str) -> None:
+    still(tmp_path / name, 100)
+    assert abs(pixels(thumbnails(tmp_path / name, [0])[0]).mean() - 100) < 3
+
+
+def test_a_sign_of_percent_beside_the_counter_is_a_letter(tmp_path: Path) -> None:
+    for number in (1, 2):
+        still(tmp_path / f"50%off a%20b.{number:04d}.png", 100 * number)
+    found = thumbnails(tmp_path / "50%off a%20b.%04d.png", [1, 2, 3])
+    assert {number: round(pixels(jpeg).mean(), -1) for number, jpeg in found.items()} == {1: 100, 2: 200}
+
+
 def test_what_cannot_be_read_is_left_out(tmp_path: Path) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no movie")
     assert thumbnails(broken, [0]) == {}
     assert thumbnails(tmp_path / "gone.%04d.exr", [1]) == {}
+    assert thumbnails(tmp_path / "\0.png", [0]) == {}
     assert list(thumbnails(movie(tmp_path / "a.mp4", 3, {}), [2, 3])) == [2]

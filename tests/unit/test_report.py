@@ -113,6 +113,20 @@ def test_all_outcomes_are_told(report: Path) -> None:
     assert page.count('type="range"') == 3
 
 
+def test_a_shot_that_cannot_be_shown_says_so_and_stops_no_other(
+    plan: Plan, outcomes: dict[str, Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(jpeg: bytes) -> tuple[int, int]:
+        raise ValueError("<no header>")
+
+    monkeypatch.setattr("anyportal_client.otio.report._jpeg_size", broken)
+    path = tmp_path / "report.html"
+    write_report(plan, outcomes, path, tmp_path / "cut_anyportal.otio", 99)
+    page = path.read_text(encoding="utf-8")
+    assert "It cannot be shown here: ValueError: &lt;no header&gt;" in page
+    assert "the matte has 3 frames" in page
+
+
 def test_the_report_needs_nothing_from_outside_and_escapes_what_it_shows(report: Path) -> None:
     tags: list[tuple[str, dict[str, str | None]]] = []
 

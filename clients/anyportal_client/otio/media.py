@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 import opentimelineio as otio
 
 from anyportal_client.otio.timing import Extent, Times, rescale, same_rate
+from anyportal_client.patterns import counter_of
 from anyportal_client.request import IMAGE_ENDINGS
 
 _DRIVE = re.compile(r"/?[A-Za-z]:[\\/]")
@@ -143,8 +144,11 @@ def probe_sequence(pattern: Path) -> Extent:
     Raises:
         MediaProblem: not one frame is there.
     """
-    before, width, after = re.split(r"%0(\d+)d", pattern.name)
-    frame = re.compile(rf"{re.escape(before)}(\d{{{width},}}){re.escape(after)}")
+    counter = counter_of(pattern.name)
+    if counter is None:
+        raise MediaProblem(f"{pattern} has no place for a number")
+    before, after = re.escape(pattern.name[: counter.start()]), re.escape(pattern.name[counter.end() :])
+    frame = re.compile(rf"{before}(\d{{{counter[1] or 1},}}){after}")
     names = pattern.parent.iterdir() if pattern.parent.is_dir() else ()
     numbers = sorted(int(found[1]) for name in names if (found := frame.fullmatch(name.name)))
     if not numbers:

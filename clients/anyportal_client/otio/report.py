@@ -14,6 +14,7 @@ from string import Template
 from anyportal_client.otio.outcomes import Outcome, Result, version_name
 from anyportal_client.otio.plan import Plan, PlannedShot
 from anyportal_client.otio.thumbnails import thumbnails
+from anyportal_client.patterns import is_pattern
 from anyportal_client.version import __version__
 
 _SWATCH = (200, 200)
@@ -47,7 +48,7 @@ def write_report(plan: Plan, outcomes: Mapping[str, Outcome], path: Path, timeli
         timeline=escape(str(timeline)),
         sums=_sums(shots, seconds),
         index="\n".join(_link(shot, outcome) for shot, outcome in shots),
-        shots="\n".join(_shot(shot, outcome) for shot, outcome in shots),
+        shots="\n".join(_article(shot, outcome) for shot, outcome in shots),
     )
     aside = path.with_name(f"{path.name}.part")
     aside.write_text(page, encoding="utf-8")
@@ -61,7 +62,7 @@ def pairs(shot: PlannedShot, result: Result) -> list[Pair]:
     first, last = shot.span.first, shot.span.last
     numbers = sorted({first, (first + last) // 2, last})
     before = thumbnails(shot.media.path, numbers)
-    shift = 0 if "%" in result.picture.name else result.frames[0]  # a movie of frames 20-40 counts them from 0
+    shift = 0 if is_pattern(result.picture) else result.frames[0]  # a movie of frames 20-40 counts them from 0
     after = thumbnails(result.picture, [number - shift for number in numbers])
     return [Pair(n, before.get(n, b""), after.get(n - shift, b"")) for n in numbers]
 
@@ -85,6 +86,19 @@ def _link(shot: PlannedShot, outcome: Outcome) -> str:
         f'<li class="{outcome.state}"><a href="#{name}"><i class="dot" title="{outcome.state}"></i>'
         f"<span>{name}</span></a></li>"
     )
+
+
+def _article(shot: PlannedShot, outcome: Outcome) -> str:
+    """A shot's part of the page. One that cannot be shown says so and leaves the others alone."""
+    try:
+        return _shot(shot, outcome)
+    except Exception as error:
+        return (
+            f'<article class="shot {outcome.state}" id="{escape(shot.name)}"><header>'
+            f'<h2><i class="dot"></i>{escape(shot.name)}</h2><p>{outcome.state}</p></header>'
+            f'<div class="error"><p>It cannot be shown here: {escape(f"{type(error).__name__}: {error}")}</p></div>'
+            "</article>"
+        )
 
 
 def _shot(shot: PlannedShot, outcome: Outcome) -> str:
@@ -230,7 +244,7 @@ def _media(shot: PlannedShot) -> str:
     if shot.media is None:
         return ""
     path = shot.media.path
-    return f"{path.parent.name}/{path.name}" if path.name.startswith("%") else path.name
+    return f"{path.parent.name}/{path.name}" if path.name.startswith("%0") else path.name
 
 
 def _frames(shot: PlannedShot) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from anyportal_client.patterns import has_counter
 from anyportal_client.request import OWN_ALPHA, looks_like_a_path, split_layers
 
 METADATA = "anyportal"
@@ -143,7 +144,6 @@ def _resolved(key: str, value: str, base: Path) -> str:
     word = (key == "backdrop" and not looks_like_a_path(value)) or (key == "matte" and value == OWN_ALPHA)
     if not value or (word and not there):
         return value
-    sequence = "%" in path.name or "#" in path.name
-    if not (there or (sequence and path.parent.is_dir())):
+    if not (there or (has_counter(path.name) and path.parent.is_dir())):
         raise RequestProblem(f"the {key} {path} is not there")
     return str(path)

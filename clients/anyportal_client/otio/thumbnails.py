@@ -12,6 +12,7 @@ import av
 from av.filter import Graph
 from av.video.frame import VideoFrame
 
+from anyportal_client.patterns import file_of, is_pattern
 from anyportal_client.request import IMAGE_ENDINGS
 
 BOX = (640, 480)
@@ -35,15 +36,14 @@ def thumbnails(path: Path, numbers: Sequence[int], box: tuple[int, int] = BOX) -
     try:
         for number, frame, aspect in read(path, sorted(set(numbers))):
             found[number] = _jpeg(frame, aspect, box)
-    except (av.FFmpegError, IndexError, OSError):
+    except Exception:  # whatever a decoder makes of it: no picture is worth the report
         pass
     return found
 
 
 def _image_frames(path: Path, numbers: Sequence[int]) -> Iterator[tuple[int, VideoFrame, Fraction]]:
-    for number in numbers if "%" in path.name else numbers[:1]:
-        image = path.with_name(path.name % number) if "%" in path.name else path
-        with av.open(str(image)) as container:
+    for number in numbers if is_pattern(path) else numbers[:1]:
+        with av.open(str(file_of(path, number))) as container:
             stream = container.streams.video[0]
             if path.suffix.lower() == ".exr":
                 stream.codec_context.options = {"apply_trc": "iec61966_2_1"}

@@ -13,6 +13,7 @@ from anyportal_client.otio.media import local_path
 from anyportal_client.otio.outcomes import Result, version_name
 from anyportal_client.otio.plan import Plan, PlannedShot
 from anyportal_client.otio.requests import METADATA, VERSION_KEY, plain
+from anyportal_client.patterns import counter_of, is_pattern
 
 _FOLDER = re.compile(r"v(\d+)")
 
@@ -88,8 +89,8 @@ def add_version(shot: PlannedShot, result: Result) -> None:
 
 def _reference(picture: Path, first: int, rate: float) -> Any:
     """A bare-path reference, as Resolve reads it: a sequence for a printf pattern, else one file."""
-    counter = re.search(r"%0?(\d*)d", picture.name)
-    if not counter:
+    counter = counter_of(picture.name) if is_pattern(picture) else None
+    if counter is None:
         return otio.schema.ExternalReference(picture.as_posix())
     return otio.schema.ImageSequenceReference(
         target_url_base=f"{picture.parent.as_posix()}/",
