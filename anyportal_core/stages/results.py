@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from io import FileIO
 from pathlib import Path
 
 import h5py
@@ -27,20 +28,88 @@ def write_result(path: Path, chunks: Iterator[Chunk], count: int, progress: Call
 
     Raises:
         AnyPortalError: a plug-in yielded too few or too many frames.
+        OSError: the disk refused.
     """
-    done = 0
-    with h5py.File(path, "w", libver="latest") as file:
-        for chunk in chunks:
-            length = _length(chunk)
-            if done + length > count:
-                raise AnyPortalError(f"a plug-in yielded more than {count} frames")
-            for name, values in chunk.items():
-                dataset = file[name] if done else _create(file, name, values, count)
-                dataset[done : done + length] = _pack(name, values)
-            done += length
-            progress(done / count)
+    with path.open("w+b", buffering=0) as raw:
+        disk = _Disk(raw)
+        with h5py.File(disk, "w", libver="latest") as file:
+            done = _write_chunks(file, chunks, count, progress, disk)
+        disk.check()
     if done != count:
         raise AnyPortalError(f"a plug-in yielded {done} of {count} frames")
+
+
+def _write_chunks(
+    file: h5py.File, chunks: Iterator[Chunk], count: int, progress: Callable[[float], None], disk: _Disk
+) -> int:
+    """Store all chunks; gives the number of frames in them."""
+    done = 0
+    for chunk in chunks:
+        length = _length(chunk)
+        if done + length > count:
+            raise AnyPortalError(f"a plug-in yielded more than {count} frames")
+        for name, values in chunk.items():
+            dataset = file[name] if done else _create(file, name, values, count)
+            dataset[done : done + length] = _pack(name, values)
+        disk.check()
+        done += length
+        progress(done / count)
+    return done
+
+
+class _Disk:
+    """The file that HDF5 writes to.
+
+    HDF5 takes the process down when a write fails, so it never hears of one: the error waits here, and what it
+    writes after that is thrown away.
+    """
+
+    def __init__(self, raw: FileIO) -> None:
+        self._raw = raw
+        self._error: OSError | None = None
+
+    def check(self) -> None:
+        """Raise what the disk said, if it said anything."""
+        if self._error is not None:
+            raise self._error
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._raw.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._raw.tell()
+
+    def read(self, size: int) -> bytes:
+        """By this h5py knows a file; it reads with ``readinto``."""
+        return self._raw.read(size) or b""
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill the buffer: HDF5 asks for what it has written, and what did not get there reads as zeros."""
+        done = 0
+        while done < len(buffer) and (read := self._raw.readinto(buffer[done:])):
+            done += read
+        buffer[done:] = bytes(len(buffer) - done)
+        return len(buffer)
+
+    def write(self, data: memoryview) -> int:
+        done = 0
+        try:
+            while self._error is None and done < len(data):
+                done += self._raw.write(data[done:]) or 0
+        except OSError as error:
+            self._error = error
+        return len(data)
+
+    def truncate(self, size: int) -> int:
+        try:
+            if self._error is None:
+                self._raw.truncate(size)
+        except OSError as error:
+            self._error = error
+        return size
+
+    def flush(self) -> None:
+        """Nothing waits: the file is written to without a buffer."""
 
 
 def _length(chunk: Chunk) -> int:

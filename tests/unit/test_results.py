@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,6 +45,39 @@ def test_equal_results_are_equal_files(tmp_path: Path) -> None:
 def test_a_wrong_number_of_frames_is_an_error(tmp_path: Path, lengths: tuple[int, ...]) -> None:
     with pytest.raises(AnyPortalError):
         write_result(tmp_path / "r", yielded(*lengths), 4, lambda _: None)
+
+
+LIMITED = """
+import errno, resource, signal, sys
+import numpy as np
+from pathlib import Path
+from anyportal_core.cache import DirectoryCache
+from anyportal_core.errors import DiskFullError
+from anyportal_core.stages.results import write_result
+
+folder, limit = Path(sys.argv[1]), int(sys.argv[2])
+cache = DirectoryCache(folder)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+rng = np.random.default_rng(0)
+try:
+    with cache.writing("k") as path:
+        write_result(path, ({"alpha": rng.random((4, 64, 96), np.float32)} for _ in range(8)), 32, lambda done: None)
+    print("kept")
+except DiskFullError:
+    print("full")
+print(len(list(folder.iterdir())))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the limit of a file's size is a matter of POSIX")
+@pytest.mark.parametrize("limit", [0, 100, 5_000, 40_000, 200_000, 350_000, 10_000_000])
+def test_a_disk_that_fills_up_is_told_and_takes_nothing_down(tmp_path: Path, limit: int) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(tmp_path), str(limit)], capture_output=True, text=True, timeout=60
+    )
+    expected = "kept\n1\n" if limit == 10_000_000 else "full\n0\n"
+    assert (run.returncode, run.stdout, run.stderr) == (0, expected, "")
 
 
 def test_the_cache_keeps_only_what_was_finished(tmp_path: Path) -> None:
