@@ -14,6 +14,7 @@ from anyportal_client.errors import MediaError
 from anyportal_client.patterns import has_counter
 from anyportal_client.request import IMAGE_ENDINGS, MOVIE_ENDINGS, FrameNumbers
 
+_FRAME = re.compile(r"(?P<before>.+\.)(?P<number>\d+)(?P<after>\.\w+)")
 _NAMED = 6
 """How many clips of a folder a message names."""
 
@@ -101,6 +102,19 @@ def find_clip(path: Path, what: str) -> Clip:
     for file in clip.files:
         _check_readable(file.path, what)
     return replace(clip, count=_probe(clip.files[0].path, what)) if clip.kind == "movie" else clip
+
+
+def as_numbered(clip: Clip) -> Clip:
+    """A still called `plate.1001.exr` as that frame of its sequence, so that its result is frame 1001 too.
+
+    Any other clip as it is: `plate.jpg`, and `IMG_1001.jpg`, are frame 0.
+    """
+    found = _FRAME.fullmatch(clip.path.name) if clip.kind == "still" else None
+    if found is None or int(found["number"]) >= 2**31:
+        return clip
+    counter = f"%0{len(found['number'])}d" if len(found["number"]) > 1 else "%d"
+    pattern = found["before"].replace("%", "_") + counter + found["after"]
+    return replace(clip, kind="sequence", files=(LocalFile(clip.path, int(found["number"])),), pattern=pattern)
 
 
 def _single(path: Path) -> Clip:

@@ -41,6 +41,7 @@ class ShotRequest:
 
     Args:
         plate: a movie, a still, or a sequence: a folder, `plate.%04d.exr`, `plate.####.exr`, `plate.1001-1100#.exr`.
+            `plate.1001.exr` is frame 1001, a still without such a number is frame 0.
         backdrop: the new surroundings: a path of a still or clip, `#rrggbb`, or a text.
         matte: the foreground's alpha as a clip, or `alpha` for the plate's own alpha channel (where no file is called
             so); found by the preset where it is absent.

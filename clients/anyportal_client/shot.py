@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from anyportal.v1 import jobs_pb2, media_pb2
-from anyportal_client.clips import Clip, find_clip
+from anyportal_client.clips import Clip, as_numbered, find_clip
 from anyportal_client.errors import MediaError, RecipeError, UsageError
 from anyportal_client.request import (
     OWN_ALPHA,
@@ -111,7 +111,7 @@ def make_ready(request: ShotRequest) -> ReadyShot:
     if not request.layers:
         raise UsageError("no layer is asked for", where="layers", hint="name some: --layers comp,matte")
     backdrop = read_backdrop(request.backdrop)
-    plate = find_clip(Path(request.plate), "plate")
+    plate = as_numbered(find_clip(Path(request.plate), "plate"))
     matte = find_clip(Path(request.matte), "matte") if request.matte is not None else None
     mask = find_clip(Path(request.mask), "mask") if request.mask is not None else None
     media = find_clip(Path(backdrop.value), "backdrop") if backdrop.kind == "media" else None

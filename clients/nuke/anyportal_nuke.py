@@ -40,9 +40,15 @@ class Plate(object):
             raise Refused("{} names no file.".format(node.name()))
         self.first, self.last = int(node["first"].value()), int(node["last"].value())
         self.movie = os.path.splitext(self.path)[1].lower() in _MOVIES
+        self.still = not self.movie and not hostkit.has_counter(self.path)
 
     def frames(self):
-        """The Read's range as `anyportal` counts: Nuke numbers movies from 1, AnyPortal from 0."""
+        """The Read's range as `anyportal` counts: Nuke numbers movies from 1, AnyPortal from 0.
+
+        Empty for a still: Nuke shows it at whichever frames the Read names.
+        """
+        if self.still:
+            return ""
         shift = 1 if self.movie else 0
         return "{}-{}".format(self.first - shift, self.last - shift)
 
@@ -145,7 +151,9 @@ def _make_read(plate, done, version):
     """The result as a Read beside the plate, in one undo step."""
     path = done["files"]["comp"].replace("\\", "/")
     first, last = plate.first, plate.last
-    if "%" not in os.path.basename(path):
+    if plate.still:
+        path = hostkit.file_of(path, int(re.match(r"-?\d+", done["frames"]).group()))  # shown where the plate is
+    elif not hostkit.has_counter(path):
         first, last = 1, plate.last - plate.first + 1
     undo = nuke.Undo()
     undo.begin("AnyPortal")

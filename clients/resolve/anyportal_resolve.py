@@ -160,7 +160,7 @@ def _import(project, path, source, handles):
     target = bins[0] if bins else pool.AddSubFolder(root, "AnyPortal")
     try:
         pool.SetCurrentFolder(target)
-        if "%" in os.path.basename(path):
+        if hostkit.has_counter(path):
             first, last = (source.start + frame for frame in source.span(handles))
             made = pool.ImportMedia([{"FilePath": path, "StartIndex": first, "EndIndex": last}])
         else:

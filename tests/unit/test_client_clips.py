@@ -95,6 +95,29 @@ def test_movies_and_stills_are_one_file(tmp_path: Path) -> None:
     assert find_clip(tmp_path / "b.1001.png", "mask").kind == "still"
 
 
+@pytest.mark.parametrize(
+    ("name", "pattern", "number"),
+    [("p.1001.png", "p.%04d.png", 1001), ("a%d.v2.7.exr", "a_d.v2.%d.exr", 7), ("p.0000.png", "p.%04d.png", 0)],
+)
+def test_a_plate_that_is_one_frame_of_a_sequence_keeps_its_number(
+    tmp_path: Path, name: str, pattern: str, number: int
+) -> None:
+    for each in (name, "p.1000.png"):
+        (tmp_path / each).write_bytes(b"x")
+    shot = make_ready(ShotRequest(tmp_path / name, GREY, frames=str(number)))
+    sequence = shot.job(blob).shot.plate.sequence
+    assert (sequence.pattern, [(frame.number, frame.blob.sha256) for frame in sequence.frames]) == (
+        pattern,
+        [(number, name)],
+    )
+
+
+@pytest.mark.parametrize("name", ["plate.jpg", "IMG_1001.jpg", "p.99999999999.png"])
+def test_a_plate_without_a_number_is_a_still(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"x")
+    assert make_ready(ShotRequest(tmp_path / name, GREY)).job(blob).shot.plate.file.filename == name
+
+
 def bad_media(folder: Path) -> dict[str, Path]:
     folder.mkdir()
     (folder / "empty.mov").touch()

@@ -39,6 +39,22 @@ def test_events_come_in_order_and_done_is_returned(command: Any) -> None:
     assert done["a"] == ["submit", "x", "--json"]
 
 
+@pytest.mark.parametrize(
+    ("path", "frame_7"),
+    [
+        ("/a/p.%04d.exr", "/a/p.0007.exr"),
+        ("/a/p_%d.exr", "/a/p_7.exr"),
+        ("/a/p.####.exr", "/a/p.0007.exr"),
+        ("/a/50%off.%03d.exr", "/a/50%off.007.exr"),
+        ("/a%04d/100%.jpg", ""),
+        ("/a/p.1001.exr", ""),
+    ],
+)
+def test_patterns_are_told_from_files(path: str, frame_7: str) -> None:
+    assert hostkit.has_counter(path) == bool(frame_7)
+    assert hostkit.file_of(path, 7) == (frame_7 or path)
+
+
 def test_options_with_a_leading_dash_stay_values(command: Any) -> None:
     run = hostkit.submit(
         "plate.mov", "#102030", "out", "-5-10", name="sh 1", command=command("say(event='done', a=sys.argv)")

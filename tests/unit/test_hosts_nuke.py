@@ -273,6 +273,21 @@ def test_a_movie_counts_from_one_here_and_from_zero_there(nuke: FakeNuke, script
     assert found == [1, 10, "start at", "11"]  # the plate's frame 11 shows at 11: so does the result's frame 1
 
 
+@pytest.mark.parametrize(("file", "number"), [("/p/plate.jpg", 0), ("/p/plate.1001.png", 1001), ("/p/100%.png", 0)])
+def test_a_still_is_sent_without_a_range_and_shown_where_the_plate_is(
+    nuke: FakeNuke, script: Any, command: Any, tmp_path: Path, file: str, number: int
+) -> None:
+    called = command(f"say(event='done', job='jobs/7', frames='{number}', files={{'comp': out + '/r.%04d.png'}})")
+    nuke.selected = Node(nuke, file=file, first=5, last=9)
+    nuke.answers["Backdrop"] = "#102030"
+    run_menu(nuke, script)
+    assert nuke.errors == []
+    assert not [argument for argument in json.loads(called.read_text()) if argument.startswith("--range")]
+    [read] = nuke.made
+    assert read["file"].value() == f"{tmp_path}/anyportal/Read1/v001/r.{number:04d}.png"
+    assert [read[name].value() for name in ("first", "last", "origfirst", "origlast")] == [5, 9, 5, 9]
+
+
 def test_versions_go_on(nuke: FakeNuke, script: Any, command: Any, tmp_path: Path) -> None:
     command(DONE_SEQUENCE)
     (tmp_path / "anyportal/Read1/v003").mkdir(parents=True)

@@ -5,6 +5,7 @@ Nothing of AnyPortal is imported into a host: hosts load their own protobuf and 
 """
 
 from anyportal_hostkit.command import CommandNotFound, clean_environment, find_command
+from anyportal_hostkit.patterns import file_of, has_counter
 from anyportal_hostkit.run import Cancelled, CommandFailed, Run, submit
 from anyportal_hostkit.versions import next_version_folder
 
@@ -14,7 +15,9 @@ __all__ = [
     "CommandNotFound",
     "Run",
     "clean_environment",
+    "file_of",
     "find_command",
+    "has_counter",
     "next_version_folder",
     "submit",
 ]
