@@ -24,7 +24,7 @@ from anyportal_client.request import ShotRequest
 from anyportal_client.sending import Sender
 from anyportal_client.shot import ReadyShot, make_ready
 from anyportal_client.started import StartedDaemon
-from anyportal_client.storage import ready_folder
+from anyportal_client.storage import made_folder
 from anyportal_client.tasks import crew
 
 CONNECT_PATIENCE = 1.0
@@ -168,18 +168,18 @@ class AsyncClient:
             UsageError: FILE_EXISTS, a file of another content is there, and `overwrite` was not asked for.
         """
         tell = on_event or _ignore
-        folder = await asyncio.to_thread(ready_folder, Path(out).absolute())
-        fetcher = Fetcher(self._connection, job, folder, overwrite, tell)
-        try:
-            found = await self._follow(job, fetcher, tell)
-        except ClientError as error:
-            if error.code == "DISK_FULL" and not error.job:  # ours; a job's own is the daemon's disk
-                await asyncio.to_thread(fetcher.drop_parts)
-            if error.code == "UNREACHABLE" and self._started is not None:
-                error.hint = "its daemon was started for this call: submit it again, finished stages are reused"
-            error.where = self._local(job, error.where)
-            error.job = job
-            raise
+        with made_folder(Path(out).absolute()) as folder:
+            fetcher = Fetcher(self._connection, job, folder, overwrite, tell)
+            try:
+                found = await self._follow(job, fetcher, tell)
+            except ClientError as error:
+                if error.code == "DISK_FULL" and not error.job:  # ours; a job's own is the daemon's disk
+                    await asyncio.to_thread(fetcher.drop_parts)
+                if error.code == "UNREACHABLE" and self._started is not None:
+                    error.hint = "its daemon was started for this call: submit it again, finished stages are reused"
+                error.where = self._local(job, error.where)
+                error.job = job
+                raise
         files = layer_paths(folder, found.results)
         tell(Done(job, files, found.frames, found.recipe_digest, found.seconds, found.stage_seconds))
         return files

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from anyportal_client.errors import StorageError, UsageError
@@ -26,6 +26,26 @@ def local_disk(path: Path) -> Iterator[None]:
         raise StorageError(
             f"cannot be written: {error.strerror or error}", where=str(path), hint="check the folder's rights"
         ) from error
+
+
+@contextmanager
+def made_folder(path: Path) -> Iterator[Path]:
+    """A folder for results, made where it is missing. What was made is taken away again where an error leaves it empty.
+
+    So that a call that came to nothing does not use up the name of a version.
+
+    Raises:
+        UsageError: it is a file.
+        StorageError: it cannot be made or written to.
+    """
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        yield ready_folder(path)
+    except BaseException:
+        for folder in missing:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 def ready_folder(path: Path) -> Path:

@@ -242,4 +242,4 @@ def test_bad_calls_say_what_is_wrong_and_write_no_timeline(
     got, events = Daemon({**os.environ, "ANYPORTAL_STATE": str(tmp_path / "state")}).batch(*arguments)
     assert (got, events[-1]["event"]) == (code, "error")
     assert word in events[-1]["message"]
-    assert not list(tmp_path.rglob("*_anyportal.otio"))
+    assert not (tmp_path / "out").exists()

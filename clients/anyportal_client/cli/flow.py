@@ -16,7 +16,7 @@ from anyportal_client.errors import Cancelled, UsageError
 from anyportal_client.events import DaemonFound, LogLine
 from anyportal_client.request import ShotRequest
 from anyportal_client.shot import make_ready
-from anyportal_client.storage import ready_folder
+from anyportal_client.storage import made_folder
 
 
 class Call:
@@ -36,18 +36,18 @@ class Call:
         """Queue a job, follow it, bring its results; a wish to end cancels it."""
         # Before a daemon is started: a misspelled path is told at once.
         ready = await asyncio.to_thread(make_ready, request)
-        await asyncio.to_thread(ready_folder, out)
-        ready.check_out(out)
-        async with self._connected(start=True) as (client, wish):
-            job = await wish.unless(client.submit(ready, self._tell), _nothing_queued)
+        with made_folder(out.absolute()):
+            ready.check_out(out)
+            async with self._connected(start=True) as (client, wish):
+                job = await wish.unless(client.submit(ready, self._tell), _nothing_queued)
 
-            async def cancel() -> None:
-                self._tell(LogLine(job.name, 0, "info", "cancelling"))
-                now = await client.cancel(job.name)
-                if now.state == "succeeded":
-                    raise Cancelled("the job is done, fetching its results was cancelled", job=job.name)
+                async def cancel() -> None:
+                    self._tell(LogLine(job.name, 0, "info", "cancelling"))
+                    now = await client.cancel(job.name)
+                    if now.state == "succeeded":
+                        raise Cancelled("the job is done, fetching its results was cancelled", job=job.name)
 
-            await wish.unless(client.fetch(job.name, out, self._tell, overwrite=overwrite), cancel)
+                await wish.unless(client.fetch(job.name, out, self._tell, overwrite=overwrite), cancel)
 
     async def queue(self, request: ShotRequest) -> None:
         """Queue a job and leave it alone."""

@@ -20,7 +20,7 @@ from anyportal_client.otio.report import write_report
 from anyportal_client.otio.run import run_plan
 from anyportal_client.otio.show import BatchDone, BatchReporter, Planned, as_data, batch_reporter, print_table, states
 from anyportal_client.otio.write import carry_versions, output_path, write_timeline
-from anyportal_client.storage import local_disk, ready_folder
+from anyportal_client.storage import local_disk, made_folder
 
 
 def plan_batch(timeline: Path, defaults: Mapping[str, Any]) -> Plan:
@@ -84,9 +84,15 @@ def run_batch(
         Cancelled: somebody asked for the end; what was finished is there.
         DaemonError: there is none, and none can be started; nothing was written.
     """
-    began = time.monotonic()
-    ready_folder(out)
     out = out.absolute()
+    with made_folder(out):
+        _run_into(plan, timeline, out, daemon, as_json, stdin_cancel)
+
+
+def _run_into(
+    plan: Plan, timeline: Path, out: Path, daemon: str | None, as_json: bool, stdin_cancel: bool | None
+) -> None:
+    began = time.monotonic()
     written = output_path(timeline, out)
     if written.is_file():
         carry_versions(plan, read_timeline(written))
