@@ -58,7 +58,15 @@ def test_results_do_not_depend_on_threads_or_history() -> None:
         cv2.setNumThreads(before)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (8, 40), (17, 33), (3, 300)])
+@pytest.mark.parametrize(
+    "size", [(1, 1), (8, 40), (17, 33), (3, 300), (10, 160), (20, 300), (30, 320), (30, 640), (31, 2000), (640, 9)]
+)
 def test_tiny_frames_have_a_flow(size: tuple[int, int]) -> None:
     frame = texture(*size)
     assert np.isfinite(Flow()(frame, frame)).all() and Flow(2)(frame, frame).shape == (*size, 2)
+
+
+def test_the_flow_of_a_strip_is_found() -> None:
+    strip = texture(20, 700)
+    flow = Flow()(strip[:, 10:650], strip[:, 16:656])
+    assert np.median(flow[:, 20:-20], axis=(0, 1)) == pytest.approx([-6, 0], abs=0.3)

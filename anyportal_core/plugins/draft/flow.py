@@ -60,10 +60,12 @@ class Flow:
         )
 
     def _between(self, a: NDArray[np.uint8], b: NDArray[np.uint8]) -> Image:
-        if min(a.shape) < _SMALLEST:
-            return np.zeros((*a.shape, 2), np.float32)
+        height, width = a.shape
+        more = max(0, _SMALLEST - height), max(0, _SMALLEST - width)
+        if any(more):
+            a, b = (np.pad(grey, ((0, more[0]), (0, more[1])), "edge") for grey in (a, b))
         # None is no start: a field given here would be taken for one, and the stubs know no other way.
-        return cast(Image, self._dis.calc(a, b, None))  # type: ignore[call-overload]
+        return cast(Image, self._dis.calc(a, b, None)[:height, :width])  # type: ignore[call-overload]
 
     def _grey(self, frame: Image) -> NDArray[np.uint8]:
         grey = cv2.cvtColor(np.clip(frame, 0, 1), cv2.COLOR_RGB2GRAY)
@@ -85,7 +87,8 @@ def _enlarged(mask: Mask, like: Image) -> Mask:
     return cv2.resize(mask.view(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST).astype(np.bool_)
 
 
-_SMALLEST = 16  # DIS needs one patch of 8 pixels on its second scale
+_SMALLEST = 32
+"""Pixels a side: below this OpenCV chooses the scales of DIS by the width alone and reads beyond a lower picture."""
 
 
 def closes(forward: Image, backward: Image) -> Mask:
