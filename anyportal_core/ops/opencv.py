@@ -61,8 +61,8 @@ def warp(image: Array, matrix: Matrix, height: int, width: int, border: Border =
     size = shrunk_size(image, matrix, height, width)
     if size != image.shape[:2]:
         image = resize(image, *size, "area")
-    if image.shape[:2] == (1, 1) and border != "zero":  # OpenCV 5.0 never returns from warping one pixel
-        return np.broadcast_to(image, (height, width, *image.shape[2:])).copy()
+    if min(image.shape[:2]) == 1:  # OpenCV 5.0 never returns from warping a single row or column
+        image = np.repeat(np.repeat(image, 1 + (image.shape[0] == 1), 0), 1 + (image.shape[1] == 1), 1)
     pixels = unit_to_pixels(image.shape[0], image.shape[1]) @ matrix @ pixels_to_unit(height, width)
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
     if not pixels[2, :2].any():

@@ -190,3 +190,14 @@ def test_dilate_and_erode_do_not_invent_a_border(ops: Port) -> None:
     ones = np.ones((9, 9), np.float32)
     np.testing.assert_array_equal(ops.erode(ones, 3), ones)
     np.testing.assert_array_equal(ops.dilate(0 * ones, 3), 0 * ones)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (1, 3000), (2, 1)])
+@pytest.mark.parametrize("border", ["reflect", "replicate", "zero"])
+def test_a_single_row_or_column_can_be_warped(ops: Port, shape: tuple[int, int], border: Any) -> None:
+    picture = noise(*shape, 3)
+    tilted = np.array([[0.9, 0.02, 0.03], [0.01, 0.9, 0.04], [0.001, 0, 1]])
+    for matrix in (np.eye(3), tilted):
+        out = ops.warp(picture, matrix, 12, 20, border)
+        assert out.shape == (12, 20, 3) and np.isfinite(out).all()
+    assert ops.warp(picture, np.eye(3), 12, 20, border).mean() > 0.05
