@@ -22,7 +22,8 @@ from anyportal_core.frames import Image
 from anyportal_core.media import h273, timecode, yuv
 from anyportal_core.media.clip import Clip, ClipInfo, Frame
 from anyportal_core.media.encoding import named
-from anyportal_core.media.movie_index import MovieIndex, index_movie, is_cut, is_variable, rate_of, truncated
+from anyportal_core.media.movie_index import MovieIndex, index_movie, is_variable, rate_of
+from anyportal_core.media.movie_length import is_cut, truncated
 from anyportal_core.media.planes import alpha_plane, colour_planes, has_alpha, planar
 from anyportal_core.shot import MediaRef
 
