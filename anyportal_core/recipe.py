@@ -9,8 +9,8 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, cast, get_args
 
 import tomli_w
 
@@ -44,6 +44,10 @@ FINISH = (
 )
 _CORE: dict[str, tuple[Setting, ...]] = {"work": WORK, "finish": FINISH}
 SECTIONS = ("work", *ROLES, "finish")
+_HEAD = ("schema", "preset", "subject", "seed", "backdrop")
+_SEED = Setting("seed", "integer", 0, "Source of every random draw.", minimum=-(2**63), maximum=2**63 - 1)
+_TEXT = Setting("text", "text", "", "Words.")
+_COLOUR = Setting("colour", "colour", "#000000", "A colour in sRGB.")
 
 
 @dataclass(frozen=True)
@@ -145,13 +149,12 @@ def _request(data: dict[str, Any], where: str) -> RecipeRequest:
     backdrop = data.get("backdrop")
     if not isinstance(backdrop, dict) or set(backdrop) != {"kind", "value"}:
         raise RecipeError("a backdrop has kind and value", where=f"{where}.backdrop")
-    head = {"schema", "preset", "subject", "seed", "backdrop"}
     return RecipeRequest(
         backdrop=BackdropChoice(backdrop["kind"], backdrop["value"]),
         preset=data.get("preset", "draft"),
         subject=data.get("subject", ""),
         seed=data.get("seed", 0),
-        settings={name: value for name, value in data.items() if name not in head},
+        settings={name: value for name, value in data.items() if name not in _HEAD},
     )
 
 
@@ -167,11 +170,10 @@ def resolve(request: RecipeRequest, catalogue: Catalogue, given: frozenset[str] 
         UnsupportedBackdropError: the background plug-in cannot work from that backdrop.
         RecipeError: a value of the wrong kind or out of range, or plug-ins that do not fit together.
     """
+    request = _checked(request)
     preset = catalogue.presets.get(request.preset)
     if preset is None:
         raise unknown_name("preset", request.preset, catalogue.presets, where="recipe.preset")
-    if not -(2**63) <= request.seed < 2**63:
-        raise RecipeError(f"{request.seed} does not fit 64 bits", where="recipe.seed")
     asked, loose = _sections(request.settings)
     chosen = ((role, _choose(role, preset, asked, catalogue, given)) for role in ROLES)
     specs = {role: spec for role, spec in chosen if spec is not None}
@@ -186,10 +188,27 @@ def resolve(request: RecipeRequest, catalogue: Catalogue, given: frozenset[str] 
         seed=request.seed,
         work=Settings.check(WORK, core["work"], "recipe.settings.work"),
         roles={
-            role: RoleChoice(spec.name, Settings.check(spec.settings, values[role], f"recipe.settings.{role}"))
+            role: RoleChoice(
+                spec.name, Settings.check(spec.settings, values[role], f"recipe.settings.{role}", "plugin")
+            )
             for role, spec in specs.items()
         },
         finish=Settings.check(FINISH, core["finish"], "recipe.settings.finish"),
+    )
+
+
+def _checked(request: RecipeRequest) -> RecipeRequest:
+    """The request with what stands at its head in canonical types."""
+    backdrop = request.backdrop
+    if backdrop.kind not in get_args(BackdropKind):
+        raise unknown_name("kind of backdrop", str(backdrop.kind), get_args(BackdropKind), where="recipe.backdrop")
+    value = (_COLOUR if backdrop.kind == "colour" else _TEXT).check(backdrop.value, "recipe.backdrop")
+    return replace(
+        request,
+        backdrop=BackdropChoice(backdrop.kind, str(value)),
+        preset=str(_TEXT.check(request.preset, "recipe.preset")),
+        subject=str(_TEXT.check(request.subject, "recipe.subject")),
+        seed=cast(int, _SEED.check(request.seed, "recipe.seed")),
     )
 
 
@@ -246,7 +265,7 @@ def _place_loose(
         homes = [section for section, known in sections.items() if any(s.name == name for s in known)]
         if not homes:
             names = {s.name for known in sections.values() for s in known}
-            raise unknown_name("setting", name, names | set(SECTIONS), where="recipe.settings")
+            raise unknown_name("setting", name, names | {*SECTIONS, *_HEAD}, where="recipe.settings")
         if len(homes) > 1:
             options = " or ".join(f"{home}.{name}" for home in homes)
             raise RecipeError(f"'{name}' is in {len(homes)} sections", where="recipe.settings", hint=f"say {options}")

@@ -76,7 +76,7 @@ class Setting:
             raise RecipeError(f"{value} is below {self.minimum:g}", where=where, hint=self._range_hint())
         if self.maximum is not None and value > self.maximum:
             raise RecipeError(f"{value} is above {self.maximum:g}", where=where, hint=self._range_hint())
-        return int(value) if self.kind == "integer" else float(value)
+        return int(value) if self.kind == "integer" else float(value) + 0.0  # -0.0 is 0.0: one value, one digest
 
     def _check_keys(self, table: Mapping[object, object], where: str) -> dict[int, float]:
         if not self.animated:
@@ -111,8 +111,11 @@ class Settings(Mapping[str, Value]):
         self._values = dict(values)
 
     @classmethod
-    def check(cls, specs: tuple[Setting, ...], given: Mapping[str, object], where: str) -> Settings:
+    def check(cls, specs: tuple[Setting, ...], given: Mapping[str, object], where: str, *beside: str) -> Settings:
         """Check ``given`` against ``specs`` and fill in defaults.
+
+        Args:
+            beside: further names that ``where`` knows, to be offered for a misspelled one.
 
         Raises:
             RecipeError: an unknown name (the nearest is offered), a wrong kind, or out of range.
@@ -120,7 +123,7 @@ class Settings(Mapping[str, Value]):
         known = {spec.name: spec for spec in specs}
         for name in given:
             if name not in known:
-                raise unknown_name("setting", name, known, where=where)
+                raise unknown_name("setting", name, {*known, *beside}, where=where)
         return cls(
             {
                 name: spec.check(given[name], f"{where}.{name}") if name in given else spec.default

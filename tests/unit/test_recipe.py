@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from anyportal_core.catalogue import load_catalogue
@@ -82,6 +84,10 @@ def test_the_presets_values_do_not_reach_another_plugin() -> None:
         (ask(warmht=1), "warmth"),
         (ask(harmonise={"warmht": 1}), "warmth"),
         (ask(**{"harmonize.warmth": 1}), "harmonise"),
+        (ask(**{"matte.plgin": "t.found"}), "plugin"),
+        (ask(subjct="a man"), "subject"),
+        (ask(sed=3), "seed"),
+        (ask(BackdropChoice("colr", "#000000")), "colour"),  # type: ignore[arg-type]
     ],
 )
 def test_unknown_names_offer_near_ones(request_: RecipeRequest, near: str) -> None:
@@ -140,3 +146,27 @@ def test_every_preset_names_plugins_that_exist(name: str) -> None:
 @pytest.mark.parametrize("given", [frozenset(), frozenset({"matte"}), frozenset({"mask"})])
 def test_the_draft_preset_resolves_whatever_the_shot_brings(given: frozenset[str]) -> None:
     assert resolve(RecipeRequest(COLOUR), load_catalogue(), given).preset == "draft"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("seed", "abc"), ("seed", 1.5), ("seed", True), ("seed", 2**63), ("subject", 5), ("preset", 3), ("preset", ["a"])],
+)
+def test_what_stands_at_the_head_has_its_kind(field: str, value: object) -> None:
+    given: dict[str, Any] = {"backdrop": COLOUR, "preset": "quick", field: value}
+    with pytest.raises(RecipeError) as caught:
+        resolve(RecipeRequest(**given), CATALOGUE)
+    assert caught.value.where == f"recipe.{field}"
+
+
+@pytest.mark.parametrize("value", ["red", "#12345", 3])
+def test_a_backdrops_colour_is_one(value: Any) -> None:
+    with pytest.raises(RecipeError) as caught:
+        resolve(ask(BackdropChoice("colour", value)), CATALOGUE)
+    assert caught.value.where == "recipe.backdrop"
+
+
+def test_one_meaning_has_one_digest() -> None:
+    upper, lower = (resolve(ask(BackdropChoice("colour", c)), CATALOGUE) for c in ("#FF00AA", "#ff00aa"))
+    assert upper.digest == lower.digest
+    assert resolve(ask(warmth=-0.0), CATALOGUE).digest == resolve(ask(warmth=0), CATALOGUE).digest
