@@ -240,6 +240,10 @@ def _estimate(image: Any, alpha: Any, scale: int, ops: ImageOps) -> Any:
     return out
 
 
+_MOST = 1e15
+"""Light whose square is still a number in float32; a firefly can be brighter."""
+
+
 def _fuse(image: Any, alpha: Any, foreground: Any, background: Any) -> Any:
     """Move the spread foreground colour so that the pixel is explained; Forte, equation 6.
 
@@ -247,7 +251,8 @@ def _fuse(image: Any, alpha: Any, foreground: Any, background: Any) -> Any:
     (the least-squares share, both sides varying in proportion to their light): else a sky leaves a rim.
     """
     xp = array_namespace(image)
-    own, other = (((v[..., 0] + v[..., 1] + v[..., 2]) / 3) ** 2 + _TINY for v in (foreground, background))
+    means = ((v[..., 0] + v[..., 1] + v[..., 2]) / 3 for v in (foreground, background))
+    own, other = (xp.clip(mean, -_MOST, _MOST) ** 2 + _TINY for mean in means)
     share = xp.minimum(alpha, alpha * own / (alpha**2 * own + (1 - alpha) ** 2 * other))
     alpha = _thrice(alpha)
     rest = image - alpha * foreground - (1 - alpha) * background

@@ -148,3 +148,12 @@ def test_foreground_of_a_matte_without_a_core() -> None:
     image = mixed(smoke, flat(100, 100, 0.9, 0.9, 0.9), flat(100, 100, 0.0, 0.1, 0.0))
     found = estimate_foreground(image, smoke, OPS)
     assert np.isfinite(found).all() and found.max() < 2
+
+
+@pytest.mark.parametrize("light", [6e4, 1e20, 1e25, 1e30])
+def test_a_firefly_at_an_edge_stays_a_number(light: float) -> None:
+    alpha = disc(60, 60, 20, softness=4)
+    picture = mixed(alpha, flat(60, 60, 0.8, 0.6, 0.5), flat(60, 60, 0.2, 0.3, 0.5))
+    y, x = np.argwhere((alpha > 0.3) & (alpha < 0.7))[0]
+    picture[y, x] = light
+    assert np.isfinite(estimate_foreground(picture, alpha, OPS)).all()
