@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -15,6 +16,7 @@ from anyportal_core.catalogue import load_catalogue
 from anyportal_core.delivery import Delivery
 from anyportal_core.frames import FrameSet
 from anyportal_core.media.clip import ClipInfo
+from anyportal_core.media.output import MOVIES, refuse_overwriting, result_name
 from anyportal_core.media.writers import Written, open_writer
 from anyportal_core.models import Models
 from anyportal_core.ops import opencv
@@ -164,16 +166,11 @@ def _deliver(material: Material, cast: Cast, delivery: Delivery, folder: Path, o
     begun = time.monotonic()
     info = material.info
     finish = Finish(material, cast, delivery, opencv)
-    stem = material.shot.name or _stem(info)
-    writer = open_writer(
-        resolve_format(delivery.format, info),
-        folder,
-        stem,
-        delivery.layers,
-        info,
-        material.rate,
-        _header(material, cast),
-    )
+    stem, form = material.shot.name or _stem(info), resolve_format(delivery.format, info)
+    numbers = (None,) if form in MOVIES else material.deliver.numbers
+    results = (result_name(stem, layer, form, number) for number in numbers for layer in delivery.layers)
+    refuse_overwriting(folder, results, material.inputs())
+    writer = open_writer(form, folder, stem, delivery.layers, info, material.rate, _header(material, cast))
     try:
         for done, (number, layers) in enumerate(finish.frames(), start=1):
             observer.files(writer.write(number, layers))
@@ -198,7 +195,8 @@ def resolve_format(wanted: str, info: ClipInfo) -> str:
 
 def _stem(info: ClipInfo) -> str:
     """What to name results by: the plate's file name up to its frame number."""
-    return info.path.stem.split(".")[0] or "shot"
+    counter = {"movie": "$", "still": r"\.\d+$", "sequence": r"[._-]?%\d*d$"}[info.kind]
+    return re.sub(counter, "", info.path.stem).replace("%", "_") or "shot"
 
 
 def _header(material: Material, cast: Cast) -> dict[str, str]:

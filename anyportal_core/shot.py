@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -54,5 +55,9 @@ class Shot:
     name: str = ""
 
     def __post_init__(self) -> None:
+        if re.search(r"[/\\\x00]", self.name) or self.name in (".", ".."):
+            raise ShotError(
+                f"'{self.name}' cannot name results", where="shot.name", hint="give a file name without / and \\"
+            )
         if self.handles < 0:
             raise ShotError(f"handles are {self.handles}", where="shot.handles", hint="give 0 or more")

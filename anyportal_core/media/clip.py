@@ -149,6 +149,10 @@ class Clip(ABC):
         lines = (f"{number}:{file_digest(path)}\n" for number, path in files)
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
+    def paths(self) -> list[Path]:
+        """The files that it is read from."""
+        return [path for _, path in self._files()]
+
     def close(self) -> None:
         """Stop all readers, and so close their files."""
         for reader in list(self._readers):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,9 @@ import numpy as np
 
 from anyportal_core.errors import StorageError, storage_error
 from anyportal_core.frames import Image
+
+MOVIES = ("mp4", "prores")
+"""Formats that hold a whole shot in one file."""
 
 _SUFFIXES = {"mp4": ".mp4", "prores": ".mov", "png": ".png", "exr": ".exr"}
 
@@ -61,13 +64,16 @@ def result_name(stem: str, layer: str, form: str, number: int | None = None) -> 
     return f"{name}{_SUFFIXES[form]}" if number is None else f"{name}.{number:04d}{_SUFFIXES[form]}"
 
 
-def refuse_overwriting(folder: Path, stem: str, layers: Sequence[str], form: str, plate: Path) -> None:
-    """Raise where a result would take the place of the plate."""
-    number = None if form in ("mp4", "prores") else 1
-    names = {result_name(stem, layer, form, number).replace(".0001.", ".%04d.") for layer in layers}
-    if plate.name in names and folder.resolve() == plate.parent.resolve():
+def refuse_overwriting(folder: Path, names: Iterable[str], inputs: Iterable[Path]) -> None:
+    """Raise where a result would take the place of something that the shot is made from."""
+    folder = folder.resolve()
+    taken = {path.name for path in inputs if path.parent.resolve() == folder}
+    found = next((name for name in names if name in taken), None)
+    if found is not None:
         raise StorageError(
-            "the result would overwrite the plate", where=str(plate), hint="choose another folder or name"
+            "the result would overwrite what it is made from",
+            where=str(folder / found),
+            hint="choose another folder or name",
         )
 
 

@@ -10,7 +10,7 @@ from anyportal_core.errors import unknown_name
 from anyportal_core.media.clip import ClipInfo
 from anyportal_core.media.exr import ExrWriter
 from anyportal_core.media.movie_out import MovieWriter
-from anyportal_core.media.output import Writer, Written, refuse_overwriting, result_name, storage_errors
+from anyportal_core.media.output import Writer, Written, result_name, storage_errors
 from anyportal_core.media.png import PngWriter
 
 __all__ = ["Writer", "Written", "open_writer", "result_name"]
@@ -39,11 +39,10 @@ def open_writer(
 
     Raises:
         UnknownNameError: no such format.
-        StorageError: the folder cannot be made, or a result would overwrite the plate.
+        StorageError: the folder cannot be made.
     """
     if format not in _FORMATS:
         raise unknown_name("format", format, _FORMATS, where="delivery.format")
-    refuse_overwriting(folder, stem, layers, format, info.path)
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     if format == "exr":

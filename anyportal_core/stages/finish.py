@@ -22,6 +22,9 @@ from anyportal_core.ops import ImageOps
 from anyportal_core.stages.casting import Cast
 from anyportal_core.stages.material import Material
 
+_SOLID = np.float32(1 - 2**-12)
+"""What half float rounds to 1: there the delivered matte says that the foreground is the plate's own."""
+
 _CONTINUED = 16
 """Pixels around the foreground that its estimated colours may be continued into."""
 
@@ -62,7 +65,8 @@ class Finish:
         stored = self._material.results["matte"].frame(index)
         display = to_display(frame.pixels, self._encoding)
         plugin = self._cast.plugin("matte")
-        return typed(Image, plugin.render(display, stored, given, self._cast.context("matte")))
+        alpha = typed(Image, plugin.render(display, stored, given, self._cast.context("matte")))
+        return np.where(alpha >= _SOLID, np.float32(1), alpha)
 
     def _background(self, index: int, height: int, width: int) -> Image:
         stored = self._material.background_frame(index)

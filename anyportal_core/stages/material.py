@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -63,6 +64,10 @@ class Material:
             result.close()
         for clip in self._clips:
             clip.close()
+
+    def inputs(self) -> list[Path]:
+        """All files that the shot is made from."""
+        return [path for clip in self._clips for path in clip.paths()]
 
     def digests(self) -> dict[str, str]:
         """What identifies each medium, how it is read, and the frames taken of it."""

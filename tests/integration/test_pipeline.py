@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -21,7 +22,9 @@ from anyportal_core.errors import (
     InputError,
     LengthMismatchError,
     MediaNotFoundError,
+    ShotError,
     SizeMismatchError,
+    StorageError,
 )
 from anyportal_core.frames import FrameSet
 from anyportal_core.media.clip import open_clip
@@ -159,6 +162,21 @@ def test_strength_nought_gives_the_plates_own_values_where_the_matte_is_one(
     np.testing.assert_array_equal(comp[solid], plate[solid])
 
 
+def test_where_the_delivered_matte_is_one_the_plate_comes_back(tmp_path: Path, media: Path, scene: Scene) -> None:
+    """Sixteen bits tell 0.9999 from 1, half float does not: who reads the result sees a solid foreground."""
+    nearly = np.where(scene.matte > 0.9, np.linspace(0.9995, 1, scene.matte.shape[2], dtype=np.float32), scene.matte)
+    write_images(tmp_path / "matte.%04d.png", np.repeat(nearly[..., None], 3, -1), 1001, "uint16")
+    shot = replace(exr_shot(media), matte=MediaRef(tmp_path / "matte.%04d.png"))
+    layers = ("comp", "foreground", "background", "matte")
+    render(shot, recipe(media, relight_strength=0), tmp_path / "out", Delivery(layers))
+    plate = pixels(media / "exr/plate.%04d.exr")
+    for index, path in enumerate(sorted((tmp_path / "out").iterdir())):
+        names, stored = exr_channels(path)
+        solid = stored[..., names.index("matte.A")] == 1
+        assert 100 < solid.sum() < (nearly[index] > 0.9).sum()
+        np.testing.assert_array_equal(stored[solid][:, :3], plate[index][solid])
+
+
 @pytest.mark.parametrize("kind", ["movie", "exr"])
 def test_the_comp_of_an_exr_is_made_of_its_layers(tmp_path: Path, media: Path, kind: str) -> None:
     shot = movie_shot(media) if kind == "movie" else exr_shot(media)
@@ -265,6 +283,57 @@ def test_a_range_with_handles_keeps_the_plates_numbers(tmp_path: Path, media: Pa
     assert [w.number for w in watcher.written] == [1002, 1003, 1004, 1005, 1006, 1007]
     clamped = replace(exr_shot(media), frames=FrameSet.between(1001, 1001), handles=1)
     assert str(render(clamped, recipe(media), tmp_path / "out2").frames) == "1001-1002"
+
+
+@pytest.mark.parametrize(
+    ("plate", "first", "name", "delivery"),
+    [
+        ("shot.%04d.png", 5, "", Delivery()),
+        ("shot.%05d.png", 12345, "", Delivery()),
+        ("other.%04d.png", 5, "shot", Delivery(("matte",), "png")),
+        ("other.%04d.png", 5, "still", Delivery()),
+    ],
+)
+def test_nothing_that_a_shot_is_made_from_is_overwritten(
+    tmp_path: Path, media: Path, scene: Scene, plate: str, first: int, name: str, delivery: Delivery
+) -> None:
+    matte, still = tmp_path / f"shot_matte.%0{len(str(max(first, 1000)))}d.png", tmp_path / "still.0007.png"
+    write_images(tmp_path / plate, scene.plate, first)
+    write_images(matte, np.repeat(scene.matte[..., None], 3, -1), first, "uint16")
+    still.write_bytes((media / "still.png").read_bytes())
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    shot = Shot(MediaRef(tmp_path / plate), matte=MediaRef(matte), backdrop=MediaRef(still), name=name)
+    with pytest.raises(StorageError, match="made from") as caught:
+        render(shot, recipe(media), tmp_path, delivery)
+    assert Path(caught.value.where) in before
+    assert before == {path: path.read_bytes() for path in before}
+    render(replace(shot, name="fresh"), recipe(media), tmp_path, delivery)
+    assert before == {path: path.read_bytes() for path in before}
+
+
+@pytest.mark.parametrize(
+    ("file", "stem"),
+    [("sc01.take1.mp4", "sc01.take1"), ("shot_%04d.png", "shot"), ("v2.a.%04d.png", "v2.a"), ("p.0007.png", "p")],
+)
+def test_results_are_named_after_the_plate(tmp_path: Path, media: Path, scene: Scene, file: str, stem: str) -> None:
+    if file.endswith(".mp4"):
+        write_movie(tmp_path / file, scene.plate[:1])
+    elif "%" in file:
+        write_images(tmp_path / file, scene.plate[:1], 1)
+    else:
+        (tmp_path / file).write_bytes((media / "still.png").read_bytes())
+    shot = Shot(MediaRef(tmp_path / file), backdrop=MediaRef(media / "still.png"))
+    made = recipe(media, **{"matte.plugin": "draft.supplied"})
+    shot = replace(shot, matte=shot.plate)
+    written = render(shot, made, tmp_path / "out").written[0].path
+    assert re.sub(r"(\.\d{4})?\.\w+$", "", written.name) == stem
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/b", "a\\b", ".."])
+def test_a_name_is_no_path(name: str) -> None:
+    with pytest.raises(ShotError) as caught:
+        Shot(MediaRef(Path("plate.mp4")), name=name)
+    assert caught.value.where == "shot.name"
 
 
 def test_one_frame_works(tmp_path: Path, media: Path) -> None:

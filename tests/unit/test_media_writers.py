@@ -19,7 +19,7 @@ from anyportal_core.media.clip import Clip, ClipInfo, open_clip
 from anyportal_core.media.encoding import LINEAR, SRGB, Encoding, to_display
 from anyportal_core.media.writers import Written, open_writer, result_name
 from anyportal_core.shot import MediaRef
-from anyportal_core.testing.clips import VIDEO, moving_scene, write_movie
+from anyportal_core.testing.clips import VIDEO, moving_scene
 
 ALL = ("comp", "foreground", "background", "matte", "gain")
 COUNT = 5
@@ -291,18 +291,6 @@ def test_a_folder_that_cannot_be(tmp_path: Path, form: str) -> None:
     with pytest.raises(StorageError, match="shot"):
         write(form, tmp_path, plate(), ("comp",))
     assert not list(tmp_path.glob("*.part"))
-
-
-def test_the_plate_is_never_overwritten(tmp_path: Path) -> None:
-    path = write_movie(tmp_path / "shot.mp4", moving_scene(3).plate)
-    clip = opened(path)
-    with pytest.raises(StorageError, match="overwrite the plate"):
-        open_writer("mp4", tmp_path / ".", "shot", ("comp",), clip.info, RATE, {})
-    open_writer("mp4", tmp_path, "shot", ("matte",), clip.info, RATE, {}).abort()
-    open_writer("png", tmp_path, "shot", ("comp",), clip.info, RATE, {}).abort()
-    info = replace(plate(SRGB, "sequence"), path=tmp_path / "shot_matte.%04d.png")
-    with pytest.raises(StorageError, match="overwrite the plate"):
-        open_writer("png", tmp_path, "shot", ("matte",), info, RATE, {})
 
 
 def test_an_unknown_format(tmp_path: Path) -> None:
