@@ -65,6 +65,26 @@ def test_handles_end_where_the_medium_ends() -> None:
     assert span.frames == (1001, 1100)
 
 
+@pytest.mark.parametrize(
+    ("start", "length", "speed", "outside"),
+    [
+        (47, 5, 1.0, 3),
+        (48, 1, 1.0, 0),
+        (48, 2, 1.0, 1),
+        (48, 1.004, 1.0, 0),
+        (40, 4.7, 2.0, 0),  # 9.4 frames from 40 on: the tenth is there by rounding alone
+        (40, 5.2, 2.0, 1),
+        (-2, 5, 1.0, 2),
+    ],
+)
+def test_frames_beyond_the_media_are_counted_and_rounding_is_not(
+    start: float, length: float, speed: float, outside: int
+) -> None:
+    span = find_span(Times(start, length, 24), Extent(start=0, origin=0, count=49, rate=24), speed)
+    assert span is not None
+    assert span.outside == outside
+
+
 def test_a_range_counted_from_zero_over_numbered_media() -> None:
     span = find_span(Times(0, 51, 24), Extent(start=997, origin=997, count=59, rate=24), handles=(2, 8))
     assert span is not None
@@ -104,7 +124,7 @@ def test_a_slow_retime_between_frames_gets_the_frame_it_reaches() -> None:
 def test_a_range_past_the_end_is_cut_and_counted_and_one_outside_is_none() -> None:
     span = find_span(Times(95, 10, 24), Extent(0, 0, 100, 24))
     assert span is not None
-    assert (span.last, span.outside) == (99, 4)
+    assert (span.last, span.outside) == (99, 5)
     assert find_span(Times(500, 10, 24), Extent(0, 0, 100, 24)) is None
 
 

@@ -117,6 +117,8 @@ def find_span(source: Times, extent: Extent, speed: float = 1.0, handles: tuple[
     # A slow retime that starts between two frames can reach one further than its length says.
     reached = snap_floor(start - origin - first + abs(speed) * length - step) + 1
     stop = first + max(1, snap_ceil(abs(speed) * length), reached)
+    # Rounding up may ask for one frame too many.
+    rounded = stop - (start - origin + abs(speed) * length) > _TOLERANCE
     shown = max(first, 0), min(stop, extent.count)
     if shown[0] >= shown[1]:
         return None
@@ -128,7 +130,7 @@ def find_span(source: Times, extent: Extent, speed: float = 1.0, handles: tuple[
         tail=min(after, extent.count - shown[1]),
         speed=speed,
         origin=origin - extent.start,
-        outside=max(0, -first) + max(0, stop - extent.count - 1),  # rounding up may ask for one too many
+        outside=max(0, -first) + max(0, stop - extent.count - rounded),
     )
 
 
