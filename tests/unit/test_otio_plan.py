@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import opentimelineio as otio
 import pytest
 
-from anyportal_client.otio.media import MediaProblem, as_sequence, local_path
+from anyportal_client.otio.media import MediaProblem, as_sequence, local_path, probe_movie, probe_sequence
 from anyportal_client.otio.plan import make_plan
 from anyportal_client.otio.requests import RequestProblem, read_request
 from anyportal_client.otio.run import to_request
@@ -173,6 +175,57 @@ def test_missing_available_range_is_read_from_the_files(plate: Any, tmp_path: Pa
     plate.available_range = None
     shot = make_plan(cut(clip(plate)), tmp_path, {**BLUE, "handles": 20}).shots[0]
     assert shot.frames == "1001-1039"
+
+
+def test_handles_end_where_the_files_end(plate: Any, tmp_path: Path) -> None:
+    plate.available_range = frames(86400, 100)  # as a host may state it: more than was ever rendered
+    cut_of = {"whole": clip(plate.clone(), 86410, 10), "end": clip(plate.clone(), 86440, 20)}
+    shots = {name: make_plan(cut(each), tmp_path, {**BLUE, "handles": 80}).shots[0] for name, each in cut_of.items()}
+    assert {name: (shot.frames, shot.notes) for name, shot in shots.items()} == {
+        "whole": ("1001-1050", ()),
+        "end": ("1001-1050", ("the clip shows 10 frames that the media have not",)),
+    }
+    for number in range(1001, 1011):
+        (tmp_path / f"plates/plate.{number}.exr").unlink()
+    probe_sequence.cache_clear()
+    late = make_plan(cut(clip(plate.clone(), 86415, 10)), tmp_path, {**BLUE, "handles": 80}).shots[0]
+    assert late.span is not None
+    assert (late.frames, late.span.first, late.span.last) == ("1011-1050", 1016, 1025)
+    assert late.span.origin + late.span.first == 86415
+
+
+def test_frames_that_are_not_there_at_all_skip_the_shot(plate: Any, tmp_path: Path) -> None:
+    plate.start_frame = 2001
+    plate.available_range = frames(2001, 50)
+    shot = make_plan(cut(clip(plate, 2010)), tmp_path, BLUE).shots[0]
+    assert "plate.%04d.exr has frames 1001-1050, and the timeline wants 2001-2050" in shot.problem
+
+
+@pytest.mark.parametrize(("stated", "shown"), [(1001, 1010), (86400, 86409), (1006, 1010)])
+def test_a_bare_pattern_is_numbered_by_the_stated_time_or_by_the_files(
+    plate: Any, tmp_path: Path, stated: int, shown: int
+) -> None:
+    bare = otio.schema.ExternalReference(f"{tmp_path}/plates/plate.%04d.exr", frames(stated, 30))
+    assert make_plan(cut(clip(bare, shown)), tmp_path, BLUE).shots[0].frames == "1010-1019"
+
+
+@pytest.mark.parametrize(("name", "late"), [("a.mkv", 0), ("a.mov", 0), ("a.ts", 0), ("late.mkv", 12), ("bare.m4v", 0)])
+def test_sound_that_lasts_longer_adds_no_frames(tmp_path: Path, name: str, late: int) -> None:
+    with av.open(str(tmp_path / name), "w") as container:
+        video = container.add_stream("mpeg4", rate=24)
+        video.width, video.height, video.pix_fmt = 32, 32, "yuv420p"
+        sound = container.add_stream("mp2", rate=48000) if name != "bare.m4v" else None
+        for number in range(24):
+            frame = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), "rgb24")
+            frame.pts, frame.time_base = number + late, Fraction(1, 24)
+            container.mux(video.encode(frame))
+        container.mux(video.encode())
+        for number in range(125 if sound else 0):  # three seconds
+            part = av.AudioFrame.from_ndarray(np.zeros((1, 2 * 1152), np.int16), "s16", "stereo")
+            part.sample_rate, part.pts, part.time_base = 48000, 1152 * number, Fraction(1, 48000)
+            container.mux(sound.encode(part))
+        container.mux(sound.encode() if sound else [])
+    assert probe_movie(tmp_path / name).count == 24
 
 
 def test_a_movie_s_own_timecode_rate_and_length_are_taken(tmp_path: Path) -> None:

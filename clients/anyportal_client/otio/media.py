@@ -6,6 +6,7 @@ import math
 import os
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from anyportal_client.request import IMAGE_ENDINGS
 _DRIVE = re.compile(r"/?[A-Za-z]:[\\/]")
 # plate.%04d.exr, plate.####.exr, plate.[1001-1100].exr and, as EDLs fold sequences, plate.1001.exr; not IMG_1001.jpg
 _COUNTER = re.compile(r"%0?(?P<width>\d*)d|(?P<hashes>#+)|\[(?P<first>\d+)-\d+\]|(?<=\.)(?P<number>\d+)(?=\.\w+$)")
+
+
+_CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 
 
 class MediaProblem(Exception):
@@ -65,10 +69,13 @@ def describe(reference: Any, base: Path) -> Media:
     located = locate(reference, base)
     stated = _stated_extent(reference, located)
     try:
-        found = probe_sequence(located.path) if located.sequence else probe_movie(located.path)
+        if located.sequence:
+            extent = _on_disk(stated, probe_sequence(located.path), located)
+        else:
+            extent = _agree(stated, probe_movie(located.path))
     except MediaProblem as problem:
         return Media(located.path, located.sequence, stated, str(problem))
-    return Media(located.path, located.sequence, _agree(stated, found, located.sequence))
+    return Media(located.path, located.sequence, extent)
 
 
 def locate(reference: Any, base: Path) -> Location:
@@ -131,7 +138,7 @@ def probe_movie(path: Path) -> Extent:
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
             rate = stream.average_rate or stream.guessed_rate or 24
-            count = stream.frames or max(1, _count_by_duration(container, float(rate)))
+            count = stream.frames or round(_seconds(stream) * rate) or _packets(container, stream)
             return Extent(0, _timecode(container, float(rate)), count, float(rate))
     except (av.FFmpegError, IndexError) as error:
         raise MediaProblem(f"{path} cannot be read as video ({error})") from error
@@ -165,19 +172,51 @@ def _stated_extent(reference: Any, located: Location) -> Extent | None:
     return Extent(start, times.start, math.floor(times.duration + 0.01), times.rate)
 
 
-def _agree(stated: Extent | None, found: Extent, sequence: bool) -> Extent | None:
-    """The timeline's word on times, the file's on frames; a sequence's rate is the timeline's alone."""
+def _on_disk(stated: Extent | None, found: Extent, located: Location) -> Extent:
+    """The stated frames of a sequence that lie on disk: handles reach no further. Its rate is the timeline's alone.
+
+    Raises:
+        MediaProblem: none of them does.
+    """
     if stated is None:
         return found
-    if sequence:
-        return stated
+    end = found.start + found.count
+    start = stated.start
+    if located.first is None:  # a bare pattern: its frames are numbered by the stated time, or from the first on disk
+        start = round(stated.origin) if found.start <= stated.origin < end else found.start
+    first, stop = max(start, found.start), min(start + stated.count, end)
+    if first >= stop:
+        raise MediaProblem(
+            f"{located.path} has frames {found.start}-{end - 1}, and the timeline wants {start}-"
+            f"{start + stated.count - 1}"
+        )
+    return Extent(first, stated.origin + first - start, stop - first, stated.rate)
+
+
+def _agree(stated: Extent | None, found: Extent) -> Extent:
+    """The timeline's word on times, a movie's own on frames."""
+    if stated is None:
+        return found
     if same_rate(stated.rate, found.rate):
         return Extent(0, stated.origin, min(stated.count, found.count), stated.rate)
     return Extent(0, rescale(stated.origin, stated.rate, found.rate), found.count, found.rate)
 
 
-def _count_by_duration(container: Any, rate: float) -> int:
-    return round(container.duration / 1_000_000 * rate) if container.duration else 0
+def _seconds(stream: Any) -> Fraction:
+    """How long a stream lasts by its own word: sound beside it may last longer. 0 where it does not say."""
+    if stream.duration:
+        return Fraction(stream.duration * stream.time_base)
+    found = _CLOCK.fullmatch(stream.metadata.get("DURATION", ""))  # Matroska and WebM, with the time before it starts
+    if found is None:
+        return Fraction(0)
+    hours, minutes, seconds = found.groups()
+    start = (stream.start_time or 0) * (stream.time_base or 0)
+    return int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds) - max(Fraction(0), start)
+
+
+def _packets(container: Any, stream: Any) -> int:
+    """The number of frames, counted. Reads the whole file."""
+    return max(1, sum(1 for packet in container.demux(stream) if packet.size and not packet.is_discard))
 
 
 def _timecode(container: Any, rate: float) -> float:
