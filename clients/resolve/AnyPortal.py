@@ -1,20 +1,58 @@
 """AnyPortal in Resolve's menu Workspace > Scripts: gives the clip under the playhead a new background, as a take.
 
-Install: this folder's files and the folder hostkit/ in Fusion/Scripts/Utility/AnyPortal, or set ANYPORTAL_HOSTS to
-the folder that holds resolve/ and hostkit/.
+Install (docs/hosts.md): this folder's files and the folder hostkit/ in Fusion/Scripts/Utility/AnyPortal, or a link to
+this file there, or a copy of it and ANYPORTAL_HOSTS set to the folder that holds resolve/ and hostkit/.
 """
 
 import os
 import sys
 
-try:
-    _HERE = os.path.dirname(os.path.abspath(__file__))
-except NameError:  # menu scripts may run without a file
-    _HERE = ""
-_HOSTS = os.environ.get("ANYPORTAL_HOSTS") or os.path.dirname(_HERE)
-sys.path += [_HERE, os.path.join(_HERE, "hostkit"), os.path.join(_HOSTS, "resolve"), os.path.join(_HOSTS, "hostkit")]
+_BRAND = os.path.join("Blackmagic Design", "DaVinci Resolve")
+_MISSING = (
+    "AnyPortal: its files were not found. Set ANYPORTAL_HOSTS to the folder that holds resolve/ and hostkit/ "
+    "(the command 'anyportal doctor' names it) and start Resolve again, or copy them as docs/hosts.md says."
+)
 
-import anyportal_resolve  # noqa: E402
 
-if __name__ == "__main__":
+def _script_folders():
+    """Where Resolve of this system looks for scripts: for all users, then for this one."""
+    home = os.path.expanduser("~")
+    if sys.platform == "win32":
+        parents = [os.path.join(os.environ.get(name, ""), _BRAND, "Support") for name in ("PROGRAMDATA", "APPDATA")]
+        parents.insert(0, os.path.join(os.environ.get("PROGRAMDATA", ""), _BRAND))
+    elif sys.platform == "darwin":
+        parents = [os.path.join(start, "Library", "Application Support", _BRAND) for start in ("/", home)]
+    else:
+        parents = ["/opt/resolve", os.path.join(home, ".local", "share", "DaVinciResolve")]
+    return [os.path.join(parent, "Fusion", "Scripts", "Utility") for parent in parents]
+
+
+def _places():
+    """Folders that may hold the other files, the likeliest first. Menu scripts may run without `__file__`."""
+    if os.environ.get("ANYPORTAL_HOSTS"):
+        yield os.path.join(os.environ["ANYPORTAL_HOSTS"], "resolve")
+    files = [globals().get("__file__"), (getattr(sys, "argv", None) or [""])[0], _places.__code__.co_filename]
+    for folder in _script_folders():
+        files += [os.path.join(folder, "AnyPortal", "AnyPortal.py"), os.path.join(folder, "AnyPortal.py")]
+    for file in files:
+        if file and os.path.isfile(file):
+            yield os.path.dirname(os.path.abspath(file))
+            yield os.path.dirname(os.path.realpath(file))  # where a link leads
+
+
+def _find_files():
+    """Make the other files importable; False where they are nowhere."""
+    for folder in _places():
+        for hostkit in (os.path.join(folder, "hostkit"), os.path.join(os.path.dirname(folder), "hostkit")):
+            if os.path.isfile(os.path.join(folder, "anyportal_resolve.py")) and os.path.isdir(hostkit):
+                sys.path += [folder, hostkit]
+                return True
+    return False
+
+
+if not _find_files():
+    print(_MISSING)
+elif __name__ == "__main__":
+    import anyportal_resolve
+
     anyportal_resolve.main(globals().get("resolve"), globals().get("app"))
