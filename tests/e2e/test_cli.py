@@ -302,6 +302,8 @@ def test_doctor_and_presets(shell: Shell) -> None:
     doctor = shell.run("doctor", "--json")
     assert doctor.code == 0, doctor.out
     assert {"python", "packages", "movies", "state", "daemon", "running"} <= {event["name"] for event in doctor.events}
+    (hosts,) = [event["message"].partition(":")[0] for event in doctor.events if event["name"] == "hosts"]
+    assert {"hostkit", "nuke", "resolve"} <= {path.name for path in Path(hosts).iterdir()}
     assert "draft" in {event["name"] for event in shell.run("presets", "--json").events}
     assert any(line.startswith("draft: ") for line in shell.run("presets").out.splitlines())
 

@@ -51,6 +51,7 @@ def _checks(daemon: str | None) -> Iterator[Result]:
     yield _packages()
     yield _movies()
     yield _state()
+    yield _hosts()
     for extra, purpose in _PURPOSES.items():
         if extra in known_extras():
             yield _extra(extra, purpose)
@@ -101,6 +102,16 @@ def _state() -> Result:
     if not _writable(there):
         return _broken("state", f"{folder} cannot be written", "set ANYPORTAL_STATE to a folder of yours", StorageError)
     return _ok("state", message)
+
+
+def _hosts() -> Result:
+    """The scripts for hosts: inside the package, or beside it in a checkout."""
+    package = Path(__file__).parents[1]
+    for folder in (package / "hosts", package.parent):
+        if (folder / "nuke" / "menu.py").is_file() and (folder / "hostkit").is_dir():
+            return _ok("hosts", f"{folder}: add {folder / 'nuke'} to NUKE_PATH; for Resolve see docs/hosts.md")
+    hint = f"only if you use Nuke or Resolve: pip install --force-reinstall {DISTRIBUTION}"
+    return Checked("hosts", "warning", "the scripts for Nuke and Resolve are not there", hint), None
 
 
 def _writable(folder: Path) -> bool:
