@@ -133,6 +133,15 @@ class AsyncClient:
         self._sent[job.name] = ready.folders()
         return job
 
+    async def check(self, request: ShotRequest | ReadyShot) -> Job:
+        """Have the daemon check a request; nothing is read, sent or queued. Gives the job as it would be.
+
+        Raises:
+            MediaError, RecipeError: as `submit`.
+        """
+        ready = request if isinstance(request, ReadyShot) else await asyncio.to_thread(make_ready, request)
+        return await Sender(self._connection, self._hashes, _ignore).check(ready)
+
     async def watch(self, job: str, after: int = 0) -> AsyncGenerator[JobEvent, None]:
         """A job's events, those that were and those to come, until it has ended.
 

@@ -104,6 +104,10 @@ class Client:
         """See AsyncClient.submit."""
         return self._loop.run(self._client.submit(request, on_event))
 
+    def check(self, request: ShotRequest | ReadyShot) -> Job:
+        """See AsyncClient.check."""
+        return self._loop.run(self._client.check(request))
+
     def watch(self, job: str, after: int = 0) -> Iterator[JobEvent]:
         """See AsyncClient.watch."""
         events = self._client.watch(job, after)

@@ -205,6 +205,41 @@ def test_a_wish_to_end_cancels_what_runs_and_keeps_what_is_done(
             assert client.job(jobs[name]).state == "cancelled"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code", "hint"),
+    [
+        (["--set", "relight_strenght=1"], "UNKNOWN_NAME", "did you mean relight_strength?"),
+        (["--set", "finish.relight_strength=7"], "RECIPE", ""),
+        (["--preset", "drafty"], "UNKNOWN_NAME", "did you mean draft?"),
+        (["--layers", "comp,foregruond"], "UNKNOWN_NAME", "did you mean foreground"),
+        (["--format", "mpeg5"], "UNKNOWN_NAME", ""),
+    ],
+)
+def test_a_mistake_on_the_command_line_ends_the_batch_at_once(
+    daemon: Daemon, footage: Path, tmp_path: Path, arguments: list[str], code: str, hint: str
+) -> None:
+    clips = [clip(movie(footage), "sh010", 6, 2, backdrop="#405060", matte=str(footage / "matte.mp4"))]
+    clips.append(clip(movie(footage), "sh020", 6, 2, **UNCHANGED, preset="draft", layers=["matte"], format="png"))
+    cut = write_cut(tmp_path / "cut.otio", *clips)
+    got, events = daemon.batch(cut, "--out", tmp_path / "out", *arguments)
+    assert (got, events[-1]["event"], events[-1]["code"], events[-1]["exit_code"]) == (4, "error", code, 4)
+    assert hint in events[-1]["hint"] and not [event for event in events if "shot" in event]
+    assert [path.name for path in tmp_path.iterdir()] == ["cut.otio"]
+
+
+def test_a_person_reads_why_shots_are_not_there(daemon: Daemon, footage: Path, tmp_path: Path) -> None:
+    own = {**UNCHANGED, "settings": {"relight_strenght": 1}}
+    gone = clip(otio.schema.ExternalReference("gone.mov"), "sh020", 0, 10, **UNCHANGED)
+    cut = write_cut(tmp_path / "cut.otio", clip(movie(footage), "sh010", 6, 2, **own), gone)
+    command = [*COMMAND, "batch", str(cut), "--out", str(tmp_path / "out"), "--set", "relight_strength=0.5"]
+    run = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=daemon.env, timeout=150)
+    assert run.returncode == 9
+    lines = run.stderr.splitlines()
+    assert f"sh020: skipped: {tmp_path / 'gone.mov'} is not there" in lines
+    [failed] = [line for line in lines if line.startswith("sh010: failed: ")]
+    assert "no setting 'relight_strenght'" in failed and failed.endswith("→ did you mean relight_strength?")
+
+
 def test_a_plan_writes_nothing_and_needs_no_daemon(footage: Path, tmp_path: Path) -> None:
     cut = write_cut(tmp_path / "cut.otio", clip(movie(footage), "sh010", 6, 8))
     nowhere = Daemon({**os.environ, "ANYPORTAL_STATE": str(tmp_path / "state"), "ANYPORTAL_DAEMON": "127.0.0.1:1"})
@@ -225,6 +260,11 @@ def test_a_plan_writes_nothing_and_needs_no_daemon(footage: Path, tmp_path: Path
         (["notes.xyz", "--out", "out"], 3, "cannot be read"),
         (["empty.aaf", "--out", "out"], 3, "cannot be read"),
         (["marker.otio", "--out", "out"], 3, "no timeline in it"),
+        (["cut.otio", "--out", "out", "--backdrop", "gone.jpg"], 3, "no such backdrop"),
+        (["cut.otio", "--plan", "--backdrop", "gone.jpg"], 3, "no such backdrop"),
+        (["cut.otio", "--out", "out", "--backdrop", "notes.xyz"], 3, "the backdrop is no movie"),
+        (["cut.otio", "--out", "out", "--backdrop", "#abc"], 4, "is no colour"),
+        (["cut.otio", "--out", "out", "--backdrop", "#405060", "--layers", ","], 2, "no layer"),
         (["cut.otio", "--out", "out", "--backdrop", "#405060", "--daemon", "127.0.0.1:1"], 5, ""),
     ],
 )

@@ -14,6 +14,7 @@ from anyportal_client.aio import AsyncClient
 from anyportal_client.cli.wishes import stdin_speaks, wishes
 from anyportal_client.errors import BatchError, Cancelled, MediaError, UsageError
 from anyportal_client.events import DaemonFound
+from anyportal_client.otio.defaults import check_media, check_recipe
 from anyportal_client.otio.outcomes import Outcome
 from anyportal_client.otio.plan import Plan, make_plan
 from anyportal_client.otio.report import write_report
@@ -27,9 +28,10 @@ def plan_batch(timeline: Path, defaults: Mapping[str, Any]) -> Plan:
     """Read a timeline and plan it.
 
     Raises:
-        MediaError: it is not there, or OpenTimelineIO cannot read it.
+        MediaError: it is not there, or OpenTimelineIO cannot read it; or the backdrop for all clips.
         UsageError: nothing in it is asked for.
     """
+    check_media(defaults)
     plan = make_plan(read_timeline(timeline), timeline.absolute().parent, defaults)
     if not plan.shots:
         raise UsageError(
@@ -83,6 +85,7 @@ def run_batch(
         BatchError: some shots failed or were skipped; all others are there.
         Cancelled: somebody asked for the end; what was finished is there.
         DaemonError: there is none, and none can be started; nothing was written.
+        RecipeError: the daemon refuses what the command line says for all clips; nothing was written.
     """
     out = out.absolute()
     with made_folder(out):
@@ -115,6 +118,7 @@ async def _run(plan: Plan, out: Path, daemon: str | None, tell: BatchReporter, l
     with wishes(listen, tell.close) as wish:
         async with await wish.unless(AsyncClient.connect(daemon), _nothing_sent) as client:
             tell.batch(DaemonFound(client.address, client.info.version, client.started_daemon))
+            await wish.unless(check_recipe(client, plan), _nothing_sent)
             work = asyncio.create_task(run_plan(client, plan, out, tell.shot))
 
             async def stop() -> None:

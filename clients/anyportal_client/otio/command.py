@@ -9,6 +9,7 @@ import typer
 
 from anyportal_client.cli.options import Daemon, Debug, Json, read_settings
 from anyportal_client.errors import UsageError
+from anyportal_client.request import looks_like_a_path, split_layers
 
 
 def batch(
@@ -54,6 +55,8 @@ def batch(
     """
     if out is None and not plan:
         raise UsageError("where shall the results go?", where="--out", hint="add --out DIR, or --plan")
+    if layers and not split_layers(layers):
+        raise UsageError("no layer is asked for", where="--layers", hint="name some: --layers comp,matte")
     given = {
         "backdrop": _from_here(backdrop),
         "preset": preset,
@@ -75,6 +78,4 @@ def batch(
 
 def _from_here(backdrop: str) -> str:
     """A path on the command line starts from the working directory, not from the timeline's folder."""
-    from anyportal_client.request import looks_like_a_path
-
     return str(Path(backdrop).absolute()) if backdrop and looks_like_a_path(backdrop) else backdrop

@@ -15,6 +15,9 @@ from anyportal_client.otio.requests import VERSION_KEY, Request, RequestProblem,
 from anyportal_client.otio.timing import Extent, Span, Times, find_span
 from anyportal_client.request import IMAGE_ENDINGS, MOVIE_ENDINGS
 
+COMMAND_LINE = "command line"
+"""The origin of values that clips and markers do not say themselves."""
+
 
 @dataclass(frozen=True)
 class PlannedShot:
@@ -144,7 +147,7 @@ def _plan_clip(shot: PlannedShot, base: Path, defaults: Mapping[str, Any]) -> Pl
 
 def _request(clip: Any, base: Path, defaults: Mapping[str, Any]) -> tuple[Request, dict[str, str]]:
     own = carried(clip)
-    return read_request([("command line", defaults), *own], base)
+    return read_request([(COMMAND_LINE, defaults), *own], base)
 
 
 def _source(clip: Any, extent: Extent) -> Times:

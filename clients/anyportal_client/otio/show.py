@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from anyportal_client.cli.failures import arrow
 from anyportal_client.cli.output import sentence
 from anyportal_client.events import Done, Event, Failed, FileFetched, Progressed, ResultsReady, Uploading, WasCancelled
 from anyportal_client.otio.outcomes import Outcome
@@ -132,8 +133,7 @@ class _PlainLines:
             print(f"{name}: {text}", file=sys.stderr, flush=True)
 
     def batch(self, event: Event) -> None:
-        text = sentence(event)
-        if text:
+        for text in _remarks(event):
             print(text, file=sys.stderr, flush=True)
 
     def close(self) -> None:
@@ -162,7 +162,9 @@ class _Bars:
     def shot(self, name: str, event: Event) -> None:
         if name not in self._bars:
             self._bars[name] = self._progress.add_task(name, total=1.0, note="")
-        note = _words(event)
+        note = "failed" if isinstance(event, Failed) else _words(event)
+        if isinstance(event, Failed):
+            self._print(f"{name}: {_words(event)}")
         if note:
             self._progress.update(self._bars[name], note=note)
         if isinstance(event, Progressed):
@@ -173,9 +175,11 @@ class _Bars:
             self._progress.advance(self._all)
 
     def batch(self, event: Event) -> None:
-        text = sentence(event)
-        if text:
-            self._progress.console.print(text, style="dim", markup=False, highlight=False)
+        for text in _remarks(event):
+            self._print(text)
+
+    def _print(self, text: str) -> None:
+        self._progress.console.print(text, style="dim", markup=False, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
         self._progress.stop()
@@ -192,8 +196,17 @@ def _words(event: Event) -> str:
     if isinstance(event, Done):
         return f"done, frames {event.frames}"
     if isinstance(event, Failed):
-        return f"failed: {event.message}"
+        where = f" ({event.where})" if event.where else ""
+        return f"failed: {event.message}{where}" + (f" {arrow(sys.stderr)} {event.hint}" if event.hint else "")
     return "cancelled" if isinstance(event, WasCancelled) else sentence(event)
+
+
+def _remarks(event: Event) -> list[str]:
+    """What happened to the whole, in lines; of the plan only what is left out of it."""
+    if isinstance(event, Planned):
+        return [f"{shot['shot']}: skipped: {shot['problem']}" for shot in event.shots if shot["problem"]]
+    text = sentence(event)
+    return [text] if text else []
 
 
 def states(plan: Plan, outcomes: Mapping[str, Outcome]) -> dict[str, str]:
