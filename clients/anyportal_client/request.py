@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from anyportal_client.errors import MediaError, RecipeError
 
@@ -31,6 +32,7 @@ OWN_ALPHA = "alpha"
 
 _SUPPLIED = "draft.supplied"
 
+_LARGEST = sys.float_info.max
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _ALMOST_A_COLOUR = re.compile(r"#\S*")
 
@@ -87,6 +89,21 @@ def with_own_alpha(settings: Mapping[str, object]) -> dict[str, object]:
     section = settings.get("matte")
     chosen = "matte.plugin" in settings or (isinstance(section, Mapping) and "plugin" in section)
     return dict(settings) if chosen else {**settings, "matte.plugin": _SUPPLIED}
+
+
+def unsendable(settings: Mapping[Any, Any], prefix: str = "") -> str:
+    """The dotted name of the first setting that is no number, text, truth or table of those; empty where all are."""
+    for key, value in settings.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            if odd := unsendable(value, f"{name}."):
+                return odd
+        elif isinstance(value, (int, float)):
+            if not -_LARGEST <= value <= _LARGEST:  # nor is NaN
+                return name
+        elif not isinstance(value, str):
+            return name
+    return ""
 
 
 def split_layers(text: str) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from anyportal_client.request import (
     FrameNumbers,
     ShotRequest,
     read_backdrop,
+    unsendable,
     with_own_alpha,
 )
 
@@ -130,6 +131,13 @@ def _check_numbers(request: ShotRequest) -> None:
             f"the seed {request.seed} is no whole number of 64 bits",
             where="seed",
             hint=f"give one between {-(2**63)} and {2**63 - 1}",
+        )
+    odd = unsendable(request.settings)
+    if odd:
+        raise RecipeError(
+            f"the setting '{odd}' has a value of no kind that settings have",
+            where=f"recipe.settings.{odd}",
+            hint="give a finite number, a text, true or false, or a table of frame numbers",
         )
     if not 0 <= request.handles < 2**31:
         raise MediaError(f"handles are {request.handles}", code="SHOT", where="handles", hint="give 0 or a few")

@@ -275,6 +275,14 @@ def test_half_a_wish_is_refused(tmp_path: Path, asked: dict[str, Any]) -> None:
     make_ready(ShotRequest(plate, GREY, mask=plate / "plate.0005.exr", mask_frame=5))
 
 
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), 10**400, [1, 2], None, {"1001": float("inf")}])
+def test_a_setting_that_cannot_be_sent_is_named(tmp_path: Path, value: Any) -> None:
+    plate = frames(tmp_path / "p", range(1, 4))
+    with pytest.raises(RecipeError, match="relight_strength") as caught:
+        make_ready(ShotRequest(plate, GREY, settings={"finish": {"relight_strength": value}}))
+    assert (caught.value.exit_code, bool(caught.value.hint)) == (4, True)
+
+
 @pytest.mark.parametrize("seed", [99999999999999999999, 2**63, -(2**63) - 1])
 def test_a_seed_has_64_bits(tmp_path: Path, seed: int) -> None:
     plate = frames(tmp_path / "p", range(1, 4))

@@ -17,7 +17,8 @@ import anyportal_core.errors
 import anyportal_daemon.errors
 from anyportal_client import errors
 from anyportal_client.cli.failures import as_client_error
-from anyportal_client.cli.options import read_rate, read_recipe, read_settings
+from anyportal_client.cli.options import read_rate, read_settings
+from anyportal_client.cli.recipe_file import read_recipe
 from anyportal_client.errors import ClientError, RecipeError, UsageError
 from anyportal_client.events import Event, ResultsReady, StateChanged
 from anyportal_client.otio import show
@@ -150,6 +151,52 @@ def test_a_recipe_file_is_read(tmp_path: Path) -> None:
         "backdrop": "#112233",
         "settings": {"matte": {"plugin": "draft.key"}, "finish": {"relight_strength": {"1001": 0.5}}},
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "backdrop"),
+    [
+        ('backdrop = "#aabbcc"', "#aabbcc"),
+        ('backdrop = "a quiet beach at dusk"', "a quiet beach at dusk"),
+        ('backdrop = "plates/beach.jpg"', "{folder}/plates/beach.jpg"),
+        ('backdrop = "there"', "{folder}/there"),
+        ('backdrop = "/plates/beach.jpg"', "/plates/beach.jpg"),
+        ('[backdrop]\nkind = "prompt"\nvalue = "a beach"', "a beach"),
+        ('[backdrop]\nkind = "still"\nvalue = "5555"', None),
+    ],
+)
+def test_the_backdrop_of_a_recipe_file(tmp_path: Path, text: str, backdrop: str | None) -> None:
+    path = tmp_path / "look.toml"
+    path.write_text(text)
+    (tmp_path / "there").touch()
+    expected = None if backdrop is None else backdrop.replace("{folder}", str(tmp_path))
+    assert read_recipe(path).get("backdrop") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("preset = 5", "preset"),
+        ('seed = "x"', "seed"),
+        ("seed = true", "seed"),
+        ("subject = 3", "subject"),
+        ("backdrop = 3", "backdrop"),
+        ('[backdrop]\nkind = "colour"', "backdrop"),
+        ('[backdrop]\nkind = "song"\nvalue = "x"', "backdrop"),
+        ("[[matte]]\nplugin = 1", "matte"),
+        ("[matte]\nkeys = [1, 2]", "matte.keys"),
+        ("[finish]\nday = 2020-01-01", "finish.day"),
+        ("[finish]\nrelight_strength = inf", "finish.relight_strength"),
+        ("relight_strength = nan", "relight_strength"),
+        (f"[work]\nlong_side = 1{'0' * 400}", "work.long_side"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_in_a_recipe_file_is_named(tmp_path: Path, text: str, key: str) -> None:
+    path = tmp_path / "look.toml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match=f"'{key}'") as caught:
+        read_recipe(path)
+    assert caught.value.where == str(path) and caught.value.hint
 
 
 @pytest.mark.parametrize("text", ["not toml", "schema = 2"])

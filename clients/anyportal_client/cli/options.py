@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterable
 from fractions import Fraction
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from anyportal_client.errors import RecipeError, UsageError
+from anyportal_client.errors import UsageError
 
 Daemon = Annotated[
     str | None,
@@ -59,30 +57,6 @@ def _value(text: str) -> object:
     except ValueError:
         return text
     return value if isinstance(value, (bool, int, float, str, dict)) else text
-
-
-def read_recipe(path: Path) -> dict[str, Any]:
-    """A recipe file: preset, subject, seed, backdrop, and a table of settings for each role.
-
-    Gives the arguments of a ShotRequest that it sets. A backdrop that is media cannot come from a file, which knows
-    its digest only.
-
-    Raises:
-        RecipeError: it cannot be read, or is no TOML.
-    """
-    try:
-        data = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise RecipeError(f"the recipe cannot be read: {error.strerror}", where=str(path)) from error
-    except ValueError as error:
-        raise RecipeError(f"the recipe is no TOML: {error}", where=str(path)) from error
-    if data.pop("schema", 1) != 1:
-        raise RecipeError("the recipe is of a newer schema", where=str(path), hint="update anyportal")
-    backdrop = data.pop("backdrop", {})
-    asked: dict[str, Any] = {key: data.pop(key) for key in ("preset", "subject", "seed") if key in data}
-    if isinstance(backdrop, dict) and backdrop.get("kind") in ("prompt", "colour"):
-        asked["backdrop"] = str(backdrop.get("value", ""))
-    return {**asked, "settings": data}
 
 
 def read_rate(text: str) -> Fraction:

@@ -14,9 +14,9 @@ from anyportal_client.cli.options import (
     Json,
     Overwrite,
     read_rate,
-    read_recipe,
     read_settings,
 )
+from anyportal_client.cli.recipe_file import read_recipe
 from anyportal_client.errors import UsageError
 from anyportal_client.request import ShotRequest, split_layers
 
