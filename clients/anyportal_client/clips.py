@@ -12,7 +12,7 @@ from typing import Literal
 from anyportal.v1 import media_pb2
 from anyportal_client.errors import MediaError
 from anyportal_client.patterns import has_counter
-from anyportal_client.request import IMAGE_ENDINGS, MOVIE_ENDINGS, FrameNumbers
+from anyportal_client.request import IMAGE_ENDINGS, MOVIE_ENDINGS, FrameNumbers, sendable_name
 
 _FRAME = re.compile(r"(?P<before>.+\.)(?P<number>\d+)(?P<after>\.\w+)")
 _NAMED = 6
@@ -34,7 +34,7 @@ class Clip:
     Args:
         path: as the user wrote it, for messages.
         files: one, or the frames of a sequence in ascending order.
-        pattern: what the files are called; printf style for a sequence. No folders.
+        pattern: what the files are called, as it can be sent; printf style for a sequence. No folders.
         count: frames, where that is known.
     """
 
@@ -113,13 +113,13 @@ def as_numbered(clip: Clip) -> Clip:
     if found is None or int(found["number"]) >= 2**31:
         return clip
     counter = f"%0{len(found['number'])}d" if len(found["number"]) > 1 else "%d"
-    pattern = found["before"].replace("%", "_") + counter + found["after"]
+    pattern = sendable_name(found["before"].replace("%", "_") + counter + found["after"])
     return replace(clip, kind="sequence", files=(LocalFile(clip.path, int(found["number"])),), pattern=pattern)
 
 
 def _single(path: Path) -> Clip:
     kind: Literal["movie", "still"] = "still" if path.suffix.lower() in IMAGE_ENDINGS else "movie"
-    return Clip(path, kind, (LocalFile(path),), path.name, count=1 if kind == "still" else None)
+    return Clip(path, kind, (LocalFile(path),), sendable_name(path.name), count=1 if kind == "still" else None)
 
 
 def _by_pattern(path: Path, what: str) -> Clip:
@@ -191,7 +191,7 @@ def _sequence(path: Path, sequence: object) -> Clip:
     counter = f"%0{sequence.zfill()}d" if sequence.zfill() > 1 else "%d"
     # A sign of percent in the name would be read as a counter.
     pattern = f"{sequence.basename()}".replace("%", "_") + counter + sequence.extension()
-    return Clip(path, "sequence", files, pattern, count=len(files))
+    return Clip(path, "sequence", files, sendable_name(pattern), count=len(files))
 
 
 def _check_readable(path: Path, what: str) -> None:

@@ -39,7 +39,8 @@ class _Stamp:
     @classmethod
     def of(cls, path: Path) -> _Stamp:
         status = path.stat()
-        return cls(str(path.resolve()), status.st_size, status.st_mtime_ns)
+        name = str(path.resolve()).encode("utf-8", "backslashreplace").decode()  # SQLite takes no other
+        return cls(name, status.st_size, status.st_mtime_ns)
 
     @property
     def settled(self) -> bool:

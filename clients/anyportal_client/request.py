@@ -32,6 +32,7 @@ OWN_ALPHA = "alpha"
 
 _SUPPLIED = "draft.supplied"
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _LARGEST = sys.float_info.max
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _ALMOST_A_COLOUR = re.compile(r"#\S*")
@@ -89,6 +90,16 @@ def with_own_alpha(settings: Mapping[str, object]) -> dict[str, object]:
     section = settings.get("matte")
     chosen = "matte.plugin" in settings or (isinstance(section, Mapping) and "plugin" in section)
     return dict(settings) if chosen else {**settings, "matte.plugin": _SUPPLIED}
+
+
+def is_utf8(text: str) -> bool:
+    """Whether a text can be sent. Bytes of the command line and of file names that are none come as lone surrogates."""
+    return not _SURROGATE.search(text)
+
+
+def sendable_name(name: str) -> str:
+    """A file's name as it can be sent, where the disk's is no UTF-8."""
+    return _SURROGATE.sub("_", name)
 
 
 def unsendable(settings: Mapping[Any, Any], prefix: str = "") -> str:

@@ -15,6 +15,8 @@ from anyportal_client.request import (
     Backdrop,
     FrameNumbers,
     ShotRequest,
+    is_utf8,
+    looks_like_a_path,
     read_backdrop,
     unsendable,
     with_own_alpha,
@@ -101,6 +103,7 @@ def make_ready(request: ShotRequest) -> ReadyShot:
     """
     if str(request.matte) == OWN_ALPHA and not Path(OWN_ALPHA).exists():
         request = replace(request, matte=None, settings=with_own_alpha(request.settings))
+    _check_texts(request)
     frames = FrameNumbers.parse(request.frames) if request.frames.strip() else None
     _check_numbers(request)
     if request.mask_frame is not None and request.mask is None:
@@ -122,6 +125,25 @@ def make_ready(request: ShotRequest) -> ReadyShot:
     if plate.kind == "sequence":
         _check_whole(plate, frames)
     return ReadyShot(request, frames, plate, matte, mask, backdrop, media)
+
+
+def _check_texts(request: ShotRequest) -> None:
+    """Texts that can be sent. A file may be called anything; names that are no UTF-8 are sent in other letters."""
+    fields = ["preset", "subject", "name", "format", "colour_space", "layers", "labels", "settings"]
+    if not looks_like_a_path(request.backdrop):
+        fields.append("backdrop")
+    for name in fields:
+        if not all(map(is_utf8, _words(getattr(request, name)))):
+            raise UsageError(f"the {name} is not UTF-8", where=name, hint="set the terminal to UTF-8")
+
+
+def _words(value: object) -> Iterator[str]:
+    """Every text in a value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (tuple, Mapping)):
+        for each in value.items() if isinstance(value, Mapping) else value:
+            yield from _words(each)
 
 
 def _check_numbers(request: ShotRequest) -> None:

@@ -240,6 +240,18 @@ def test_a_person_reads_why_shots_are_not_there(daemon: Daemon, footage: Path, t
     assert "no setting 'relight_strenght'" in failed and failed.endswith("→ did you mean relight_strength?")
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every file name is Unicode")
+@pytest.mark.parametrize("option", ["--out", "--backdrop", "--preset"])
+def test_what_a_timeline_cannot_name_is_refused(footage: Path, tmp_path: Path, option: str) -> None:
+    cut = write_cut(tmp_path / "cut.otio", clip(movie(footage), "sh010", 6, 8, **UNCHANGED))
+    odd = tmp_path / os.fsdecode(b"caf\xe9")
+    got, events = Daemon({**os.environ, "ANYPORTAL_STATE": str(tmp_path / "state")}).batch(
+        cut, "--out", tmp_path / "out", option, odd
+    )
+    assert (got, events[-1]["code"]) == (2, "USAGE") and "is not UTF-8" in events[-1]["message"]
+    assert [path.name for path in tmp_path.iterdir()] == ["cut.otio"]
+
+
 def test_a_plan_writes_nothing_and_needs_no_daemon(footage: Path, tmp_path: Path) -> None:
     cut = write_cut(tmp_path / "cut.otio", clip(movie(footage), "sh010", 6, 8))
     nowhere = Daemon({**os.environ, "ANYPORTAL_STATE": str(tmp_path / "state"), "ANYPORTAL_DAEMON": "127.0.0.1:1"})

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -227,6 +228,22 @@ def test_a_still_that_is_a_frame_keeps_its_number(shell: Shell, media: Path, tmp
     assert done.code == 0, done.out + done.err
     assert (done.last["frames"], done.last["files"]) == ("1003", {"comp": str(tmp_path / "out" / "seq.%04d.png")})
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["seq.1003.png"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every file name is Unicode")
+def test_file_names_that_are_no_utf8(shell: Shell, media: Path, tmp_path: Path) -> None:
+    odd = os.fsdecode(b"caf\xe9")
+    for name in ("plate", "matte"):
+        shutil.copy(media / f"{name}.mp4", tmp_path / f"{odd}_{name}.mp4")
+    done = shell.run(
+        "submit", tmp_path / f"{odd}_plate.mp4", "--matte", tmp_path / f"{odd}_matte.mp4", *GREY, "--range", "0-1",
+        "--out", tmp_path / odd, "--json",
+    )  # fmt: skip
+    assert done.code == 0, done.out + done.err
+    assert os.listdir(tmp_path / odd) == ["caf__plate.mp4"]  # noqa: PTH208
+    for option in ("--subject", "--name"):
+        told = shell.run(*plate(media), *GREY, option, odd, "--out", tmp_path / "out", "--json")
+        assert (told.code, told.last["code"]) == (2, "USAGE")
 
 
 def test_a_folder_that_stayed_empty_is_taken_away_and_no_other(shell: Shell, media: Path, tmp_path: Path) -> None:

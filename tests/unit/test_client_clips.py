@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import pytest
 from anyportal.v1 import media_pb2
 from anyportal_client.clips import Clip, find_clip
 from anyportal_client.errors import ClientError, MediaError, RecipeError, UsageError
+from anyportal_client.hashing import HashCache
 from anyportal_client.request import FrameNumbers, ShotRequest, read_backdrop
 from anyportal_client.shot import make_ready
 from anyportal_client.storage import ready_folder
@@ -116,6 +119,48 @@ def test_a_plate_that_is_one_frame_of_a_sequence_keeps_its_number(
 def test_a_plate_without_a_number_is_a_still(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"x")
     assert make_ready(ShotRequest(tmp_path / name, GREY)).job(blob).shot.plate.file.filename == name
+
+
+NO_UTF8 = os.fsdecode(b"caf\xe9")
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every file name is Unicode")
+
+
+@on_linux
+@pytest.mark.parametrize("name", ["{}.mov", "{}.png", "{}.1001.png", "{}/p.0001.png", "{}.%04d.png", "{}.####.png"])
+def test_a_file_may_be_called_anything(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name.format(NO_UTF8)
+    file = Path(str(path).replace("%04d", "0007").replace("####", "0007"))
+    file.parent.mkdir(exist_ok=True)
+    movie(file, 2) if file.suffix == ".mov" else file.write_bytes(b"x")
+    shot = make_ready(ShotRequest(path, str(path), matte=path))
+    digests = HashCache(tmp_path / "cache").digests(shot.paths())
+    assert list(digests) == [file]
+    job = shot.job(lambda path: media_pb2.Blob(sha256=digests[path].sha256, size_bytes=1))
+    job.SerializeToString()
+    sent = job.shot.plate.sequence.pattern or job.shot.plate.file.filename
+    assert sent.isascii() and (sent.startswith("caf_.") or "/" in name)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"subject": NO_UTF8},
+        {"name": NO_UTF8},
+        {"preset": NO_UTF8},
+        {"colour_space": NO_UTF8},
+        {"layers": ("comp", NO_UTF8)},
+        {"labels": {"show": NO_UTF8}},
+        {"settings": {"matte": {"plugin": NO_UTF8}}},
+        {"settings": {NO_UTF8: 1}},
+        {"backdrop": NO_UTF8},
+    ],
+    ids=str,
+)
+def test_a_text_that_cannot_be_sent_is_told(tmp_path: Path, asked: dict[str, Any]) -> None:
+    request = replace(ShotRequest(frames(tmp_path / "p", range(1, 4)), GREY), **asked)
+    with pytest.raises(UsageError, match="is not UTF-8") as caught:
+        make_ready(request)
+    assert caught.value.where == next(iter(asked)) and caught.value.hint
 
 
 def bad_media(folder: Path) -> dict[str, Path]:

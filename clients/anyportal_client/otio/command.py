@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from anyportal_client.cli.options import Daemon, Debug, Json, read_settings
 from anyportal_client.errors import UsageError
-from anyportal_client.request import looks_like_a_path, split_layers
+from anyportal_client.request import is_utf8, looks_like_a_path, split_layers
 
 
 def batch(
@@ -65,6 +66,7 @@ def batch(
         "layers": layers,
         "format": output_format,
     }
+    _check_texts({"TIMELINE": timeline.absolute(), "--out": out.absolute() if out else "", **given})
     defaults = {key: value for key, value in given.items() if value}
 
     from anyportal_client.otio.batch import plan_batch, run_batch, show_plan
@@ -74,6 +76,13 @@ def batch(
         show_plan(planned, timeline, as_json)
     else:
         run_batch(planned, timeline, out, daemon, as_json, stdin_cancel)
+
+
+def _check_texts(given: Mapping[str, Any]) -> None:
+    """Everything here becomes part of the new timeline, which is UTF-8."""
+    for option, text in given.items():
+        if not is_utf8(str(text)):
+            raise UsageError(f"'{option}' is not UTF-8, and a timeline names it", where=str(text), hint="rename it")
 
 
 def _from_here(backdrop: str) -> str:

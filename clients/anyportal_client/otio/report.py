@@ -51,7 +51,7 @@ def write_report(plan: Plan, outcomes: Mapping[str, Outcome], path: Path, timeli
         shots="\n".join(_article(shot, outcome) for shot, outcome in shots),
     )
     aside = path.with_name(f"{path.name}.part")
-    aside.write_text(page, encoding="utf-8")
+    aside.write_text(page, encoding="utf-8", errors="replace")
     aside.replace(path)
 
 
