@@ -33,6 +33,7 @@ OWN_ALPHA = "alpha"
 _SUPPLIED = "draft.supplied"
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_FASTEST = 1000
 _LARGEST = sys.float_info.max
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _ALMOST_A_COLOUR = re.compile(r"#\S*")
@@ -115,6 +116,11 @@ def unsendable(settings: Mapping[Any, Any], prefix: str = "") -> str:
         elif not isinstance(value, str):
             return name
     return ""
+
+
+def plausible_rate(rate: Fraction) -> bool:
+    """Whether a frame rate can be sent: at most 1000 frames per second, in numbers that media files hold."""
+    return 0 < rate <= _FASTEST and max(rate.numerator, rate.denominator) < 2**31
 
 
 def split_layers(text: str) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from anyportal_client.request import (
     ShotRequest,
     is_utf8,
     looks_like_a_path,
+    plausible_rate,
     read_backdrop,
     unsendable,
     with_own_alpha,
@@ -153,6 +154,10 @@ def _check_numbers(request: ShotRequest) -> None:
             f"the seed {request.seed} is no whole number of 64 bits",
             where="seed",
             hint=f"give one between {-(2**63)} and {2**63 - 1}",
+        )
+    if request.frame_rate is not None and not plausible_rate(request.frame_rate):
+        raise MediaError(
+            f"{request.frame_rate} is no frame rate", code="SHOT", where="frame_rate", hint="at most 1000 a second"
         )
     odd = unsendable(request.settings)
     if odd:

@@ -328,6 +328,14 @@ def test_a_setting_that_cannot_be_sent_is_named(tmp_path: Path, value: Any) -> N
     assert (caught.value.exit_code, bool(caught.value.hint)) == (4, True)
 
 
+@pytest.mark.parametrize("rate", [Fraction(0), Fraction(-24), Fraction(10**30), Fraction(1, 2**31), Fraction(1001)])
+def test_a_rate_that_no_camera_has_is_told(tmp_path: Path, rate: Fraction) -> None:
+    plate = frames(tmp_path / "p", range(1, 4))
+    with pytest.raises(MediaError, match="no frame rate"):
+        make_ready(ShotRequest(plate, GREY, frame_rate=rate))
+    make_ready(ShotRequest(plate, GREY, frame_rate=Fraction(120000, 1001)))
+
+
 @pytest.mark.parametrize("seed", [99999999999999999999, 2**63, -(2**63) - 1])
 def test_a_seed_has_64_bits(tmp_path: Path, seed: int) -> None:
     plate = frames(tmp_path / "p", range(1, 4))

@@ -112,10 +112,11 @@ def test_settings_are_json_where_they_parse() -> None:
         "f=a=b",
         "g=",
         "h=NaN",
+        "i=1e999",
     ]
     assert read_settings(pairs) == {
         "a": 0.5, "b": True, "c": {"1001": 0.2}, "d": "#00ff00", "matte.plugin": "draft.key", "e": "7", "f": "a=b",
-        "g": "", "h": "NaN",
+        "g": "", "h": "NaN", "i": "1e999",
     }  # fmt: skip
 
 
@@ -126,6 +127,7 @@ def test_settings_that_are_none(pair: str) -> None:
 
 
 RATES = {"24": (24, 1), "23.976": (24000, 1001), "29.97": (30000, 1001), "24000/1001": (24000, 1001), "12.5": (25, 2)}
+RATES |= {"24.000000000000004": (24, 1), "23.976023976023978": (24000, 1001), "1000": (1000, 1)}
 
 
 @pytest.mark.parametrize("text", RATES)
@@ -133,7 +135,9 @@ def test_rates(text: str) -> None:
     assert read_rate(text) == Fraction(*RATES[text])
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "fast", "1/0", "nan", "inf"])
+@pytest.mark.parametrize(
+    "text", ["0", "-1", "fast", "1/0", "nan", "inf", "1e30", "1e-30", "12345678901/7", "1001", "1e99999999"]
+)
 def test_rates_that_are_none(text: str) -> None:
     with pytest.raises(UsageError):
         read_rate(text)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Iterable
 from fractions import Fraction
 from typing import Annotated
@@ -10,6 +12,7 @@ from typing import Annotated
 import typer
 
 from anyportal_client.errors import UsageError
+from anyportal_client.request import plausible_rate
 
 Daemon = Annotated[
     str | None,
@@ -26,7 +29,8 @@ Overwrite = Annotated[
 ]
 JobName = Annotated[str, typer.Argument(metavar="JOB", help="The job: jobs/ID, or just the ID.")]
 
-_NTSC = (24, 30, 48, 60, 120)
+_NTSC = [Fraction(whole * 1000, 1001) for whole in (24, 30, 48, 60, 120)]
+_RATE = re.compile(r"\d{1,12}(\.\d{1,20})?|\d{1,12}/\d{1,12}")
 
 
 def job_name(text: str) -> str:
@@ -56,23 +60,23 @@ def _value(text: str) -> object:
         value = json.loads(text, parse_constant=str)
     except ValueError:
         return text
-    return value if isinstance(value, (bool, int, float, str, dict)) else text
+    known = isinstance(value, (bool, int, float, str, dict))
+    return value if known and not (isinstance(value, float) and math.isinf(value)) else text
 
 
 def read_rate(text: str) -> Fraction:
     """Frames per second: `24`, `24000/1001`, or `23.976`, which everybody writes and nobody means.
 
     Raises:
-        UsageError: no rate.
+        UsageError: no rate, or one that no camera has.
     """
     try:
-        rate = Fraction(text)
-    except (ValueError, ZeroDivisionError):
+        rate = Fraction(text) if _RATE.fullmatch(text) else Fraction(0)
+    except ZeroDivisionError:
         rate = Fraction(0)
-    if rate <= 0:
-        raise UsageError(f"'{text}' is no frame rate", where="--rate", hint="write 24, 23.976 or 24000/1001")
-    for whole in _NTSC:
-        exact = Fraction(whole * 1000, 1001)
-        if abs(rate - exact) < Fraction(1, 100):
-            return exact
+    rate = next((ntsc for ntsc in _NTSC if abs(rate - ntsc) < Fraction(1, 100)), rate.limit_denominator(1_000_000))
+    if not plausible_rate(rate):
+        raise UsageError(
+            f"'{text}' is no frame rate", where="--rate", hint="write 24, 23.976 or 24000/1001; at most 1000"
+        )
     return rate
