@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -195,6 +196,14 @@ def asked(plate: media_pb2.ClipManifest | None = None, **recipe: object) -> Job:
     return Job(shot=jobs_pb2.Shot(plate=plate or movie()), recipe=jobs_pb2.Recipe(**given))  # type: ignore[arg-type]
 
 
+def rate(job: Job, numerator: int, denominator: int) -> None:
+    job.shot.plate.frame_rate.CopyFrom(media_pb2.Rational(numerator=numerator, denominator=denominator))
+
+
+def setting(job: Job, **settings: object) -> None:
+    job.recipe.settings.update(settings)
+
+
 def planned(job: Job) -> Plan:
     return plan(job, load_catalogue(), SharedFolders({}))
 
@@ -249,6 +258,12 @@ def test_a_picture_backdrop_is_named_by_its_content() -> None:
         (lambda job: job.shot.matte.SetInParent(), ShotError, "shot.matte"),
         (lambda job: job.shot.mask.CopyFrom(movie("")), ShotError, "shot.mask.file.filename"),
         (lambda job: job.shot.plate.frame_rate.SetInParent(), ShotError, "shot.plate.frame_rate"),
+        (lambda job: rate(job, 10**18, 1), ShotError, "shot.plate.frame_rate"),
+        (lambda job: rate(job, 1, 2**31), ShotError, "shot.plate.frame_rate"),
+        (lambda job: rate(job, 2002, 2), ShotError, "shot.plate.frame_rate"),
+        (lambda job: setting(job, relight_strength=math.inf), RecipeError, "recipe.settings.relight_strength"),
+        (lambda job: setting(job, finish={"wrap": math.nan}), RecipeError, "recipe.settings.finish.wrap"),
+        (lambda job: setting(job, finish={"wrap": [1]}), RecipeError, "recipe.settings.finish.wrap"),
         (lambda job: setattr(job.shot, "frames", "5-1"), FrameRangeError, "shot.frames"),
         (lambda job: setattr(job.shot, "frames", ",".join(["0-900000"] * 900)), FrameRangeError, "shot.frames"),
         (lambda job: setattr(job.shot, "handles", -1), ShotError, "shot.handles"),

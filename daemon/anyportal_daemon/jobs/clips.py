@@ -14,6 +14,9 @@ from anyportal_daemon.errors import BlobError
 from anyportal_daemon.storage.blobs import BlobId
 
 MAX_FRAMES = 100_000
+MAX_RATE = 1000
+_LARGEST_TERM = 2**31 - 1
+"""What media files hold of a rate's terms."""
 _PATTERN = re.compile(r"[^%]*%(0\d\d?)?d[^%]*")
 _BAD_NAME = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]')
 _STILLS = frozenset(
@@ -35,8 +38,15 @@ def check_clip(clip: media_pb2.ClipManifest, field: str) -> None:
         _check_sequence(clip.sequence, f"{field}.sequence")
     elif content is None:
         raise ShotError("names no media", where=field, hint="give a file, a sequence or a shared path")
-    if clip.HasField("frame_rate") and (clip.frame_rate.numerator <= 0 or clip.frame_rate.denominator <= 0):
-        raise ShotError("a frame rate is greater than 0", where=f"{field}.frame_rate")
+    if clip.HasField("frame_rate"):
+        _check_rate(clip.frame_rate, f"{field}.frame_rate")
+
+
+def _check_rate(rate: media_pb2.Rational, field: str) -> None:
+    up, down = rate.numerator, rate.denominator
+    if not (0 < up <= _LARGEST_TERM and 0 < down <= _LARGEST_TERM and up <= MAX_RATE * down):
+        hint = f"give more than 0 and at most {MAX_RATE} frames a second, in terms of 32 bits"
+        raise ShotError(f"{up}/{down} is no frame rate", where=field, hint=hint)
 
 
 def check_filename(name: str, field: str) -> None:

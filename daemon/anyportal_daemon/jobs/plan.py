@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from google.protobuf import struct_pb2
 from google.protobuf.json_format import MessageToDict
 
 from anyportal.v1 import jobs_pb2, media_pb2
@@ -111,9 +113,29 @@ def _resolve(job: Job, catalogue: Catalogue, folders: SharedFolders) -> Recipe:
         preset=asked.preset or "draft",
         subject=asked.subject,
         seed=asked.seed,
-        settings=MessageToDict(asked.settings),
+        settings=_settings(asked.settings, "recipe.settings"),
     )
     return resolve(request, catalogue, frozenset(name for name in ("matte", "mask") if job.shot.HasField(name)))
+
+
+def _settings(settings: struct_pb2.Struct, field: str) -> dict[str, object]:
+    """Settings as plain data. JSON has no NaN and no infinity, a double has.
+
+    Raises:
+        RecipeError: a number that is not finite.
+    """
+    found: dict[str, object] = {}
+    for name, value in settings.fields.items():
+        where = f"{field}.{name[:80]}"
+        if value.HasField("struct_value"):
+            found[name] = _settings(value.struct_value, where)
+        elif value.HasField("list_value"):
+            raise RecipeError(f"'{name[:80]}' is a list", where=where, hint="no setting is one")
+        elif value.HasField("number_value") and not math.isfinite(value.number_value):
+            raise RecipeError(f"{value.number_value} is not a finite number", where=where, hint="give a finite one")
+        else:
+            found[name] = MessageToDict(value)
+    return found
 
 
 def _backdrop(backdrop: jobs_pb2.Backdrop, folders: SharedFolders) -> BackdropChoice:
