@@ -25,7 +25,7 @@ import psutil
 import pytest
 
 from anyportal_client import Client
-from anyportal_client.cli.app import run
+from anyportal_client.cli.app import commands, run
 from tests.unit.client_fakes import CuttingProxy
 
 WIDTH, HEIGHT, COUNT = 96, 64, 12
@@ -297,6 +297,33 @@ def test_the_contract_of_exit_codes(
     assert (done.code, said["event"], said["code"], said["exit_code"]) == (code, "error", word, code)
     assert said["message"] and (said["hint"] or word == "STORAGE") and done.err == ""
     assert not (tmp_path / "out").exists()
+
+
+EVERY = {
+    "submit": ["submit", "{media}/plate.mp4", *GREY, "--range", "0", "--no-wait"],
+    "batch": ["batch", "{media}/gone.otio", "--out", "{out}"],
+    "watch": ["watch", "nosuchjob"],
+    "fetch": ["fetch", "nosuchjob", "--out", "{out}"],
+    "jobs": ["jobs"],
+    "cancel": ["cancel", "nosuchjob"],
+    "presets": ["presets"],
+    "doctor": ["doctor"],
+    "serve": ["serve", "--listen", "127.0.0.1:0", "--config", "{media}/gone.toml"],
+    "models": ["models", "list"],
+    "make-tiny": ["models", "make-tiny", "{media}"],
+    "demo": ["demo", "--out", "{media}/plate.mp4"],
+}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_command_speaks_by_the_schema(shell: Shell, media: Path, tmp_path: Path, name: str) -> None:
+    assert {command.name for command in commands()} == EVERY.keys() - {"make-tiny"}
+    filled = [text.replace("{media}", str(media)).replace("{out}", str(tmp_path / "out")) for text in EVERY[name]]
+    done = shell.run(*filled, "--json")
+    assert done.events and done.err == ""
+    for event in done.events:
+        VALIDATOR.validate(event)
+    assert (done.code == 0) == (done.last["event"] != "error")
 
 
 def test_a_person_reads_what_and_where_and_what_to_do(shell: Shell, media: Path, tmp_path: Path) -> None:

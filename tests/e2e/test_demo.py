@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
+import jsonschema
 import OpenImageIO as oiio
 import opentimelineio as otio
 import pytest
+import typer
 
+from anyportal_daemon.demo import command as demo
 from anyportal_daemon.demo.cut import HANDLES, lay_out, talking_man
 
+ROOT = Path(__file__).parents[2]
+SCHEMA = json.loads((ROOT / "clients/anyportal_client/cli/events.schema.json").read_text("utf-8"))
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 LAYERS = {
     *"RGBA",
     *(f"{layer}.{channel}" for layer in ("foreground", "background", "gain") for channel in "RGB"),
@@ -25,9 +33,13 @@ LAYERS = {
 def test_the_demo_leaves_a_cut_movies_layers_and_a_report(tmp_path: Path) -> None:
     env = {name: value for name, value in os.environ.items() if not name.startswith("ANYPORTAL_")}
     env |= {"ANYPORTAL_STATE": str(tmp_path / "not_used"), "TMPDIR": str(tmp_path)}
-    command = [sys.executable, "-m", "anyportal_client.cli", "demo", "--out", "demo_out"]
+    command = [sys.executable, "-m", "anyportal_client.cli", "demo", "--out", "demo_out", "--json"]
     run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, timeout=170)
     assert run.returncode == 0, run.stderr
+    events = [json.loads(line) for line in run.stdout.splitlines()]
+    for event in events:
+        VALIDATOR.validate(event)
+    assert [event["event"] for event in events if event["event"] in ("batch_done", "error")] == ["batch_done"]
     out = tmp_path / "demo_out"
     assert str(out / "report.html") in run.stdout
     clips = {clip.name: clip for clip in otio.adapters.read_from_file(str(out / "cut_anyportal.otio")).find_clips()}
@@ -44,6 +56,43 @@ def test_the_demo_leaves_a_cut_movies_layers_and_a_report(tmp_path: Path) -> Non
     assert page.count('type="range"') == 3 * len(clips)
     assert not (tmp_path / "not_used").exists()
     assert not list(tmp_path.glob("anyportal-demo-*"))  # its state is gone, and with it the daemon
+
+
+REFUSED = {"code": "ADDRESS_IN_USE", "message": "taken", "where": "", "hint": "", "exit_code": 5, "job": ""}
+ERROR = json.dumps({"schema": 1, "event": "error", **REFUSED})
+SERVING = json.dumps({"address": "127.0.0.1:1"})
+
+
+@pytest.mark.parametrize(
+    ("daemon", "command", "code", "exit_code"),
+    [
+        (f"print({ERROR!r}); sys.exit(5)", "", "ADDRESS_IN_USE", 5),
+        ("sys.exit(1)", "", "START_FAILED", 5),
+        (f"print({SERVING!r}, flush=True); sys.stdin.read()", f"print({ERROR!r}); sys.exit(5)", "ADDRESS_IN_USE", 5),
+        (f"print({SERVING!r}, flush=True); sys.stdin.read()", "os.kill(os.getpid(), 9)", "START_FAILED", 5),
+    ],
+)
+def test_a_demo_that_fails_says_so_last(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    daemon: str,
+    command: str,
+    code: str,
+    exit_code: int,
+) -> None:
+    program = tmp_path / "python"
+    body = f"if 'serve' in sys.argv: {daemon}\nelse: {command or 'pass'}\n"
+    program.write_text(f"#!{sys.executable}\nimport os, sys\n{body}")
+    program.chmod(0o755)
+    monkeypatch.setattr(demo, "sys", SimpleNamespace(executable=str(program), stderr=sys.stderr))
+    with pytest.raises(typer.Exit) as caught:
+        demo.demo(tmp_path / "out", as_json=True)
+    lines = capfd.readouterr().out.splitlines()
+    events = [json.loads(line) for line in lines]
+    for event in events:
+        VALIDATOR.validate(event)
+    assert (events[-1]["event"], events[-1]["code"], caught.value.exit_code) == ("error", code, exit_code)
 
 
 def test_without_the_real_footage_the_rendered_shot_is_left(tmp_path: Path) -> None:

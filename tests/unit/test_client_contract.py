@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import sys
 from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
@@ -22,16 +23,18 @@ from anyportal_client.cli.recipe_file import read_recipe
 from anyportal_client.errors import ClientError, RecipeError, UsageError
 from anyportal_client.events import Event, ResultsReady, StateChanged
 from anyportal_client.otio import show
+from anyportal_daemon.models import Action, models
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "clients/anyportal_client/cli/events.schema.json").read_text("utf-8"))
+OF_THE_DAEMON = {"serving", "model", "models"}
 EVENTS = {kind.event: kind for kind in Event.__subclasses__() if kind is not ResultsReady}
 
 
 def test_the_schema_is_one_and_has_all_events() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     assert show.Planned.event in EVENTS
-    assert set(SCHEMA["$defs"]) == set(EVENTS) | {"serving"}, "`serving` is the daemon's"
+    assert set(SCHEMA["$defs"]) == set(EVENTS) | OF_THE_DAEMON
     assert [each["$ref"] for each in SCHEMA["oneOf"]] == [f"#/$defs/{name}" for name in SCHEMA["$defs"]]
 
 
@@ -44,7 +47,21 @@ def test_an_event_has_the_fields_of_the_schema(name: str) -> None:
 
 def test_every_event_is_in_the_documentation() -> None:
     text = (ROOT / "docs/events.md").read_text("utf-8")
-    assert [name for name in EVENTS if f"`{name}`" not in text] == []
+    assert [name for name in EVENTS | dict.fromkeys(OF_THE_DAEMON) if f"`{name}`" not in text] == []
+
+
+def test_models_speak_by_the_schema(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny = ModuleType("tiny")
+    tiny.write_all = lambda folder: ["iclight", "raft"]  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "anyportal_core.testing.tiny.everything", tiny)
+    models(Action.list, tmp_path, as_json=True)
+    models(Action.make_tiny, tmp_path / "new", as_json=True)
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {event["event"] for event in events} == {"model", "models"}
+    for event in events:
+        jsonschema.Draft202012Validator(SCHEMA).validate(event)
 
 
 def documented() -> dict[str, int]:

