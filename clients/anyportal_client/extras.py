@@ -28,8 +28,11 @@ def missing_packages(extra: str = "") -> list[str]:
     return missing
 
 
-def need_extra(extra: str, purpose: str) -> None:
+def need_extra(extra: str, purpose: str, instead: str = "") -> None:
     """Go on only where an extra is installed; `purpose` begins the sentence that says what it is needed for.
+
+    Args:
+        instead: what else would do, for the hint.
 
     Raises:
         MissingExtraError: it is not; the hint says how to install it.
@@ -40,7 +43,7 @@ def need_extra(extra: str, purpose: str) -> None:
         raise MissingExtraError(
             f"{purpose} the extra '{extra}' is needed",
             where=f"missing: {shown}",
-            hint=f"pip install '{DISTRIBUTION}[{extra}]'",
+            hint=f"pip install '{DISTRIBUTION}[{extra}]'" + (f"; or {instead}" if instead else ""),
         )
 
 

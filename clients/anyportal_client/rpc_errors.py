@@ -81,7 +81,9 @@ def translate(error: grpc.aio.AioRpcError, address: str, job: str = "") -> Clien
     elif reason(error) and code != "TOKEN":
         message = error.details() or message
     where = said.get("where") or _field(error) or ("" if job and code != "UNREACHABLE" else address)
-    return error_of(code, message or code, where=where, hint=said.get("hint") or hint, job=job, otherwise=InternalError)
+    if code != "TOKEN":  # what the daemon says of tokens is for those who speak gRPC themselves
+        hint = said.get("hint") or hint
+    return error_of(code, message or code, where=where, hint=hint, job=job, otherwise=InternalError)
 
 
 def _field(error: grpc.aio.AioRpcError) -> str:

@@ -42,7 +42,8 @@ class StartedDaemon:
             DaemonError: START_FAILED, it ended or did not listen in time.
             StorageError: its state directory cannot be written.
         """
-        need_extra("daemon", "no daemon is running, and to start one")
+        another = "name a daemon on another machine: --daemon HOST:PORT or ANYPORTAL_DAEMON"
+        need_extra("daemon", "no daemon is running, and to start one", another)
         folder, lock = await asyncio.to_thread(_free_place, state / "calls")
         process = _spawn(folder)
         try:

@@ -337,7 +337,7 @@ def test_a_person_reads_what_and_where_and_what_to_do(shell: Shell, media: Path,
 
 def test_a_wrong_token_is_told(shell: Shell, media: Path) -> None:
     done = shell.run("jobs", "--json", ANYPORTAL_TOKEN="wrong")
-    assert (done.code, done.last["code"]) == (5, "TOKEN")
+    assert (done.code, done.last["code"]) == (5, "TOKEN") and "set ANYPORTAL_TOKEN" in done.last["hint"]
     doctor = shell.run("doctor", "--json", ANYPORTAL_TOKEN="wrong")
     assert doctor.code == 5 and [event for event in doctor.events if event["status"] == "broken"]
 

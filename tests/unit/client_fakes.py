@@ -96,7 +96,8 @@ class FakeDaemon(
     def _enter(self, method: str, context: grpc.ServicerContext) -> None:
         self.calls.append(method)
         if ("authorization", f"Bearer {TOKEN}") not in context.invocation_metadata():
-            self._abort(context, Refusal(grpc.StatusCode.UNAUTHENTICATED, "TOKEN", "no token, or a wrong one"))
+            hint = {"hint": "send 'authorization: Bearer TOKEN'"}
+            self._abort(context, Refusal(grpc.StatusCode.UNAUTHENTICATED, "TOKEN", "no token, or a wrong one", hint))
         with self.lock:
             pending = self.refusals.get(method, [])
             refusal = pending[0] if pending else None

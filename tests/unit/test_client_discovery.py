@@ -122,6 +122,7 @@ def test_without_the_extra_it_is_said_what_to_install(monkeypatch: pytest.Monkey
     with pytest.raises(MissingExtraError, match="the extra 'daemon' is needed") as caught:
         Client.connect()
     assert "numpy" in caught.value.where and "h5py" in caught.value.where
+    assert "--daemon HOST:PORT" in caught.value.hint
     assert "pip install 'anyportal[daemon]'" in caught.value.hint and caught.value.exit_code == 8
 
 

@@ -368,6 +368,7 @@ def test_wrong_token_and_unknown_job(daemon: FakeDaemon, client: Client) -> None
     with pytest.raises(DaemonError) as caught:
         Client.connect(daemon.address, "wrong")
     assert caught.value.code == "TOKEN" and caught.value.exit_code == 5
+    assert "set ANYPORTAL_TOKEN" in caught.value.hint and "Bearer" not in caught.value.hint
     with pytest.raises(UsageError) as missing:
         client.job("jobs/none")
     assert missing.value.code == "JOB_NOT_FOUND" and missing.value.exit_code == 2
