@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parent.parent
+SEED = "ANYPORTAL_TEST_SEED"
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +21,16 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip("the reference data beside the checkout (../shared) are not here")
     return folder
+
+
+@pytest.fixture(scope="session")
+def fresh_seed(request: pytest.FixtureRequest) -> int:
+    """Another seed in every run, for what must hold with any; $ANYPORTAL_TEST_SEED repeats a run."""
+    seed = int(os.environ.get(SEED) or secrets.randbits(31))
+    terminal = request.config.pluginmanager.get_plugin("terminalreporter")
+    if terminal:  # the processes of pytest-xdist have none
+        terminal.write_line(f"{SEED}={seed}")
+    return seed
 
 
 @pytest.fixture(scope="session", autouse=True)
