@@ -31,9 +31,9 @@ from anyportal_core.frames import ArraySource, Image  # noqa: E402
 from anyportal_core.models import Models  # noqa: E402
 from anyportal_core.plugins.loaded import forget  # noqa: E402
 from anyportal_core.plugins.matting.edges import UNKNOWN, SoftEdges  # noqa: E402
-from anyportal_core.plugins.matting.loading import load_published  # noqa: E402
 from anyportal_core.plugins.matting.specs import MATTES  # noqa: E402
 from anyportal_core.plugins.matting.tracker import Prompt, Tracker, prepare, prepare_mask  # noqa: E402
+from anyportal_core.plugins.pretrained import load_published  # noqa: E402
 from anyportal_core.registry import PluginSpec, create  # noqa: E402
 from anyportal_core.roles import Prompts, RoleContext  # noqa: E402
 from anyportal_core.roles.matte import MatteHints  # noqa: E402

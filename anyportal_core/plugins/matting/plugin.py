@@ -20,12 +20,13 @@ from anyportal_core.plugins.draft.matte.pile import Pile
 from anyportal_core.plugins.loaded import keep
 from anyportal_core.plugins.matting.edges import UNKNOWN, SoftEdges, make_trimap
 from anyportal_core.plugins.matting.found import LEAST, first_prompt
-from anyportal_core.plugins.matting.loading import load_published
 from anyportal_core.plugins.matting.tracker import Prompt, Tracker
+from anyportal_core.plugins.pretrained import load_published
 from anyportal_core.roles import Chunk, RoleContext, Stored
 from anyportal_core.roles.matte import MatteHints
 
 _WORKING = 3.0  # gigabytes that a pass over one frame takes besides the weights
+_NEEDS = "EdgeTAM needs 'pip install timm'; sam.matte does not"
 
 
 class FollowedMatte:
@@ -65,7 +66,7 @@ class FollowedMatte:
 
         def load() -> Any:
             make_room(device, folder, _WORKING)
-            return load_published(kind, folder, device, dtype)
+            return load_published(kind, folder, device, dtype, _NEEDS)
 
         return keep((name, context.models.revision(name), device, dtype), load)
 

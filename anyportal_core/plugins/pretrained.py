@@ -13,11 +13,14 @@ from anyportal_core.errors import CheckpointError, MissingExtraError
 from anyportal_core.plugins.weights import FIRST, read_config
 
 
-def load_published(kind: Any, folder: Path, device: str, dtype: torch.dtype) -> Any:
+def load_published(kind: Any, folder: Path, device: str, dtype: torch.dtype, needs: str = "") -> Any:
     """A network of the class ``kind``, ready to run.
 
     The library reads it, since it knows the names that keys had in former versions; what it would let pass, random
     weights where a key is missing, is refused here.
+
+    Args:
+        needs: what to do where the network is built on a package that is not installed.
 
     Raises:
         ModelNotFoundError: its configuration is not there.
@@ -40,7 +43,7 @@ def load_published(kind: Any, folder: Path, device: str, dtype: torch.dtype) -> 
         raise MissingExtraError(
             f"this model is built on a package that is not installed: {' '.join(str(error).split())}",
             where=str(folder),
-            hint="EdgeTAM needs 'pip install timm'; sam.matte does not",
+            hint=needs or "install the package",
         ) from error
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(
