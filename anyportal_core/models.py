@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -16,6 +16,7 @@ from typing import Final
 import platformdirs
 
 from anyportal_core.errors import ModelNotFoundError
+from anyportal_core.file_digests import FileDigests
 
 VARIABLE: Final = "ANYPORTAL_MODELS"
 """The environment variable that names the root where the daemon's configuration does not."""
@@ -92,21 +93,35 @@ class Models:
         Raises:
             ModelNotFoundError: it is not there; says how big it is and where to get it.
         """
-        place = self.place(name)
-        if place.is_file() or (place.is_dir() and any(place.iterdir())):
-            return place
-        known = PUBLISHED.get(name)
-        size = f" (about {known.size:g} GB)" if known else ""
-        source = f"fetch it from {known.source}" if known else "put its files there"
-        hint = f"{source}, or name the folder of the models in ${VARIABLE} or as `models` in the daemon's configuration"
-        raise ModelNotFoundError(f"the model '{name}'{size} is not there", where=str(place), hint=hint)
+        self.require((name,))
+        return self.place(name)
+
+    def require(self, names: Iterable[str]) -> None:
+        """Look whether models are there.
+
+        Raises:
+            ModelNotFoundError: some are not; says of each how big it is and where to get it.
+        """
+        missing = [name for name in dict.fromkeys(names) if not _there(self.place(name))]
+        if not missing:
+            return
+        sized = ", ".join(map(_sized, missing))
+        sources = [f"{name} from {PUBLISHED[name].source}" for name in missing if name in PUBLISHED]
+        one = len(missing) == 1
+        what = f"the model {sized} is not there" if one else f"{len(missing)} models are not there: {sized}"
+        get = f"fetch {', '.join(sources)}" if sources else f"put {'its' if one else 'their'} files there"
+        hint = f"{get}, or name the folder of the models in ${VARIABLE} or as `models` in the daemon's configuration"
+        raise ModelNotFoundError(what, where=str(self.place(missing[0]) if one else self.root), hint=hint)
 
     def size(self, name: str) -> int:
         """Bytes of a model's files; 0 where there are none."""
         return sum(file.stat().st_size for file in _files(self.place(name)))
 
-    def revision(self, name: str) -> str:
-        """A digest of the names and bytes of a model's files.
+    def revision(self, name: str, checkpoint: Callable[[], None] = lambda: None) -> str:
+        """A digest of the names and bytes of a model's files. The first time, all of them are read.
+
+        Args:
+            checkpoint: called often meanwhile; may raise to stop.
 
         Raises:
             ModelNotFoundError: see `find`.
@@ -114,21 +129,22 @@ class Models:
         place = self.find(name)
         total = hashlib.sha256()
         for file in _files(place):
-            total.update(f"{file.relative_to(place.parent).as_posix()} {_digest(file)}\n".encode())
+            digest = _digests.of(file, checkpoint)
+            total.update(f"{file.relative_to(place.parent).as_posix()} {digest}\n".encode())
         return total.hexdigest()[:16]
 
 
-_digests: dict[tuple[Path, int, int], str] = {}
+_digests = FileDigests(Path(platformdirs.user_cache_dir("anyportal")) / "digests.json")
+"""In the user's cache: the folder of the models may be one that nobody here may write to."""
 
 
-def _digest(file: Path) -> str:
-    """SHA-256 of a file; read once a process, as long as its size and time stay."""
-    stat = file.stat()
-    key = file, stat.st_size, stat.st_mtime_ns
-    if key not in _digests:
-        with file.open("rb") as opened:
-            _digests[key] = hashlib.file_digest(opened, "sha256").hexdigest()
-    return _digests[key]
+def _sized(name: str) -> str:
+    """A model's name, and how big it is where that is known."""
+    return f"'{name}' (about {PUBLISHED[name].size:g} GB)" if name in PUBLISHED else f"'{name}'"
+
+
+def _there(place: Path) -> bool:
+    return place.is_file() or (place.is_dir() and any(place.iterdir()))
 
 
 def _files(place: Path) -> Iterator[Path]:
