@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from anyportal_core.cache import StageCache
 from anyportal_core.catalogue import load_catalogue
 from anyportal_core.delivery import Delivery
+from anyportal_core.errors import GpuTooSmallError
 from anyportal_core.frames import FrameSet
 from anyportal_core.media.clip import ClipInfo
 from anyportal_core.media.output import MOVIES, refuse_overwriting, result_name
@@ -79,9 +81,8 @@ def render_shot(
     models = models or Models.configured()
     cast = Cast(recipe, catalogue or load_catalogue(), observer.checkpoint, observer.log, models, device)
     planned = stages(recipe, cast)
-    for stage in planned:
-        for name in cast.spec(stage.role).models:
-            models.find(name)  # before the first second of work
+    models.require(name for stage in planned for name in cast.used_models(stage.role))
+    _check_memory(planned, cast)
     material = Material(shot, recipe)
     try:
         observer.started(material.deliver, material.rate)
@@ -95,6 +96,21 @@ def render_shot(
         material.close()
 
 
+def _check_memory(planned: Sequence[Stage], cast: Cast) -> None:
+    """Raises GpuTooSmallError where a stage would not fit, before the hours that those before it may take."""
+    if cast.device == "cpu":
+        return
+    refusals = []
+    for role in dict.fromkeys(stage.role for stage in planned):
+        try:
+            cast.check_memory(role)
+        except GpuTooSmallError as error:
+            refusals.append(f"{role}: {error.message}")
+            hint = error.hint
+    if refusals:
+        raise GpuTooSmallError("; ".join(refusals), where=cast.device, hint=hint)
+
+
 def _analyse(planned: Sequence[Stage], material: Material, cast: Cast, cache: StageCache, observer: Observer) -> None:
     """Run or reuse every stage before the finish."""
     media = material.digests()
@@ -103,13 +119,15 @@ def _analyse(planned: Sequence[Stage], material: Material, cast: Cast, cache: St
     for stage in planned:
         observer.checkpoint()
         begun, share = time.monotonic(), stage.share / whole
-        key = keys[stage.name] = _key(stage, material, cast, media, keys)
+        report = _Report(observer, stage.name, done, share)
+        # Reading gigabytes of models for their digests is no silence either.
+        key = keys[stage.name] = _key(stage, material, cast, media, keys, partial(report, 0.0))
         result = _kept(cache, key)
         reused = result is not None
         if result is None:
             with cache.writing(key) as aside:
-                report = _reporter(observer, stage.name, done, share)
-                write_result(aside, stage.run(material, cast), 1 if stage.single else material.count, report)
+                chunks = stage.run(material, cast.telling(report))
+                write_result(aside, chunks, 1 if stage.single else material.count, report)
             result = _kept(cache, key)
             assert result is not None, "a cache keeps what was just written"
         material.results[stage.name] = result
@@ -132,15 +150,32 @@ def _kept(cache: StageCache, key: str) -> Result | None:
         return None
 
 
-def _reporter(observer: Observer, stage: str, done: float, share: float) -> Callable[[float], None]:
-    def report(fraction: float) -> None:
-        observer.checkpoint()
-        observer.progress(stage, fraction, done + share * fraction)
+class _Report:
+    """Tells an observer how far a stage is: never less far than before, whether a chunk or its plug-in says so.
 
-    return report
+    Args:
+        done: of the whole job, before the stage.
+        share: of the whole job, the stage's own.
+    """
+
+    def __init__(self, observer: Observer, stage: str, done: float, share: float) -> None:
+        self._observer, self._stage, self._done, self._share = observer, stage, done, share
+        self._told = 0.0
+
+    def __call__(self, fraction: float) -> None:
+        self._observer.checkpoint()
+        self._told = max(self._told, min(fraction, 1.0))
+        self._observer.progress(self._stage, self._told, self._done + self._share * self._told)
 
 
-def _key(stage: Stage, material: Material, cast: Cast, media: dict[str, str], keys: dict[str, str]) -> str:
+def _key(
+    stage: Stage,
+    material: Material,
+    cast: Cast,
+    media: dict[str, str],
+    keys: dict[str, str],
+    checkpoint: Callable[[], None],
+) -> str:
     """What a stage's result is kept under: everything that decides it."""
     spec, recipe = cast.spec(stage.role), material.recipe
     return hashlib.sha256(
@@ -149,7 +184,7 @@ def _key(stage: Stage, material: Material, cast: Cast, media: dict[str, str], ke
                 "stage": stage.name,
                 "code": stage.code_version,
                 "plugin": [spec.name, spec.version],
-                "models": {name: cast.models.revision(name) for name in spec.models},
+                "models": {name: cast.models.revision(name, checkpoint) for name in cast.used_models(stage.role)},
                 "prompts": asdict(cast.prompts(stage.role)),
                 "settings": recipe.roles[stage.role].settings.as_json(),
                 "work": recipe.work.as_json(),
@@ -203,7 +238,7 @@ def _header(material: Material, cast: Cast) -> dict[str, str]:
     """What a result says about how it was made; nothing in it depends on the run."""
     recipe = material.recipe
     plugins = {f"anyportal/{role}": f"{cast.spec(role).name} {cast.spec(role).version}" for role in recipe.roles}
-    loaded = sorted({name for role in recipe.roles for name in cast.spec(role).models})
+    loaded = sorted({name for stage in stages(recipe, cast) for name in cast.used_models(stage.role)})
     return {
         "anyportal/recipe": recipe.digest,
         "anyportal/preset": recipe.preset,

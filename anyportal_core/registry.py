@@ -24,6 +24,23 @@ BackdropKind = Literal["prompt", "still", "clip", "colour"]
 
 
 @dataclass(frozen=True)
+class ModelUse:
+    """When a plug-in loads one of its models. What has no such entry is always loaded; of several, all must hold.
+
+    Args:
+        model: its name.
+        setting: one of the plug-in's that must be on: neither false nor 0; empty for none.
+        backdrops: what the backdrop must be one of; empty for any.
+        text: whether there must be a prompt or a subject.
+    """
+
+    model: str
+    setting: str = ""
+    backdrops: tuple[BackdropKind, ...] = ()
+    text: bool = False
+
+
+@dataclass(frozen=True)
 class PluginSpec:
     """What is known about a plug-in without importing it.
 
@@ -43,6 +60,7 @@ class PluginSpec:
         prompted: whether it reads the context's prompts. They are empty otherwise, so that no other prompt makes it
             run again.
         models: the models it loads, by their names (see `anyportal_core.models`).
+        model_uses: which of them it does not load for every recipe, and when it does.
         extra: the extra of this distribution to install when the import fails.
     """
 
@@ -58,6 +76,7 @@ class PluginSpec:
     as_they_are: tuple[BackdropKind, ...] = ()
     prompted: bool = False
     models: tuple[str, ...] = ()
+    model_uses: tuple[ModelUse, ...] = ()
     extra: str = ""
 
 

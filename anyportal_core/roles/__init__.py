@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +60,8 @@ class RoleContext:
         generator: a random generator for a window's number; the only source of randomness allowed.
         checkpoint: raises Cancelled when the user asked for it; call it between expensive steps.
             (Every yielded chunk is a checkpoint already.)
+        progress: tells what share of the whole shot is done, 0..1, while a window is worked on that takes long.
+            (Every yielded chunk tells it already; a share below one that was told before is not passed on.)
         note: says something to the user that is no error ("no camera motion found: treated as static").
         prompts: what the user wrote; empty for a plug-in whose spec does not say that it reads them.
         models: where the weights lie.
@@ -73,3 +75,13 @@ class RoleContext:
     prompts: Prompts = Prompts()
     models: Models = field(default_factory=Models.configured)
     device: str = "cpu"
+    progress: Callable[[float], None] = lambda share: None
+
+
+@runtime_checkable
+class NeedsMemory(Protocol):
+    """A plug-in, of any role, that knows what it needs of a GPU's memory. It is asked before the first stage runs."""
+
+    def check_memory(self, context: RoleContext) -> None:
+        """Raises GpuTooSmallError where ``context.device`` is smaller than what would lie there at once."""
+        ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Callable
 from typing import Any
@@ -10,8 +11,8 @@ import numpy as np
 
 from anyportal_core.models import Models
 from anyportal_core.recipe import Recipe
-from anyportal_core.registry import Catalogue, PluginSpec, Role, create
-from anyportal_core.roles import Prompts, RoleContext
+from anyportal_core.registry import Catalogue, ModelUse, PluginSpec, Role, create
+from anyportal_core.roles import NeedsMemory, Prompts, RoleContext
 
 
 class Cast:
@@ -37,17 +38,44 @@ class Cast:
         self._specs = {role: catalogue.plugin(choice.plugin, role) for role, choice in recipe.roles.items()}
         self._checkpoint = checkpoint
         self._note = note
+        self._progress: Callable[[float], None] = lambda share: None
         self.models, self.device = models, device
         self._made: dict[Role, Any] = {}
 
+    def telling(self, progress: Callable[[float], None]) -> Cast:
+        """The same plug-ins, which tell ``progress`` what share of the shot is done (see `RoleContext`)."""
+        other = copy.copy(self)
+        other._progress = progress
+        return other
+
     def spec(self, role: Role) -> PluginSpec:
         return self._specs[role]
+
+    def used_models(self, role: Role) -> tuple[str, ...]:
+        """The models that the role's plug-in loads for this recipe."""
+        spec = self._specs[role]
+        left_out = {use.model for use in spec.model_uses if not self._loads(role, use)}
+        return tuple(name for name in spec.models if name not in left_out)
+
+    def _loads(self, role: Role, use: ModelUse) -> bool:
+        recipe = self._recipe
+        return (
+            (not use.setting or bool(recipe.roles[role].settings[use.setting]))
+            and (not use.backdrops or recipe.backdrop.kind in use.backdrops)
+            and (not use.text or bool(self.prompts(role).scene))
+        )
 
     def plugin(self, role: Role) -> Any:
         """The role's plug-in; imported now if it was not yet."""
         if role not in self._made:
             self._made[role] = create(self._specs[role])
         return self._made[role]
+
+    def check_memory(self, role: Role) -> None:
+        """Raises GpuTooSmallError where the role's plug-in says that it would not fit. Imports it."""
+        plugin = self.plugin(role)
+        if isinstance(plugin, NeedsMemory):
+            plugin.check_memory(self.context(role))
 
     def context(self, role: Role) -> RoleContext:
         """What the role's plug-in is given besides its inputs."""
@@ -59,6 +87,7 @@ class Cast:
             prompts=self.prompts(role),
             models=self.models,
             device=self.device,
+            progress=self._progress,
         )
 
     def prompts(self, role: Role) -> Prompts:
