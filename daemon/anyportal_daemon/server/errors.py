@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -17,7 +18,11 @@ log = logging.getLogger(__name__)
 
 DOMAIN = "anyportal"
 DETAILS_KEY = "grpc-status-details-bin"
-MAX_FIELDS = 1000
+MAX_TEXT = 500
+"""Characters of each text of a refusal: they travel as metadata, of which clients take 8 KiB in all."""
+
+FIELDS_ROOM = 3000
+"""Bytes for the fields at fault; those that do not fit are left out."""
 
 STATUS: dict[type[core.AnyPortalError], StatusCode] = {
     errors.TokenError: StatusCode.UNAUTHENTICATED,
@@ -62,19 +67,14 @@ def to_status(error: core.AnyPortalError) -> status_pb2.Status:
     """The status message of an error: ErrorInfo always, BadRequest and RetryInfo where they say something."""
     code = next(STATUS[base] for base in type(error).__mro__ if base in STATUS)
     facts = error.facts if isinstance(error, errors.Refusal) else {}
-    metadata = {key: value for key, value in (("where", error.where), ("hint", error.hint)) if value}
+    metadata = {key: _short(value) for key, value in (("where", error.where), ("hint", error.hint)) if value}
     info = error_details_pb2.ErrorInfo(reason=error.code, domain=DOMAIN, metadata={**metadata, **facts})
     details: list[Any] = [info]
     fields = error.fields if isinstance(error, errors.Refusal) else ()
     if code is StatusCode.INVALID_ARGUMENT and error.where:
         fields = fields or (error.where,)
     if fields:
-        violation = error_details_pb2.BadRequest.FieldViolation
-        details.append(
-            error_details_pb2.BadRequest(
-                field_violations=[violation(field=field, description=error.message) for field in fields[:MAX_FIELDS]]
-            )
-        )
+        details.append(_bad_request(fields, _short(error.message)))
     if isinstance(error, errors.Refusal) and error.retry_after is not None:
         delay = Duration()
         delay.FromMilliseconds(int(error.retry_after * 1000))
@@ -83,4 +83,20 @@ def to_status(error: core.AnyPortalError) -> status_pb2.Status:
     for detail in details:
         packed.append(AnyMessage())
         packed[-1].Pack(detail)
-    return status_pb2.Status(code=code.value[0], message=error.message, details=packed)
+    return status_pb2.Status(code=code.value[0], message=_short(error.message), details=packed)
+
+
+def _bad_request(fields: Sequence[str], message: str) -> error_details_pb2.BadRequest:
+    """The fields at fault, as many as there is room for; the first says what is wrong with all of them."""
+    bad, room = error_details_pb2.BadRequest(), FIELDS_ROOM
+    for field in fields:
+        name = _short(field)
+        room -= len(name.encode()) + 8
+        if room < 0:
+            break
+        bad.field_violations.add(field=name, description="" if bad.field_violations else message)
+    return bad
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -14,6 +16,8 @@ from anyportal_daemon.server.errors import abort
 
 Context = aio.ServicerContext[Any, Any]
 OURS = "/anyportal."
+HEARD_BYTES = 1024 * 1024
+HEARD_SECONDS = 1.0
 
 
 class Gate(aio.ServerInterceptor):  # type: ignore[type-arg]
@@ -35,17 +39,36 @@ class Gate(aio.ServerInterceptor):  # type: ignore[type-arg]
 
 
 def _refusing(error: AnyPortalError) -> Any:
-    """A handler that reads nothing of what a stranger sends; on the wire every kind of rpc is a stream."""
+    """A handler that decodes nothing of what a stranger sends; on the wire every kind of rpc is a stream."""
 
     async def refuse(requests: AsyncIterator[bytes], context: Context) -> None:
+        await _hear_out(requests, len)
         await abort(context, error)
 
     return grpc.stream_stream_rpc_method_handler(refuse)
 
 
+async def _hear_out(requests: AsyncIterator[Any], size: Callable[[Any], int]) -> None:
+    """Let a caller who is refused finish speaking, within limits.
+
+    A stream that is ended while its caller is still sending looks to grpc.aio's client like a bug of its own
+    (INTERNAL), and the reason is lost.
+    """
+    room = HEARD_BYTES
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(HEARD_SECONDS):
+            async for message in requests:
+                room -= size(message)
+                if room < 0:
+                    return
+
+
 def _guarded(handler: Any) -> Any:
     kind = next(name for name in _KINDS if getattr(handler, name) is not None)
-    guard = _guard_stream if handler.response_streaming else _guard_one
+    if handler.request_streaming:
+        guard: Callable[[Any], Any] = _guard_upload
+    else:
+        guard = _guard_stream if handler.response_streaming else _guard_one
     return handler._replace(**{kind: guard(getattr(handler, kind))})
 
 
@@ -59,6 +82,21 @@ def _guard_one(behaviour: Callable[[Any, Context], Awaitable[Any]]) -> Callable[
         except aio.AbortError:
             raise
         except Exception as error:
+            await abort(context, error)
+
+    return call
+
+
+def _guard_upload(
+    behaviour: Callable[[AsyncIterator[Any], Context], Awaitable[Any]],
+) -> Callable[[AsyncIterator[Any], Context], Awaitable[Any]]:
+    async def call(requests: AsyncIterator[Any], context: Context) -> Any:
+        try:
+            return await behaviour(requests, context)
+        except aio.AbortError:
+            raise
+        except Exception as error:
+            await _hear_out(requests, lambda message: int(message.ByteSize()))
             await abort(context, error)
 
     return call
