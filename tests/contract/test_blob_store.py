@@ -212,3 +212,23 @@ def test_released_bytes_live_as_long_as_somebody_has_them(store: BlobStore) -> N
 def test_a_malformed_name_is_refused(sha256: str, size: int) -> None:
     with pytest.raises(BlobError):
         BlobId(sha256, size)
+
+
+def test_what_is_released_while_held_stays_until_it_is_not(store: BlobStore) -> None:
+    blob, other = put(store, "ann", b"made twice"), put(store, "ann", b"made once")
+    with store.holding():
+        with store.holding():
+            store.release("ann", [blob, other])
+        assert store.missing("ann", [blob]) == [blob]
+        store.grant("bob", [blob])
+    assert get(store, "bob", blob) == b"made twice"
+    with pytest.raises(StorageError):
+        store.grant("bob", [other])
+
+
+def test_damaged_bytes_are_missing_until_they_are_sent_again(store: BlobStore) -> None:
+    blob = put(store, "ann", b"bytes")
+    store.damaged(blob)
+    assert store.missing("ann", [blob]) == [blob]
+    assert put(store, "ann", b"bytes") == blob
+    assert get(store, "ann", blob) == b"bytes"

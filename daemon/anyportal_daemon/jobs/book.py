@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import TypeVar
 
 from anyportal.v1 import jobs_pb2
@@ -117,6 +118,10 @@ class JobBook:
             self._urgently(lambda: self._store.release(user, freed))
 
     # What workers do.
+
+    def rendering(self) -> AbstractContextManager[None]:
+        """While a job renders: what it finds in the store stays there, whoever deletes the job that made it."""
+        return self._store.holding()
 
     def start(self, job_id: str) -> bool:
         """Take a queued job; False when it is no longer queued, or fails since the disk is full.

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import ParamSpec, Protocol, TypeVar
+from typing import BinaryIO, ParamSpec, Protocol, TypeVar
 
 from anyportal.v1 import blobs_pb2, blobs_pb2_grpc, media_pb2
-from anyportal_daemon.errors import BlobError, ReadOffsetError
+from anyportal_daemon.errors import BlobCorruptError, BlobError, ReadOffsetError
 from anyportal_daemon.security.users import caller
 from anyportal_daemon.server.gate import Context
-from anyportal_daemon.storage.blobs import CHUNK, BlobId, BlobStore
+from anyportal_daemon.storage.blobs import AGAIN, CHUNK, BlobId, BlobStore
 
 MAX_BLOBS = 10_000
 MAX_DATA = 1024 * 1024
@@ -59,12 +60,16 @@ class BlobService(blobs_pb2_grpc.BlobServiceServicer):
         if not 0 <= request.offset <= blob.size or request.limit_bytes < 0:
             raise ReadOffsetError(f"{request.offset} is outside of {blob.size} bytes", where="offset")
         stop = min(blob.size, request.offset + request.limit_bytes) if request.limit_bytes else blob.size
+        whole = hashlib.sha256() if (request.offset, stop) == (0, blob.size) else None
         async with _opened(self._store.open, caller(), blob) as file:
             await asyncio.to_thread(file.seek, request.offset)
             for start in range(request.offset, stop, READ_AHEAD):
-                data = await asyncio.to_thread(file.read, min(READ_AHEAD, stop - start))
+                data = await asyncio.to_thread(_read, file, min(READ_AHEAD, stop - start), whole)
                 for at in range(0, len(data), CHUNK):
                     yield blobs_pb2.ReadBlobResponse(data=data[at : at + CHUNK])
+        if whole and whole.hexdigest() != blob.sha256:
+            await asyncio.to_thread(self._store.damaged, blob)
+            raise BlobCorruptError("the stored bytes are damaged", where=blob.sha256, hint=AGAIN)
 
     def _upload(self, user: str, blob: BlobId) -> blobs_pb2.Upload:
         complete = not self._store.missing(user, [blob])
@@ -88,6 +93,13 @@ async def _opened(open: Callable[Given, Opened], *args: Given.args, **kwargs: Gi
         yield await asyncio.shield(opening)
     finally:
         await asyncio.to_thread((await opening).close)
+
+
+def _read(file: BinaryIO, size: int, hasher: hashlib._Hash | None) -> bytes:
+    data = file.read(size)
+    if hasher:
+        hasher.update(data)
+    return data
 
 
 def _data(message: blobs_pb2.WriteBlobRequest) -> bytes:

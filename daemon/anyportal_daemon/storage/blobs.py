@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
@@ -12,6 +13,9 @@ from anyportal_daemon.errors import BlobError
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 CHUNK = 256 * 1024
 """Bytes of one message, and of one step when files are hashed."""
+
+AGAIN = "upload it, or run its job, again"
+"""What to do about bytes that are damaged."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,15 @@ class BlobStore(Protocol):
         ...
 
     def release(self, user: str, blobs: Iterable[BlobId]) -> None:
-        """Take blobs from a user. Bytes that nobody has any more are deleted."""
+        """Take blobs from a user. Bytes that nobody has any more are deleted, once nobody is ``holding``."""
+        ...
+
+    def holding(self) -> AbstractContextManager[None]:
+        """While this is open no bytes are deleted: a worker counts on those it has seen to be there."""
+        ...
+
+    def damaged(self, blob: BlobId) -> None:
+        """Bytes turned out to be others than they are called: the blob is missing for everybody who had it."""
         ...
 
     def sweep(self) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,7 +19,7 @@ from anyportal_daemon.errors import (
     UploadBusyError,
     UploadOffsetError,
 )
-from anyportal_daemon.storage.blobs import BlobId
+from anyportal_daemon.storage.blobs import AGAIN, BlobId
 from anyportal_daemon.storage.files import BlobFiles, hash_start
 
 _MIGRATIONS = (
@@ -48,6 +49,8 @@ class DiskBlobStore:
             self._uploads.mkdir(parents=True, exist_ok=True)
         self._database = Database(root / "blobs.db", _MIGRATIONS)
         self._busy: set[Path] = set()
+        self._holding = 0
+        self._released: set[str] = set()
         self._lock = threading.Lock()
         """Held while bytes and possession change together."""
 
@@ -94,9 +97,7 @@ class DiskBlobStore:
         if row is None or row[0] != blob.size:
             raise BlobNotFoundError("there is no such blob", where=blob.sha256)
         if not self.files.holds(blob):
-            raise BlobCorruptError(
-                "the stored bytes are damaged", where=blob.sha256, hint="upload it, or run its job, again"
-            )
+            raise BlobCorruptError("the stored bytes are damaged", where=blob.sha256, hint=AGAIN)
         path = self.files.path(blob.sha256)
         with file_errors(path):
             return path.open("rb")
@@ -114,18 +115,40 @@ class DiskBlobStore:
             with self._database.writing() as db:
                 delete = "DELETE FROM possessions WHERE user = ? AND sha256 = ?"
                 db.executemany(delete, [(user, name) for name in names])
-                query = "SELECT 1 FROM possessions WHERE sha256 = ?"
-                orphans = [name for name in names if not db.execute(query, (name,)).fetchone()]
-            for name in orphans:
-                self.files.delete(name)
+            self._released.update(names)
+            if not self._holding:
+                self._delete_orphans()
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        with self._lock:
+            self._holding += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._holding -= 1
+                if not self._holding:
+                    self._delete_orphans()
+
+    def damaged(self, blob: BlobId) -> None:
+        with self._lock:
+            self.files.delete(blob.sha256)
 
     def sweep(self) -> None:
         with self._lock:
-            for name in self.files.names():
-                with self._database.reading() as db:
-                    owned = db.execute("SELECT 1 FROM possessions WHERE sha256 = ?", (name,)).fetchone()
-                if not owned:
-                    self.files.delete(name)
+            self._released.update(self.files.names())
+            self._delete_orphans()
+
+    def _delete_orphans(self) -> None:
+        """Delete what was released and belongs to nobody."""
+        while self._released:
+            name = next(iter(self._released))
+            with self._database.reading() as db:
+                owned = db.execute("SELECT 1 FROM possessions WHERE sha256 = ?", (name,)).fetchone()
+            if not owned:
+                self.files.delete(name)
+            self._released.discard(name)
 
     def _own(self, user: str, blobs: Iterable[BlobId]) -> None:
         with self._database.writing() as db:

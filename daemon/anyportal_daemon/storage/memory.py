@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import BinaryIO
 
 from anyportal_core.errors import StorageError
@@ -26,6 +27,7 @@ class MemoryBlobStore:
         self._owned: set[tuple[str, BlobId]] = set()
         self._partial: dict[tuple[str, BlobId], bytearray] = {}
         self._busy: set[tuple[str, BlobId]] = set()
+        self._holding = 0
 
     def missing(self, user: str, blobs: Iterable[BlobId]) -> list[BlobId]:
         return [blob for blob in dict.fromkeys(blobs) if (user, blob) not in self._owned]
@@ -54,10 +56,23 @@ class MemoryBlobStore:
         self._owned.update((user, blob) for blob in blobs)
 
     def release(self, user: str, blobs: Iterable[BlobId]) -> None:
-        for blob in blobs:
-            self._owned.discard((user, blob))
-            if not any(owned == blob for _, owned in self._owned):
-                self._bytes.pop(blob, None)
+        self._owned.difference_update([(user, blob) for blob in blobs])
+        if not self._holding:
+            self.sweep()
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        self._holding += 1
+        try:
+            yield
+        finally:
+            self._holding -= 1
+            if not self._holding:
+                self.sweep()
+
+    def damaged(self, blob: BlobId) -> None:
+        self._bytes.pop(blob, None)
+        self._owned = {(user, owned) for user, owned in self._owned if owned != blob}
 
     def sweep(self) -> None:
         owned = {blob for _, blob in self._owned}

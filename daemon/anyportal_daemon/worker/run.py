@@ -103,7 +103,8 @@ class JobRun:
 
     def run(self) -> None:
         """See the job to its end. The child may be dead afterwards."""
-        outcome = self._outcome()
+        with self._book.rendering():
+            outcome = self._outcome()
         if not self._child.alive:
             clear(self._setup)  # on a full disk this may be all the room there is
         while True:
