@@ -42,7 +42,11 @@ class CatalogService(catalog_pb2_grpc.CatalogServiceServicer):
         broken = self._supervisor.catalogue.broken
         status = self._supervisor.status
         worker = catalog_pb2.Worker(
-            device=status.device, state=_STATES[status.state], job=status.job, process_id=status.pid
+            device=status.device,
+            state=_STATES[status.state],
+            job=status.job,
+            process_id=status.pid,
+            trouble=status.trouble,
         )
         return catalog_pb2.Daemon(
             version=self._version,

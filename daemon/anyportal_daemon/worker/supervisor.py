@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
+from anyportal.v1.jobs_pb2 import Job
 from anyportal_core.errors import StorageError
 from anyportal_core.registry import Catalogue
 from anyportal_daemon.errors import StartingError
@@ -21,6 +23,9 @@ from anyportal_daemon.worker.run import JobRun, Patience, StopSign, clear
 
 log = logging.getLogger(__name__)
 
+_TELLING = 2
+"""Starts in a row that fail before the jobs that wait are told."""
+
 
 @dataclass(frozen=True)
 class WorkerStatus:
@@ -30,6 +35,7 @@ class WorkerStatus:
     pid: int = 0
     device: str = ""
     job: str = ""
+    trouble: str = ""
 
 
 class Supervisor:
@@ -77,7 +83,7 @@ class Supervisor:
         self._thread.join()
 
     def _run(self) -> None:
-        pause = 1.0
+        pause, failures = 1.0, 0
         while not self._stop:
             self.status = WorkerStatus("starting")
             try:
@@ -90,10 +96,20 @@ class Supervisor:
                 self._trouble = f"{type(error).__name__}: {error}"
                 log.exception("the worker cannot be supervised")
             never_ready = self.status.state == "starting"
-            self.status = WorkerStatus("dead")
+            failures = failures + 1 if never_ready else 0
+            self.status = WorkerStatus("dead", trouble=self._trouble)
+            if failures == _TELLING and not self._stop:
+                self._tell_the_waiting()
             if never_ready:
                 self._stop.wait(pause)
             pause = min(2 * pause, self._patience.restart) if never_ready else 1.0
+
+    def _tell_the_waiting(self) -> None:
+        """Have the jobs in the queue say why nothing happens to them."""
+        text = f"the worker cannot start ({self._trouble}); the daemon goes on trying, its log says more"
+        with suppress(StorageError):
+            for job_id in self._journal.in_state(Job.QUEUED):
+                self._book.said(job_id, text, warning=True)
 
     def _live(self) -> None:
         """One child's life.
@@ -129,7 +145,7 @@ class Supervisor:
         while not self._stop:
             if not child.alive:
                 raise child.lost()
-            job_id = self._next()
+            job_id = self._next(child)
             if job_id is not None:
                 self.status = WorkerStatus("busy", idle.pid, idle.device, f"jobs/{job_id}")
                 self._job(job_id, child).run()
@@ -139,11 +155,11 @@ class Supervisor:
         book, journal, folders = self._book, self._journal, self._folders
         return JobRun(job_id, child, book, journal, folders, self._setup, self._patience, self._stop)
 
-    def _next(self) -> str | None:
-        """A job that was queued and is now started."""
+    def _next(self, child: ChildProcess) -> str | None:
+        """A job that was queued and is now started, unless the child died while it had nothing to do."""
         try:
             job_id = self._scheduler.next(self._patience.tick)
-            return job_id if job_id and not self._stop and self._book.start(job_id) else None
+            return job_id if job_id and child.alive and not self._stop and self._book.start(job_id) else None
         except StorageError as error:
             log.error("no job can be started: %s", error)
             self._stop.wait(2)

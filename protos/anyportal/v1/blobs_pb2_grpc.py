@@ -105,6 +105,8 @@ class BlobServiceServicer(object):
         ABORTED `UPLOAD_BUSY`: another call is writing the same upload; retry after the RetryInfo delay.
         RESOURCE_EXHAUSTED `DISK_FULL`: nothing is lost; free space, then go on at the committed size.
         UNAVAILABLE: the connection went away; call GetUpload, then go on.
+        A refusal in the middle of a stream can reach a client that is still sending as INTERNAL, CANCELLED or UNKNOWN without
+        a reason: GetUpload, or a call with a single message, then has it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -115,7 +117,8 @@ class BlobServiceServicer(object):
 
         NOT_FOUND `BLOB_NOT_FOUND`: there is no such blob, or it is not the caller's (the two are not told apart).
         OUT_OF_RANGE `OFFSET`: the offset is beyond the end.
-        DATA_LOSS `BLOB_CORRUPT`: the stored bytes are damaged; run the job again.
+        DATA_LOSS `BLOB_CORRUPT`: the stored bytes are damaged (found out at the end, where all of them are read); the blob
+        is missing from then on: upload it, or run the job that made it, again.
         Safe to retry from the bytes received so far.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

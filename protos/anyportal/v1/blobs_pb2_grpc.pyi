@@ -64,13 +64,16 @@ class BlobServiceStub:
     ABORTED `UPLOAD_BUSY`: another call is writing the same upload; retry after the RetryInfo delay.
     RESOURCE_EXHAUSTED `DISK_FULL`: nothing is lost; free space, then go on at the committed size.
     UNAVAILABLE: the connection went away; call GetUpload, then go on.
+    A refusal in the middle of a stream can reach a client that is still sending as INTERNAL, CANCELLED or UNKNOWN without
+    a reason: GetUpload, or a call with a single message, then has it.
     """
     ReadBlob: _grpc.UnaryStreamMultiCallable[_blobs_pb2.ReadBlobRequest, _blobs_pb2.ReadBlobResponse]
     """Read a blob, or a range of it.
 
     NOT_FOUND `BLOB_NOT_FOUND`: there is no such blob, or it is not the caller's (the two are not told apart).
     OUT_OF_RANGE `OFFSET`: the offset is beyond the end.
-    DATA_LOSS `BLOB_CORRUPT`: the stored bytes are damaged; run the job again.
+    DATA_LOSS `BLOB_CORRUPT`: the stored bytes are damaged (found out at the end, where all of them are read); the blob
+    is missing from then on: upload it, or run the job that made it, again.
     Safe to retry from the bytes received so far.
     """
 
@@ -110,13 +113,16 @@ class BlobServiceAsyncStub(BlobServiceStub):
     ABORTED `UPLOAD_BUSY`: another call is writing the same upload; retry after the RetryInfo delay.
     RESOURCE_EXHAUSTED `DISK_FULL`: nothing is lost; free space, then go on at the committed size.
     UNAVAILABLE: the connection went away; call GetUpload, then go on.
+    A refusal in the middle of a stream can reach a client that is still sending as INTERNAL, CANCELLED or UNKNOWN without
+    a reason: GetUpload, or a call with a single message, then has it.
     """
     ReadBlob: _aio.UnaryStreamMultiCallable[_blobs_pb2.ReadBlobRequest, _blobs_pb2.ReadBlobResponse]  # type: ignore[assignment]
     """Read a blob, or a range of it.
 
     NOT_FOUND `BLOB_NOT_FOUND`: there is no such blob, or it is not the caller's (the two are not told apart).
     OUT_OF_RANGE `OFFSET`: the offset is beyond the end.
-    DATA_LOSS `BLOB_CORRUPT`: the stored bytes are damaged; run the job again.
+    DATA_LOSS `BLOB_CORRUPT`: the stored bytes are damaged (found out at the end, where all of them are read); the blob
+    is missing from then on: upload it, or run the job that made it, again.
     Safe to retry from the bytes received so far.
     """
 
@@ -171,6 +177,8 @@ class BlobServiceServicer(metaclass=_abc_1.ABCMeta):
         ABORTED `UPLOAD_BUSY`: another call is writing the same upload; retry after the RetryInfo delay.
         RESOURCE_EXHAUSTED `DISK_FULL`: nothing is lost; free space, then go on at the committed size.
         UNAVAILABLE: the connection went away; call GetUpload, then go on.
+        A refusal in the middle of a stream can reach a client that is still sending as INTERNAL, CANCELLED or UNKNOWN without
+        a reason: GetUpload, or a call with a single message, then has it.
         """
 
     @_abc_1.abstractmethod
@@ -183,7 +191,8 @@ class BlobServiceServicer(metaclass=_abc_1.ABCMeta):
 
         NOT_FOUND `BLOB_NOT_FOUND`: there is no such blob, or it is not the caller's (the two are not told apart).
         OUT_OF_RANGE `OFFSET`: the offset is beyond the end.
-        DATA_LOSS `BLOB_CORRUPT`: the stored bytes are damaged; run the job again.
+        DATA_LOSS `BLOB_CORRUPT`: the stored bytes are damaged (found out at the end, where all of them are read); the blob
+        is missing from then on: upload it, or run the job that made it, again.
         Safe to retry from the bytes received so far.
         """
 

@@ -132,12 +132,15 @@ class Worker(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     JOB_FIELD_NUMBER: _builtins.int
     PROCESS_ID_FIELD_NUMBER: _builtins.int
+    TROUBLE_FIELD_NUMBER: _builtins.int
     device: _builtins.str
     """`cpu`, `cuda:0`, ..."""
     state: Global___Worker.State.ValueType
     job: _builtins.str
     """The job it works on: `jobs/{id}`."""
     process_id: _builtins.int
+    trouble: _builtins.str
+    """Why it is DEAD, where that is known."""
     def __init__(
         self,
         *,
@@ -145,10 +148,11 @@ class Worker(_message.Message):
         state: Global___Worker.State.ValueType = ...,
         job: _builtins.str = ...,
         process_id: _builtins.int = ...,
+        trouble: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "job", b"job", "process_id", b"process_id", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "job", b"job", "process_id", b"process_id", "state", b"state", "trouble", b"trouble"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -33,6 +33,7 @@ class JobServiceStub(object):
     google.rpc.ErrorInfo (domain `anyportal`); its `reason` is named below, its metadata may hold `where` and `hint`.
     UNAUTHENTICATED `TOKEN`: no token, or a wrong one; a retry with the same token is no use.
     UNAVAILABLE `STARTING`, `STOPPING`: retry after the RetryInfo delay.
+    INTERNAL `STORAGE`: the daemon's disk refuses; its log says more, a retry may work. INTERNAL `INTERNAL`: a bug.
     What goes wrong while a job runs is no error of an rpc: it lies in Job.error.
     """
 
@@ -86,6 +87,7 @@ class JobServiceServicer(object):
     google.rpc.ErrorInfo (domain `anyportal`); its `reason` is named below, its metadata may hold `where` and `hint`.
     UNAUTHENTICATED `TOKEN`: no token, or a wrong one; a retry with the same token is no use.
     UNAVAILABLE `STARTING`, `STOPPING`: retry after the RetryInfo delay.
+    INTERNAL `STORAGE`: the daemon's disk refuses; its log says more, a retry may work. INTERNAL `INTERNAL`: a bug.
     What goes wrong while a job runs is no error of an rpc: it lies in Job.error.
     """
 
@@ -96,10 +98,11 @@ class JobServiceServicer(object):
         but nothing is queued and blobs need not be there.
         With a `request_id` the call is idempotent: a retry with the same id and the same job returns the job that exists.
 
-        INVALID_ARGUMENT `RECIPE`, `UNKNOWN_NAME`, `UNSUPPORTED_BACKDROP`, `FRAME_RANGE`, `SHOT`: google.rpc.BadRequest names the fields.
+        INVALID_ARGUMENT `RECIPE`, `UNKNOWN_NAME`, `UNSUPPORTED_BACKDROP`, `FRAME_RANGE`, `SHOT`, `BLOB` (a malformed digest),
+        `MEDIA_NOT_FOUND` (a shared path): google.rpc.BadRequest names the fields.
         FAILED_PRECONDITION `BLOBS_MISSING`: upload them first (BadRequest names the fields).
         ALREADY_EXISTS `REQUEST_ID`: the id was used for another job.
-        RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry.
+        RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry. Without a reason: the message is larger than 64 MiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -126,6 +129,8 @@ class JobServiceServicer(object):
 
         Start after any sequence number; no event is skipped or given twice within one call.
         NOT_FOUND `JOB_NOT_FOUND`. After UNAVAILABLE call again from the last sequence number received.
+        RESOURCE_EXHAUSTED `DISK_FULL`, INTERNAL `STORAGE`: the job has ended, and the daemon's disk cannot take it down; make
+        room and call again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -145,7 +150,7 @@ class JobServiceServicer(object):
         """Queue a failed or cancelled job again under its own name. Finished stages are reused.
 
         NOT_FOUND `JOB_NOT_FOUND`. FAILED_PRECONDITION `JOB_STATE`: it has not ended, or it succeeded; so
-        after a lost answer a retry may get this error: look at the job.
+        after a lost answer a retry may get this error: look at the job. RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -213,6 +218,7 @@ class JobService(object):
     google.rpc.ErrorInfo (domain `anyportal`); its `reason` is named below, its metadata may hold `where` and `hint`.
     UNAUTHENTICATED `TOKEN`: no token, or a wrong one; a retry with the same token is no use.
     UNAVAILABLE `STARTING`, `STOPPING`: retry after the RetryInfo delay.
+    INTERNAL `STORAGE`: the daemon's disk refuses; its log says more, a retry may work. INTERNAL `INTERNAL`: a bug.
     What goes wrong while a job runs is no error of an rpc: it lies in Job.error.
     """
 

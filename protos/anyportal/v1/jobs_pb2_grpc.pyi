@@ -34,6 +34,7 @@ class JobServiceStub:
     google.rpc.ErrorInfo (domain `anyportal`); its `reason` is named below, its metadata may hold `where` and `hint`.
     UNAUTHENTICATED `TOKEN`: no token, or a wrong one; a retry with the same token is no use.
     UNAVAILABLE `STARTING`, `STOPPING`: retry after the RetryInfo delay.
+    INTERNAL `STORAGE`: the daemon's disk refuses; its log says more, a retry may work. INTERNAL `INTERNAL`: a bug.
     What goes wrong while a job runs is no error of an rpc: it lies in Job.error.
     """
 
@@ -48,10 +49,11 @@ class JobServiceStub:
     but nothing is queued and blobs need not be there.
     With a `request_id` the call is idempotent: a retry with the same id and the same job returns the job that exists.
 
-    INVALID_ARGUMENT `RECIPE`, `UNKNOWN_NAME`, `UNSUPPORTED_BACKDROP`, `FRAME_RANGE`, `SHOT`: google.rpc.BadRequest names the fields.
+    INVALID_ARGUMENT `RECIPE`, `UNKNOWN_NAME`, `UNSUPPORTED_BACKDROP`, `FRAME_RANGE`, `SHOT`, `BLOB` (a malformed digest),
+    `MEDIA_NOT_FOUND` (a shared path): google.rpc.BadRequest names the fields.
     FAILED_PRECONDITION `BLOBS_MISSING`: upload them first (BadRequest names the fields).
     ALREADY_EXISTS `REQUEST_ID`: the id was used for another job.
-    RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry.
+    RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry. Without a reason: the message is larger than 64 MiB.
     """
     GetJob: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.GetJobRequest, _jobs_pb2.Job]
     """NOT_FOUND `JOB_NOT_FOUND`. Safe to retry."""
@@ -65,6 +67,8 @@ class JobServiceStub:
 
     Start after any sequence number; no event is skipped or given twice within one call.
     NOT_FOUND `JOB_NOT_FOUND`. After UNAVAILABLE call again from the last sequence number received.
+    RESOURCE_EXHAUSTED `DISK_FULL`, INTERNAL `STORAGE`: the job has ended, and the daemon's disk cannot take it down; make
+    room and call again.
     """
     CancelJob: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.CancelJobRequest, _jobs_pb2.Job]
     """Ask for a job to end. A queued job ends at once; a running one when its worker has let go (watch it).
@@ -76,7 +80,7 @@ class JobServiceStub:
     """Queue a failed or cancelled job again under its own name. Finished stages are reused.
 
     NOT_FOUND `JOB_NOT_FOUND`. FAILED_PRECONDITION `JOB_STATE`: it has not ended, or it succeeded; so
-    after a lost answer a retry may get this error: look at the job.
+    after a lost answer a retry may get this error: look at the job. RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry.
     """
     DeleteJob: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.DeleteJobRequest, _empty_pb2.Empty]
     """Forget a job that has ended, with its events and its claim on blobs.
@@ -92,6 +96,7 @@ class JobServiceAsyncStub(JobServiceStub):
     google.rpc.ErrorInfo (domain `anyportal`); its `reason` is named below, its metadata may hold `where` and `hint`.
     UNAUTHENTICATED `TOKEN`: no token, or a wrong one; a retry with the same token is no use.
     UNAVAILABLE `STARTING`, `STOPPING`: retry after the RetryInfo delay.
+    INTERNAL `STORAGE`: the daemon's disk refuses; its log says more, a retry may work. INTERNAL `INTERNAL`: a bug.
     What goes wrong while a job runs is no error of an rpc: it lies in Job.error.
     """
 
@@ -103,10 +108,11 @@ class JobServiceAsyncStub(JobServiceStub):
     but nothing is queued and blobs need not be there.
     With a `request_id` the call is idempotent: a retry with the same id and the same job returns the job that exists.
 
-    INVALID_ARGUMENT `RECIPE`, `UNKNOWN_NAME`, `UNSUPPORTED_BACKDROP`, `FRAME_RANGE`, `SHOT`: google.rpc.BadRequest names the fields.
+    INVALID_ARGUMENT `RECIPE`, `UNKNOWN_NAME`, `UNSUPPORTED_BACKDROP`, `FRAME_RANGE`, `SHOT`, `BLOB` (a malformed digest),
+    `MEDIA_NOT_FOUND` (a shared path): google.rpc.BadRequest names the fields.
     FAILED_PRECONDITION `BLOBS_MISSING`: upload them first (BadRequest names the fields).
     ALREADY_EXISTS `REQUEST_ID`: the id was used for another job.
-    RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry.
+    RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry. Without a reason: the message is larger than 64 MiB.
     """
     GetJob: _aio.UnaryUnaryMultiCallable[_jobs_pb2.GetJobRequest, _jobs_pb2.Job]  # type: ignore[assignment]
     """NOT_FOUND `JOB_NOT_FOUND`. Safe to retry."""
@@ -120,6 +126,8 @@ class JobServiceAsyncStub(JobServiceStub):
 
     Start after any sequence number; no event is skipped or given twice within one call.
     NOT_FOUND `JOB_NOT_FOUND`. After UNAVAILABLE call again from the last sequence number received.
+    RESOURCE_EXHAUSTED `DISK_FULL`, INTERNAL `STORAGE`: the job has ended, and the daemon's disk cannot take it down; make
+    room and call again.
     """
     CancelJob: _aio.UnaryUnaryMultiCallable[_jobs_pb2.CancelJobRequest, _jobs_pb2.Job]  # type: ignore[assignment]
     """Ask for a job to end. A queued job ends at once; a running one when its worker has let go (watch it).
@@ -131,7 +139,7 @@ class JobServiceAsyncStub(JobServiceStub):
     """Queue a failed or cancelled job again under its own name. Finished stages are reused.
 
     NOT_FOUND `JOB_NOT_FOUND`. FAILED_PRECONDITION `JOB_STATE`: it has not ended, or it succeeded; so
-    after a lost answer a retry may get this error: look at the job.
+    after a lost answer a retry may get this error: look at the job. RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry.
     """
     DeleteJob: _aio.UnaryUnaryMultiCallable[_jobs_pb2.DeleteJobRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Forget a job that has ended, with its events and its claim on blobs.
@@ -146,6 +154,7 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     google.rpc.ErrorInfo (domain `anyportal`); its `reason` is named below, its metadata may hold `where` and `hint`.
     UNAUTHENTICATED `TOKEN`: no token, or a wrong one; a retry with the same token is no use.
     UNAVAILABLE `STARTING`, `STOPPING`: retry after the RetryInfo delay.
+    INTERNAL `STORAGE`: the daemon's disk refuses; its log says more, a retry may work. INTERNAL `INTERNAL`: a bug.
     What goes wrong while a job runs is no error of an rpc: it lies in Job.error.
     """
 
@@ -161,10 +170,11 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         but nothing is queued and blobs need not be there.
         With a `request_id` the call is idempotent: a retry with the same id and the same job returns the job that exists.
 
-        INVALID_ARGUMENT `RECIPE`, `UNKNOWN_NAME`, `UNSUPPORTED_BACKDROP`, `FRAME_RANGE`, `SHOT`: google.rpc.BadRequest names the fields.
+        INVALID_ARGUMENT `RECIPE`, `UNKNOWN_NAME`, `UNSUPPORTED_BACKDROP`, `FRAME_RANGE`, `SHOT`, `BLOB` (a malformed digest),
+        `MEDIA_NOT_FOUND` (a shared path): google.rpc.BadRequest names the fields.
         FAILED_PRECONDITION `BLOBS_MISSING`: upload them first (BadRequest names the fields).
         ALREADY_EXISTS `REQUEST_ID`: the id was used for another job.
-        RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry.
+        RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry. Without a reason: the message is larger than 64 MiB.
         """
 
     @_abc_1.abstractmethod
@@ -196,6 +206,8 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Start after any sequence number; no event is skipped or given twice within one call.
         NOT_FOUND `JOB_NOT_FOUND`. After UNAVAILABLE call again from the last sequence number received.
+        RESOURCE_EXHAUSTED `DISK_FULL`, INTERNAL `STORAGE`: the job has ended, and the daemon's disk cannot take it down; make
+        room and call again.
         """
 
     @_abc_1.abstractmethod
@@ -219,7 +231,7 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         """Queue a failed or cancelled job again under its own name. Finished stages are reused.
 
         NOT_FOUND `JOB_NOT_FOUND`. FAILED_PRECONDITION `JOB_STATE`: it has not ended, or it succeeded; so
-        after a lost answer a retry may get this error: look at the job.
+        after a lost answer a retry may get this error: look at the job. RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry.
         """
 
     @_abc_1.abstractmethod
