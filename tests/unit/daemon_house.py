@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -45,16 +46,18 @@ class House:
         self.footage = state / "footage"
         self.supervisor.start()
 
-    def submit(self, count: int, **clip: media_pb2.SharedMedia) -> str:
-        """A shot of plain frames with a matte, in bytes or (``shared``) by path."""
-        plate = media_pb2.ClipManifest(**clip) if clip else self._sequence("plate", count)
-        shot = jobs_pb2.Shot(plate=plate, matte=self._sequence("matte", count))
+    def submit(self, count: int, **clip: Any) -> str:
+        """A shot of plain frames with a matte; its plate may be given: ``shared``, ``file`` or ``sequence``."""
+        plate = media_pb2.ClipManifest(**clip or {"sequence": self.sequence("plate.%04d.png", "plate", count)})
+        matte = media_pb2.ClipManifest(sequence=self.sequence("matte.%04d.png", "matte", count))
+        shot = jobs_pb2.Shot(plate=plate, matte=matte)
         recipe = jobs_pb2.Recipe(backdrop=jobs_pb2.Backdrop(colour="#336699"))
         checked = plan(Job(shot=shot, recipe=recipe), load_catalogue(), self.folders)
         return self.book.create("ann", checked, None).name.removeprefix("jobs/")
 
-    def _sequence(self, name: str, count: int) -> media_pb2.ClipManifest:
-        data = frame(name)
+    def sequence(self, pattern: str, what: str, count: int) -> media_pb2.FrameSequence:
+        """Uploaded frames ``0`` to ``count - 1`` of a plate or a matte."""
+        data = frame(what)
         blob = BlobId(hashlib.sha256(data).hexdigest(), len(data))
         if self.store.missing("ann", [blob]):
             upload = self.store.receive("ann", blob, 0)
@@ -63,7 +66,7 @@ class House:
             upload.close()
         wire = media_pb2.Blob(sha256=blob.sha256, size_bytes=blob.size)
         frames = [media_pb2.SequenceFrame(number=number, blob=wire) for number in range(count)]
-        return media_pb2.ClipManifest(sequence=media_pb2.FrameSequence(frames=frames, pattern=f"{name}.%04d.png"))
+        return media_pb2.FrameSequence(frames=frames, pattern=pattern)
 
     def until(self, reached: Callable[[], bool], seconds: float = 30) -> None:
         deadline = time.monotonic() + seconds

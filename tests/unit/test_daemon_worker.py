@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -18,7 +21,8 @@ from anyportal.v1 import jobs_pb2, media_pb2
 from anyportal.v1.jobs_pb2 import Job
 from anyportal_core.errors import Cancelled, DiskFullError, StorageError
 from anyportal_core.media.writers import Written
-from anyportal_daemon.errors import StartingError
+from anyportal_daemon.errors import JobNotFoundError, StartingError
+from anyportal_daemon.jobs.journal import ENDED
 from anyportal_daemon.storage.blobs import BlobId
 from anyportal_daemon.storage.files import BlobFiles
 from anyportal_daemon.worker.messages import FilesMade, Progressed, Report, WorkerSetup
@@ -112,6 +116,68 @@ def test_an_idle_worker_that_dies_is_replaced(house: House) -> None:
     house.until(lambda: house.supervisor.status.pid != dead and house.supervisor.status.state == "ready")
     job = house.submit(4)
     house.until(lambda: house.state(job) == Job.SUCCEEDED)
+
+
+def test_a_worker_that_died_idle_takes_no_job_with_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It dies while the supervisor waits for the next job, which is the moment nobody looks at it."""
+    house.until(lambda: house.supervisor.status.state == "ready")
+    pid, found = house.supervisor.status.pid, house.scheduler.next
+    waiting = threading.Event()
+
+    def found_when_it_is_dead(patience: float) -> str | None:
+        waiting.set()
+        job = found(patience)
+        if job and house.supervisor.status.pid == pid:
+            os.kill(pid, signal.SIGKILL)
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        return job
+
+    monkeypatch.setattr(house.scheduler, "next", found_when_it_is_dead)
+    assert waiting.wait(10)
+    job = house.submit(4)
+    house.until(lambda: house.state(job) in ENDED)
+    assert house.state(job) == Job.SUCCEEDED, house.journal.job("ann", job).error
+    assert house.supervisor.status.pid != pid
+
+
+def test_jobs_that_wait_for_a_worker_that_cannot_start_say_why(tmp_path: Path) -> None:
+    house = House(tmp_path, main=json.loads)  # type: ignore[arg-type]  # fails at once
+    try:
+        job = house.submit(2)
+        house.until(lambda: bool(warnings(house, job)))
+        assert house.state(job) == Job.QUEUED
+        house.until(lambda: "exit code 1" in house.supervisor.status.trouble)
+        assert "exit code 1" in warnings(house, job)[0]
+    finally:
+        house.close()
+
+
+def test_a_job_does_not_lose_what_it_finds_to_a_job_that_is_deleted(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both make the same bytes; the first is deleted between the worker's look at the store and its report."""
+    first = house.submit(6)
+    house.until(lambda: house.state(first) == Job.SUCCEEDED)
+    made = house.book.made
+
+    def late(job_id: str, files: Sequence[jobs_pb2.ResultFile]) -> None:
+        with suppress(JobNotFoundError):
+            house.book.delete("ann", first)
+        made(job_id, files)
+
+    monkeypatch.setattr(house.book, "made", late)
+    second = house.submit(6)
+    house.until(lambda: house.state(second) in ENDED)
+    job = house.journal.job("ann", second)
+    assert job.state == Job.SUCCEEDED, job.error
+    assert not house.store.missing("ann", [BlobId(file.blob.sha256, file.blob.size_bytes) for file in job.results])
+
+
+@pytest.mark.parametrize("pattern", ["a#b.%04d.png", "a@b.%04d.png", "p#.%d.png"])
+def test_a_sequence_may_have_any_name(house: House, pattern: str) -> None:
+    job = house.submit(3, sequence=house.sequence(pattern, "plate", 3))
+    house.until(lambda: house.state(job) in ENDED)
+    assert house.state(job) == Job.SUCCEEDED, house.journal.job("ann", job).error
 
 
 def test_a_worker_that_cannot_start_says_why(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ MAX_FRAMES = 100_000
 MAX_RATE = 1000
 _LARGEST_TERM = 2**31 - 1
 """What media files hold of a rate's terms."""
+MAX_TITLE = 200
+"""Bytes of what results are named by: layer, frame number and ending are added to it."""
 _PATTERN = re.compile(r"[^%]*%(0\d\d?)?d[^%]*")
 _BAD_NAME = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]')
 _STILLS = frozenset(
@@ -49,14 +51,14 @@ def _check_rate(rate: media_pb2.Rational, field: str) -> None:
         raise ShotError(f"{up}/{down} is no frame rate", where=field, hint=hint)
 
 
-def check_filename(name: str, field: str) -> None:
+def check_filename(name: str, field: str, most: int = 255) -> None:
     """A name for one file in a folder: never a path.
 
     Raises:
-        ShotError: empty, too long, or with a character that names a folder or a device somewhere.
+        ShotError: empty, longer than ``most`` bytes, or with a character that names a folder or a device somewhere.
     """
-    if not name or name in (".", "..") or len(name.encode()) > 255:
-        raise ShotError(f"'{name[:80]}' is no file name", where=field, hint="give a name of 1 to 255 bytes")
+    if not name or name in (".", "..") or len(name.encode()) > most:
+        raise ShotError(f"'{name[:80]}' is no file name", where=field, hint=f"give a name of 1 to {most} bytes")
     if _BAD_NAME.search(name):
         raise ShotError(
             f"'{name}' is no plain file name", where=field, hint='leave out / \\ : * ? " < > | and control characters'
@@ -112,7 +114,8 @@ def filename_of(clip: media_pb2.ClipManifest) -> str:
 def title_of(clip: media_pb2.ClipManifest) -> str:
     """A clip's name without its number and ending: ``plate`` for ``plate.%04d.exr``."""
     stem = PurePosixPath(filename_of(clip)).stem
-    return re.split(r"[._-]?(?:%\d*d|#+|@+)", stem)[0] or "shot"
+    title = re.split(r"[._-]?(?:%\d*d|#+|@+)", stem)[0] or "shot"
+    return title.encode()[:MAX_TITLE].decode(errors="ignore")
 
 
 def kind_of(clip: media_pb2.ClipManifest) -> BackdropKind:

@@ -17,7 +17,7 @@ from anyportal_core.errors import FrameRangeError, RecipeError, ShotError
 from anyportal_core.frames import FrameSet
 from anyportal_core.recipe import BackdropChoice, Recipe, RecipeRequest, resolve
 from anyportal_core.registry import Catalogue
-from anyportal_daemon.jobs.clips import blobs_of, check_clip, check_filename, digest_of, kind_of, title_of
+from anyportal_daemon.jobs.clips import MAX_TITLE, blobs_of, check_clip, check_filename, digest_of, kind_of, title_of
 from anyportal_daemon.storage.blobs import BlobId
 from anyportal_daemon.storage.shared import SharedFolders, digest_files
 
@@ -73,7 +73,7 @@ def _clips(job: Job) -> Iterator[tuple[str, media_pb2.ClipManifest]]:
 
 
 def _check_texts(job: Job) -> None:
-    check_filename(job.display_name, "display_name")
+    check_filename(job.display_name, "display_name", MAX_TITLE)
     texts = {
         "shot.frames": job.shot.frames,
         "recipe.subject": job.recipe.subject,

@@ -122,9 +122,9 @@ def _token(before: int, states: Sequence[int]) -> str:
 
 def _read_token(token: str, states: Sequence[int]) -> int:
     try:
-        before, _, filtered = base64.urlsafe_b64decode(token).decode().partition("/")
-        if filtered == str(states):
-            return int(before)
+        before = int(base64.urlsafe_b64decode(token).decode().partition("/")[0])
+        if 0 < before < 2**62 and token == _token(before, states):
+            return before
     except (binascii.Error, ValueError):
         pass
     raise PageTokenError(

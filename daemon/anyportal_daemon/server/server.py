@@ -25,8 +25,8 @@ from anyportal_daemon.server.catalog import CatalogService
 from anyportal_daemon.server.gate import Gate
 from anyportal_daemon.server.jobs import JobService
 
-MAX_MESSAGE = 16 * 1024 * 1024
-"""Bytes: room for the manifest of a long sequence, and none for a flood."""
+MAX_MESSAGE = 64 * 1024 * 1024
+"""Bytes: room for the manifests of long sequences, and none for a flood."""
 
 OPTIONS: Sequence[tuple[str, Any]] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE),

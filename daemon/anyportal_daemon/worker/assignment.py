@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from anyportal.v1 import media_pb2
 from anyportal.v1.jobs_pb2 import Job
 from anyportal_daemon.jobs.clips import digest_of, filename_of
@@ -44,6 +46,8 @@ def _clip(clip: media_pb2.ClipManifest, field: str, folders: SharedFolders) -> C
     if clip.HasField("file"):
         files: tuple[tuple[str, str], ...] = ((clip.file.blob.sha256, clip.file.filename),)
     else:
-        pattern = clip.sequence.pattern
+        # In a sequence's name these stand for frame numbers, whatever its owner meant by them.
+        pattern = re.sub("[#@]", "_", clip.sequence.pattern)
         files = tuple((frame.blob.sha256, pattern % frame.number) for frame in clip.sequence.frames)
+        return ClipInput(pattern, files, rate, clip.colour_space, digest_of(clip))
     return ClipInput(filename_of(clip), files, rate, clip.colour_space, digest_of(clip))
