@@ -162,6 +162,30 @@ def test_a_second_run_adds_a_version_and_keeps_the_first(daemon: Daemon, footage
     assert one == two
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no SIGSTOP on this system")
+def test_what_another_batch_wrote_meanwhile_is_kept(daemon: Daemon, footage: Path, tmp_path: Path) -> None:
+    (tmp_path / "two").mkdir()
+    matte = {"matte": str(footage / "matte.mp4")}
+    clips = [clip(movie(footage), "a", 6, 2, **UNCHANGED, **matte), clip(movie(footage), "b", 9, 2, **UNCHANGED)]
+    clips[1].metadata["anyportal"]["matte"] = str(tmp_path / "gone.mp4")  # skipped here
+    cut, out = write_cut(tmp_path / "cut.otio", *clips), tmp_path / "out"
+    command = [*COMMAND, "batch", str(cut), "--out", str(out), "--json"]
+    run = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=daemon.env)
+    assert run.stdin is not None
+    assert run.stdout is not None
+    assert json.loads(run.stdout.readline())["event"] == "plan"
+    run.send_signal(signal.SIGSTOP)
+    clips[1].metadata["anyportal"].update(matte)
+    code, _ = daemon.batch(write_cut(tmp_path / "two" / "cut.otio", *clips), "--out", out)
+    run.send_signal(signal.SIGCONT)
+    events = [json.loads(line) for line in run.stdout]
+    assert (code, run.wait(60), events[-1]["event"]) == (0, 9, "error")
+    found = clips_of(out / "cut_anyportal.otio")
+    versions = {name: list(each.media_references())[1:] for name, each in found.items()}
+    assert versions == {"a": ["anyportal_v001", "anyportal_v002"], "b": ["anyportal_v001"]}
+    assert found["b"].active_media_reference_key == "anyportal_v001"
+
+
 @pytest.mark.parametrize("wish", ["signal", "line", "end of input"])
 def test_a_wish_to_end_cancels_what_runs_and_keeps_what_is_done(
     daemon: Daemon, footage: Path, tmp_path: Path, wish: str

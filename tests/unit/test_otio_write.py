@@ -9,11 +9,12 @@ from typing import Any
 import opentimelineio as otio
 import pytest
 
+from anyportal_client.errors import StorageError
 from anyportal_client.otio.media import describe
 from anyportal_client.otio.outcomes import Result
 from anyportal_client.otio.plan import Plan, make_plan
 from anyportal_client.otio.timing import Times, find_span
-from anyportal_client.otio.write import carry_versions, next_version, output_path, write_timeline
+from anyportal_client.otio.write import carry_versions, next_version, output_path, reserve_version, write_timeline
 
 BLUE = {"backdrop": "#102030", "handles": 4}
 
@@ -135,6 +136,16 @@ def test_a_version_whose_files_are_there_is_not_free(tmp_path: Path) -> None:
     (tmp_path / "v004").mkdir()
     assert next_version([otio.schema.Clip()], tmp_path) == 5
     assert next_version([otio.schema.Clip()], tmp_path / "new") == 1
+
+
+def test_two_batches_at_once_take_different_versions(tmp_path: Path) -> None:
+    clip = otio.schema.Clip()
+    assert reserve_version([clip], tmp_path / "sh010") == (1, tmp_path / "sh010" / "v001")
+    assert reserve_version([clip], tmp_path / "sh010") == (2, tmp_path / "sh010" / "v002")
+    assert sorted(path.name for path in (tmp_path / "sh010").iterdir()) == ["v001", "v002"]
+    (tmp_path / "sh020").touch()
+    with pytest.raises(StorageError):
+        reserve_version([clip], tmp_path / "sh020")
 
 
 def test_a_clip_without_a_result_is_left_as_it_was(plate: Callable[[float], Any], tmp_path: Path) -> None:

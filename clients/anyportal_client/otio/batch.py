@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -98,13 +99,16 @@ def _run_into(
     began = time.monotonic()
     written = output_path(timeline, out)
     if written.is_file():
-        carry_versions(plan, read_timeline(written))
+        carry_versions(plan, read_timeline(written), show=False)  # no version is used twice
     tell = batch_reporter(as_json, plan)
     try:
         tell.batch(_planned(plan, timeline))
         outcomes = asyncio.run(_run(plan, out, daemon, tell, stdin_speaks(stdin_cancel, as_json)))
     finally:
         tell.close()
+    if written.is_file():
+        with suppress(MediaError):  # it could be read when the batch began; another may have written it since
+            carry_versions(plan, read_timeline(written))
     with local_disk(out):
         write_timeline(plan, _results(outcomes), written, timeline.absolute().parent)
         report = out / "report.html"

@@ -15,10 +15,10 @@ from anyportal_client.aio import AsyncClient
 from anyportal_client.errors import Cancelled, ClientError, DaemonError
 from anyportal_client.events import Event, Failed, WasCancelled
 from anyportal_client.messages import Job
-from anyportal_client.otio.outcomes import Outcome, Result, version_name
+from anyportal_client.otio.outcomes import Outcome, Result
 from anyportal_client.otio.plan import Plan, PlannedShot
 from anyportal_client.otio.timing import exact_rate
-from anyportal_client.otio.write import next_version
+from anyportal_client.otio.write import reserve_version
 from anyportal_client.request import OWN_ALPHA, FrameNumbers, ShotRequest, with_own_alpha
 
 AHEAD = 4
@@ -77,9 +77,12 @@ class _Runner:
         """One shot from its request to its files; never raises but for cancellation. Half a result does not stay."""
         began = time.monotonic()
         sharing = [each.clip for each in self._plan.shots if shot.name in (each.name, each.same_as)]
-        version = next_version(sharing, self._out / shot.name)
-        folder = self._out / shot.name / version_name(version)
         tell = partial(self._tell, shot.name)
+        try:
+            version, folder = reserve_version(sharing, self._out / shot.name)
+        except ClientError as error:
+            tell(Failed.of(error))
+            return Outcome("failed", None, error)
         job = ""
         try:
             if self._lost:

@@ -14,6 +14,7 @@ from anyportal_client.otio.outcomes import Result, version_name
 from anyportal_client.otio.plan import Plan, PlannedShot
 from anyportal_client.otio.requests import METADATA, VERSION_KEY, plain
 from anyportal_client.patterns import counter_of, is_pattern
+from anyportal_client.storage import local_disk
 
 _FOLDER = re.compile(r"v(\d+)")
 
@@ -28,6 +29,24 @@ def next_version(clips: Iterable[Any], folder: Path) -> int:
     keys = [VERSION_KEY.fullmatch(key) for clip in clips for key in clip.media_references()]
     names = [_FOLDER.fullmatch(path.name) for path in folder.iterdir()] if folder.is_dir() else []
     return 1 + max((int(found[1]) for found in (*keys, *names) if found), default=0)
+
+
+def reserve_version(clips: Iterable[Any], folder: Path) -> tuple[int, Path]:
+    """The first version that nothing has used, and its folder, made: another batch at this moment takes the next.
+
+    Raises:
+        StorageError: it cannot be made.
+    """
+    clips = list(clips)
+    while True:
+        version = next_version(clips, folder)
+        place = folder / version_name(version)
+        with local_disk(place):
+            try:
+                place.mkdir(parents=True)
+            except FileExistsError:
+                continue
+        return version, place
 
 
 def write_timeline(plan: Plan, results: Mapping[str, Result], path: Path, base: Path) -> None:
@@ -50,10 +69,12 @@ def write_timeline(plan: Plan, results: Mapping[str, Result], path: Path, base: 
     aside.replace(path)
 
 
-def carry_versions(plan: Plan, earlier: Any) -> None:
+def carry_versions(plan: Plan, earlier: Any, *, show: bool = True) -> None:
     """Take over the versions that an earlier run gave to the same clips (same name, same plate, same occurrence).
 
-    A clip that showed one of them goes on showing it: whatever becomes of this run, a finished cut stays finished.
+    Args:
+        show: a clip that showed one of them goes on showing it: whatever becomes of this run, a finished cut stays
+            finished.
     """
     known = {key: clip for key, clip in _numbered(_all_clips(earlier))}
     for key, clip in _numbered(_all_clips(plan.timeline)):
@@ -61,7 +82,7 @@ def carry_versions(plan: Plan, earlier: Any) -> None:
             references = clip.media_references()
             versions = {k: r.clone() for k, r in known[key].media_references().items() if VERSION_KEY.fullmatch(k)}
             shown, before = clip.active_media_reference_key, known[key].active_media_reference_key
-            active = before if before in versions and not VERSION_KEY.fullmatch(shown) else shown
+            active = before if show and before in versions and not VERSION_KEY.fullmatch(shown) else shown
             clip.set_media_references({**versions, **references}, active)
 
 
