@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from anyportal_core.errors import MediaUnreadableError
-from anyportal_core.media.movie_length import is_cut, truncated
+from anyportal_core.media.movie_length import Extents, extend, is_cut, lengths, truncated
 
 _STANDARD_RATES = [Fraction(n, d) for n in (24000, 30000, 48000, 60000, 120000) for d in (1000, 1001)]
 _STANDARD_RATES += [Fraction(n) for n in (8, 10, 12, 15, 16, 18, 20, 25, 50, 90, 100)]
@@ -54,11 +54,7 @@ def index_movie(container: InputContainer, stream: VideoStream, path: Path) -> M
     Raises:
         MediaUnreadableError: no frames, or fewer than the container promises.
     """
-    packets = [
-        (p.pts, p.dts, p.is_keyframe)
-        for p in container.demux(stream)
-        if p.size and not p.is_discard and not p.is_corrupt
-    ]
+    packets, extents = _demuxed(container, stream)
     times = sorted({pts for pts, _, _ in packets if pts is not None})
     if len(times) == len(packets) and any(name in container.format.name for name in _TIMED_CONTAINERS):
         keys = sorted(
@@ -67,13 +63,35 @@ def index_movie(container: InputContainer, stream: VideoStream, path: Path) -> M
         found = MovieIndex(np.array(times, np.int64), *np.array(keys, np.int64).reshape(-1, 2).T)
     else:
         found = _count(path, container.format.name.split(",")[0], stream.index)
-    if is_cut(path):
-        raise truncated(path, len(found.times), _promised(container, stream, found.times))
+    stated, reached = lengths(container, stream, extents)
+    if is_cut(path) or _is_more_than_a_frame(stated - reached, stream, found):
+        promised = round(stated * rate_of(stream, found.times))
+        raise truncated(path, len(found.times), stream.frames or promised)
     if not len(found.times):
         raise MediaUnreadableError(
             "no frame can be decoded", where=str(path), hint="export the movie again, or use another codec"
         )
     return found
+
+
+def _demuxed(
+    container: InputContainer, stream: VideoStream
+) -> tuple[list[tuple[int | None, int | None, bool]], Extents]:
+    """``(pts, dts, key)`` of the stream's packets that can be shown, and how far every stream's packets reach."""
+    packets, extents = [], Extents()
+    for packet in container.demux():
+        extend(extents, packet)
+        if packet.stream.index == stream.index and packet.size and not packet.is_discard and not packet.is_corrupt:
+            packets.append((packet.pts, packet.dts, packet.is_keyframe))
+    return packets, extents
+
+
+def _is_more_than_a_frame(seconds: Fraction, stream: VideoStream, index: MovieIndex) -> bool:
+    """Whether a time is longer than the longest frame, well: some writers do not count how long the last is shown."""
+    longest = 1 / rate_of(stream, index.times)
+    if len(index.times) > 1 and stream.time_base:
+        longest = max(longest, int(np.diff(index.times).max()) * stream.time_base)
+    return seconds > Fraction(3, 2) * longest
 
 
 def rate_of(stream: VideoStream, times: NDArray[np.int64]) -> Fraction:
@@ -107,15 +125,6 @@ def is_variable(stream: VideoStream, times: NDArray[np.int64], rate: Fraction) -
         return False
     shown = (times - times[0]) * float(stream.time_base * rate)
     return bool(np.abs(shown - np.arange(len(times))).max() > 0.5)
-
-
-def _promised(container: InputContainer, stream: VideoStream, times: NDArray[np.int64]) -> int:
-    """How many frames the container says it has; 0 where it does not say."""
-    if stream.frames:
-        return stream.frames
-    if container.duration and len(times) > 1:
-        return round(container.duration / av.time_base * rate_of(stream, times))
-    return 0
 
 
 def _count(path: Path, format_name: str, stream_index: int) -> MovieIndex:

@@ -2,10 +2,88 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
 
+import av
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Stream
+from av.video.stream import VideoStream
+
 from anyportal_core.errors import MediaUnreadableError
+
+_CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
+
+_MOST_HEADER = 1 << 16
+"""Bytes before the first packet, which libav does not count when it estimates how long a file is."""
+
+Extents = dict[int, tuple[int, int]]
+"""Stream's index to the times of its first packet and of the end of its last, in ticks of its time base."""
+
+
+def extend(extents: Extents, packet: Packet[Stream]) -> None:
+    """Widen the extent of a packet's stream by the packet; empty packets, which repeat a picture, count too."""
+    at, index = packet.dts if packet.pts is None else packet.pts, packet.stream.index
+    if at is not None:
+        first, end = extents.get(index, (at, at))
+        extents[index] = min(first, at), max(end, at + (packet.duration or 0))
+
+
+def lengths(container: InputContainer, stream: VideoStream, extents: Extents) -> tuple[Fraction, Fraction]:
+    """Seconds of picture that the container states (0 where it states nothing), and how many its packets reach.
+
+    Times, not numbers of frames: what an edit list hides, or a variable rate leaves out, is not missing. Where the
+    first frame is not at 0, containers differ in whether that counts; here it does.
+    """
+    if not extents or stream.time_base is None:
+        return Fraction(0), Fraction(0)
+    stated, whole = _stated(container, stream)
+    first, end = (ticks * stream.time_base for ticks in extents.get(stream.index, (0, 0)))
+    if whole:
+        end = max(end * (container.streams[index].time_base or 0) for index, (_, end) in extents.items())
+    return stated, end - min(first, Fraction(0))
+
+
+def _stated(container: InputContainer, stream: VideoStream) -> tuple[Fraction, bool]:
+    """The stream's length in seconds, and whether it is rather that of the longest one; 0 where nothing is stated.
+
+    Only what is known to be in a header: other containers are measured by libav from what is there, or carry what
+    a live source once hoped for. A fragmented MP4 has one length for all, and so has Matroska, but for writers that
+    leave a tag for each.
+    """
+    assert stream.time_base is not None
+    if "matroska" in container.format.name:
+        own, tick = _clock(stream.metadata), Fraction(1, 1000)
+        stated = Fraction(container.duration or 0, av.time_base)
+        whole = own is None
+        stated = min(stated, own or stated)
+    elif any(name in container.format.name for name in ("mov", "mxf")):
+        stated, tick = (stream.duration or 0) * stream.time_base, stream.time_base
+        whole = "mov" in container.format.name
+    else:
+        return Fraction(0), False
+    return (Fraction(0) if _estimated(container, stated, tick) else stated), whole
+
+
+def _estimated(container: InputContainer, stated: Fraction, tick: Fraction) -> bool:
+    """Whether a duration is what libav makes up, from size and bit rate, where the file has none (a recording)."""
+    rates = sum(_bit_rate(stream) for stream in container.streams)
+    least, most = (Fraction(8 * size, max(rates, 1)) for size in (container.size - _MOST_HEADER, container.size))
+    return rates > 0 and least <= stated <= most + tick
+
+
+def _bit_rate(stream: Stream) -> int:
+    return getattr(stream.codec_context, "bit_rate", None) or 0
+
+
+def _clock(metadata: Mapping[str, str]) -> Fraction | None:
+    """The length of a Matroska track as its writer's statistics tag says."""
+    found = _CLOCK.fullmatch(metadata.get("DURATION", "").strip())
+    return int(found[1]) * 3600 + int(found[2]) * 60 + Fraction(found[3]) if found else None
 
 
 def truncated(path: Path, readable: int, promised: int = 0) -> MediaUnreadableError:
