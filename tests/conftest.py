@@ -14,6 +14,15 @@ REPOSITORY = Path(__file__).parent.parent
 SEED = "ANYPORTAL_TEST_SEED"
 
 
+def pytest_configure() -> None:
+    # In the environment, where the processes of pytest-xdist find it too.
+    os.environ.setdefault(SEED, str(secrets.randbits(31)))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    terminalreporter.write_line(f"{SEED}={os.environ[SEED]}")
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of reference data beside the checkout; tests that need it are skipped without it."""
@@ -24,13 +33,9 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def fresh_seed(request: pytest.FixtureRequest) -> int:
+def fresh_seed() -> int:
     """Another seed in every run, for what must hold with any; $ANYPORTAL_TEST_SEED repeats a run."""
-    seed = int(os.environ.get(SEED) or secrets.randbits(31))
-    terminal = request.config.pluginmanager.get_plugin("terminalreporter")
-    if terminal:  # the processes of pytest-xdist have none
-        terminal.write_line(f"{SEED}={seed}")
-    return seed
+    return int(os.environ[SEED])
 
 
 @pytest.fixture(scope="session", autouse=True)
