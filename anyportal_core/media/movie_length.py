@@ -44,7 +44,7 @@ def lengths(container: InputContainer, stream: VideoStream, extents: Extents) ->
     stated, whole = _stated(container, stream)
     first, end = (ticks * stream.time_base for ticks in extents.get(stream.index, (0, 0)))
     if whole:
-        end = max(end * (container.streams[index].time_base or 0) for index, (_, end) in extents.items())
+        end = max(end * (container.streams[index].time_base or Fraction(0)) for index, (_, end) in extents.items())
     return stated, end - min(first, Fraction(0))
 
 
