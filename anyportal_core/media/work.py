@@ -135,18 +135,20 @@ def luminance(pixels: Image) -> Image:
 def matte_numbers(matte: ClipInfo, plate: ClipInfo, numbers: Sequence[int]) -> Sequence[int]:
     """The matte's frame for each of the plate's ``numbers``.
 
-    By number where the matte covers them all; else by place, where the matte is as long as the plate or as
-    the frames asked for.
+    By number where a matte sequence covers them all; else by place, where the matte is as long as the plate or as
+    the frames asked for. The numbers of a movie only count its frames: beside one, equal length goes first, and a
+    matte movie's numbers never decide, since a part of a longer one may be any part.
 
     Raises:
         LengthMismatchError: none of these.
     """
     have = matte.numbers
     own = have if isinstance(have, range) else frozenset(have)
-    if all(number in own for number in numbers):
-        return numbers
-    if len(have) == len(plate.numbers):
+    covers = matte.kind != "movie" and all(number in own for number in numbers)
+    if len(have) == len(plate.numbers) and not (covers and plate.kind != "movie"):
         return [have[place_of(plate.numbers, number)] for number in numbers]
+    if covers:
+        return numbers
     if len(have) == len(numbers):
         return list(have)
     raise LengthMismatchError(

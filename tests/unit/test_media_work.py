@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anyportal_core.errors import LengthMismatchError, MissingFramesError, SizeMismatchError
-from anyportal_core.media.clip import Clip, ClipInfo, open_clip
+from anyportal_core.media.clip import Clip, ClipInfo, Kind, open_clip
 from anyportal_core.media.encoding import SRGB
 from anyportal_core.media.work import AlphaFrames, WorkFrames, matte_numbers, work_size
 from anyportal_core.shot import MediaRef
@@ -98,8 +98,8 @@ def test_work_frames_want_frames_that_exist(tmp_path: Path) -> None:
         WorkFrames(opened(tmp_path), range(1001, 1005), (8, 8))
 
 
-def info(numbers: Sequence[int]) -> ClipInfo:
-    return ClipInfo(Path("clip"), "sequence", 8, 8, None, numbers, SRGB, "uint8")
+def info(numbers: Sequence[int], kind: Kind = "sequence") -> ClipInfo:
+    return ClipInfo(Path("clip"), kind, 8, 8, None, numbers, SRGB, "uint8")
 
 
 @pytest.mark.parametrize(
@@ -117,6 +117,30 @@ def test_matte_numbers(
     matte: Sequence[int], plate: Sequence[int], wanted: Sequence[int], expected: Sequence[int]
 ) -> None:
     assert list(matte_numbers(info(matte), info(plate), wanted)) == list(expected)
+
+
+@pytest.mark.parametrize(
+    ("matte", "wanted", "expected"),
+    [
+        (info(range(100), "movie"), [5, 6], [5, 6]),
+        (info(range(2), "movie"), [0, 1], [0, 1]),
+        (info(range(2), "movie"), [50, 51], [0, 1]),
+        (info(range(1, 101)), [5, 6], [6, 7]),
+        (info(range(40, 60)), [50, 51], [50, 51]),
+        (info(range(120)), [50, 51], [50, 51]),
+    ],
+    ids=["as long", "of the range at the start", "of the range", "counted from 1", "a part by number", "and beyond"],
+)
+def test_mattes_of_a_movie(matte: ClipInfo, wanted: Sequence[int], expected: Sequence[int]) -> None:
+    assert list(matte_numbers(matte, info(range(100), "movie"), wanted)) == expected
+
+
+@pytest.mark.parametrize("length", [3, 99, 101, 150])
+@pytest.mark.parametrize("plate", [info(range(100), "movie"), info(range(100)), info(range(1001, 1101))])
+def test_a_matte_movie_of_another_length(length: int, plate: ClipInfo) -> None:
+    """Though it has frames of these numbers, nobody knows which frames of the plate they belong to."""
+    with pytest.raises(LengthMismatchError, match=rf"{length} frames.*plate 100"):
+        matte_numbers(info(range(length), "movie"), plate, plate.numbers[:2])
 
 
 def test_a_matte_of_another_length() -> None:
