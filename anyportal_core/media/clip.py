@@ -33,7 +33,7 @@ class ClipInfo:
         path: what was opened: a movie, a still, or the pattern of a sequence.
         kind: movies and stills count from 0; sequences keep the numbers of their files.
         width, height: of the upright picture in pixels; of the display window for EXR.
-        rate: frames a second; None for stills and sequences that do not say.
+        rate: frames a second; None for stills, sequences and raw streams that do not say.
         numbers: the frame numbers that exist, ascending.
         encoding: what the pixel values mean.
         storage: the number type of the file.

@@ -52,16 +52,16 @@ def open_movie(ref: MediaRef) -> Clip:
             index = index_movie(container, stream, path)
         except av.FFmpegError as error:
             raise _unreadable(path, error) from error
-        own_rate = rate_of(stream, index.times)
-        uneven = is_variable(stream, index.times, own_rate)
+        own_rate = rate_of(stream, index)
+        uneven = is_variable(stream, index, own_rate)
         start = _timecode(container)
     with closing(_open(path)) as container:
         stream = _video_stream(container, path)
         first = _first_frame(container, stream, path, len(index.times))
         index = _starting_at(index, first)
         orientation = _orientation(first)
-        info = _describe(ref, stream, first, orientation[0] % 2 == 1, len(index.times), ref.rate or own_rate, start)
-        info = replace(info, variable_rate=uneven)
+        info = _describe(ref, stream, first, orientation[0] % 2 == 1, len(index.times))
+        info = replace(info, rate=ref.rate or own_rate, variable_rate=uneven, timecode=start)
         return MovieClip(ref, info, index, stream.index, orientation)
 
 
@@ -226,9 +226,8 @@ def _starting_at(index: MovieIndex, first: VideoFrame) -> MovieIndex:
     return MovieIndex(index.times[index.times >= first.pts], index.key_times, index.key_seeks)
 
 
-def _describe(
-    ref: MediaRef, stream: VideoStream, first: VideoFrame, turned: bool, count: int, rate: Fraction, start: str | None
-) -> ClipInfo:
+def _describe(ref: MediaRef, stream: VideoStream, first: VideoFrame, turned: bool, count: int) -> ClipInfo:
+    """What the picture is; nothing yet about time."""
     first = planar(first)
     encoding = h273.encoding_of(first, stream.codec_context, where=str(ref.path))
     if ref.colour_space:
@@ -239,13 +238,12 @@ def _describe(
         kind="movie",
         width=first.height if turned else first.width,
         height=first.width if turned else first.height,
-        rate=rate,
+        rate=None,
         numbers=range(count),
         encoding=encoding,
         storage="uint8" if encoding.bits <= 8 else "uint16",
         has_alpha=has_alpha(first.format),
         pixel_aspect=1 / aspect if turned else aspect,
-        timecode=start,
         colour_tags=h273.colour_tags(first, stream.codec_context),
     )
 

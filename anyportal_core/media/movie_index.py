@@ -32,7 +32,8 @@ class MovieIndex:
     """Presentation times of all frames, ascending, and of the frames that decoding can start from.
 
     Args:
-        times: ``(N,)`` in ticks of the stream's time base; the index is the frame's number.
+        times: ``(N,)`` in ticks of the stream's time base; the index is the frame's number. Where frames carry no
+            times of use (not ``seekable``), their numbers.
         key_times: ``(K,)`` presentation times of key frames, ascending.
         key_seeks: ``(K,)`` the time to seek to for each of them.
         seekable: whether decoded frames can be told by their times after a seek.
@@ -65,7 +66,7 @@ def index_movie(container: InputContainer, stream: VideoStream, path: Path) -> M
         found = _count(path, container.format.name.split(",")[0], stream.index)
     stated, reached = lengths(container, stream, extents)
     if is_cut(path) or _is_more_than_a_frame(stated - reached, stream, found):
-        promised = round(stated * rate_of(stream, found.times))
+        promised = round(stated * (rate_of(stream, found) or 0))
         raise truncated(path, len(found.times), stream.frames or promised)
     if not len(found.times):
         raise MediaUnreadableError(
@@ -88,22 +89,24 @@ def _demuxed(
 
 def _is_more_than_a_frame(seconds: Fraction, stream: VideoStream, index: MovieIndex) -> bool:
     """Whether a time is longer than the longest frame, well: some writers do not count how long the last is shown."""
-    longest = 1 / rate_of(stream, index.times)
+    longest = 1 / (rate_of(stream, index) or 1)
     if len(index.times) > 1 and stream.time_base:
         longest = max(longest, int(np.diff(index.times).max()) * stream.time_base)
     return seconds > Fraction(3, 2) * longest
 
 
-def rate_of(stream: VideoStream, times: NDArray[np.int64]) -> Fraction:
+def rate_of(stream: VideoStream, index: MovieIndex) -> Fraction | None:
     """Frames a second: the stated rate where the times agree with it, else their average near a standard rate.
 
     An average within 0.1 % of a standard rate, or a stated rate within one tick of the whole span, is snapped.
+    Without times there is only the stated rate; None where there is none either.
     """
     stated = [Fraction(r) for r in (stream.guessed_rate, stream.average_rate) if r]
+    times = index.times
     base = stream.time_base
     span = int(times[-1] - times[0]) if len(times) > 1 else 0
-    if not span or base is None:
-        return stated[0] if stated else Fraction(24)
+    if not span or base is None or not index.seekable:
+        return stated[0] if stated else None
     steps = len(times) - 1
     average = steps / (span * base)
 
@@ -119,9 +122,10 @@ def rate_of(stream: VideoStream, times: NDArray[np.int64]) -> Fraction:
     return average.limit_denominator(100_000)
 
 
-def is_variable(stream: VideoStream, times: NDArray[np.int64], rate: Fraction) -> bool:
+def is_variable(stream: VideoStream, index: MovieIndex, rate: Fraction | None) -> bool:
     """Whether some frame is shown more than half a frame away from where an even ``rate`` would show it."""
-    if stream.time_base is None:
+    times = index.times
+    if stream.time_base is None or rate is None or not index.seekable:
         return False
     shown = (times - times[0]) * float(stream.time_base * rate)
     return bool(np.abs(shown - np.arange(len(times))).max() > 0.5)

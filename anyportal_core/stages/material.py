@@ -92,6 +92,8 @@ class Material:
     def remarks(self) -> Iterator[str]:
         """What the user should know about the media before anything is made of them."""
         info = self.info
+        if info.kind == "movie" and info.rate is None:
+            yield f"{info.path.name} states no frame rate: {self.rate} frames a second are assumed"
         if info.variable_rate:
             yield (
                 f"{info.path.name} has a variable frame rate: its frames are kept in order and shown evenly at "

@@ -1,3 +1,4 @@
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -6,11 +7,12 @@ import pytest
 from anyportal_core.catalogue import load_catalogue
 from anyportal_core.errors import FrameRangeError, ShotError
 from anyportal_core.frames import FrameSet
+from anyportal_core.media import movie
 from anyportal_core.media.encoding import SRGB
 from anyportal_core.recipe import BackdropChoice, RecipeRequest, resolve
 from anyportal_core.shot import MediaRef, Shot
 from anyportal_core.stages.material import Material
-from anyportal_core.testing.clips import moving_scene, write_image, write_images
+from anyportal_core.testing.clips import moving_scene, write_image, write_images, write_movie
 
 RECIPE = resolve(RecipeRequest(BackdropChoice("colour", "#ff8000")), load_catalogue())
 
@@ -64,3 +66,13 @@ def test_what_decides_a_result_is_in_the_digests(plate: Path) -> None:
     by_frame = {material(plate, mask=mask, mask_frame=n).digests()["mask"] for n in (1001, 1002)}
     assert len(by_frame) == 2
     assert plain["backdrop"] == "#ff8000"
+
+
+def test_a_movie_that_states_no_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_movie(tmp_path / "raw.mp4", moving_scene(3, 24, 32).plate, rate=30)
+    assert list(Material(Shot(MediaRef(path)), RECIPE).remarks()) == []
+    monkeypatch.setattr(movie, "rate_of", lambda *_: None)
+    made = Material(Shot(MediaRef(path)), RECIPE)
+    assert made.rate == 24
+    assert list(made.remarks()) == ["raw.mp4 states no frame rate: 24 frames a second are assumed"]
+    assert list(Material(Shot(MediaRef(path, rate=Fraction(25))), RECIPE).remarks()) == []

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -13,6 +15,7 @@ import pytest
 
 from anyportal_core.errors import MediaUnreadableError
 from anyportal_core.media.clip import Clip, open_clip
+from anyportal_core.media.movie_index import MovieIndex, is_variable, rate_of
 from anyportal_core.media.planes import video_frame
 from anyportal_core.shot import MediaRef
 from anyportal_core.testing.clips import VIDEO, numbered_frames, read_number, write_movie
@@ -97,6 +100,32 @@ def test_raw_stream_without_times(tmp_path: Path) -> None:
     with open_clip(MediaRef(path)) as clip:
         assert read(clip) == list(range(COUNT))
         assert read(clip, [30, 60]) == [30, 60]
+
+
+@pytest.mark.parametrize("rate", [24, 25])
+@pytest.mark.parametrize(
+    ("suffix", "codec", "options"),
+    [
+        (".h264", "libx264", {}),
+        (".hevc", "libx265", {"x265-params": "log-level=0:pools=1"}),
+        (".mpg", "mpeg2video", {"b": "5000000", "bf": "2"}),
+    ],
+)
+def test_rates_of_streams_without_times(
+    tmp_path: Path, rate: int, suffix: str, codec: str, options: dict[str, str]
+) -> None:
+    frames = numbered_frames(80, 64, 96)
+    path = write_movie(tmp_path / f"a{suffix}", frames, rate=rate, codec=codec, options=options)
+    with open_clip(MediaRef(path)) as clip:
+        assert (clip.info.rate, clip.info.variable_rate, len(clip.info.numbers)) == (rate, False, 80)
+
+
+def test_a_stream_that_says_no_rate_has_none() -> None:
+    silent: Any = SimpleNamespace(guessed_rate=None, average_rate=None, time_base=Fraction(1, 1_200_000))
+    order = np.arange(10)
+    index = MovieIndex(order, order[:1], order[:1], seekable=False)
+    assert rate_of(silent, index) is None
+    assert not is_variable(silent, index, None)
 
 
 def test_an_edit_list_hides_frames(tmp_path: Path) -> None:
