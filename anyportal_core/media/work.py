@@ -119,7 +119,10 @@ class AlphaFrames(_Prepared):
             yield from map(self._cover, self._clip.frames(wanted, alpha=self._from_alpha))
 
     def _cover(self, frame: Frame) -> Image:
-        return frame.alpha if self._from_alpha and frame.alpha is not None else luminance(frame.pixels)
+        if not self._from_alpha:
+            return luminance(frame.pixels)
+        # A frame saved without the channel is opaque, as everywhere; its luminance says nothing.
+        return np.ones(frame.pixels.shape[:2], np.float32) if frame.alpha is None else frame.alpha
 
 
 def luminance(pixels: Image) -> Image:

@@ -16,7 +16,15 @@ from anyportal_core.media.clip import Clip, ClipInfo, Kind, open_clip
 from anyportal_core.media.encoding import SRGB
 from anyportal_core.media.work import AlphaFrames, WorkFrames, matte_numbers, work_size
 from anyportal_core.shot import MediaRef
-from anyportal_core.testing.clips import VIDEO, moving_scene, numbered_frames, read_number, write_images, write_movie
+from anyportal_core.testing.clips import (
+    VIDEO,
+    moving_scene,
+    numbered_frames,
+    read_number,
+    write_image,
+    write_images,
+    write_movie,
+)
 
 
 def opened(path: Path) -> Clip:
@@ -194,3 +202,15 @@ def test_an_alpha_that_says_nothing_gives_way_to_luminance(tmp_path: Path) -> No
     assert clip.info.has_alpha
     full = next(AlphaFrames(clip, clip.info, [0], (32, 48)).full())
     np.testing.assert_allclose(full, scene.matte[0], atol=0.01)
+
+
+def test_a_frame_without_the_alpha_that_the_others_have_is_opaque(tmp_path: Path) -> None:
+    scene = moving_scene(3)
+    write_images(tmp_path / "a.%04d.png", scene.plate, alpha=scene.matte)
+    write_image(tmp_path / "a.1002.png", scene.plate[1])
+    clip = opened(tmp_path)
+    matte = AlphaFrames(clip, clip.info, range(1001, 1004), (64, 96), own=True)
+    first, bare, last = matte.full()
+    assert bare.min() == 1
+    assert first.min() == last.min() == 0
+    assert matte.read(1, 2).min() == 1
