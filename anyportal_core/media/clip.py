@@ -44,6 +44,7 @@ class ClipInfo:
         colour_tags: primaries and transfer as the stream tags them (codes of H.273, 2 = not said), for the way out.
         display_window, data_window: of an EXR; of its first frame in a sequence.
         date: when the plate was made, as image files write it (``YYYY:MM:DD HH:MM:SS``); results carry it.
+        layer: of an EXR: which layer is read, where it has several and none of plain ``R, G, B``.
     """
 
     path: Path
@@ -62,6 +63,7 @@ class ClipInfo:
     display_window: Window | None = None
     data_window: Window | None = None
     date: str = ""
+    layer: str = ""
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ import OpenImageIO as oiio
 from anyportal_core.errors import MediaNotFoundError, MediaUnreadableError, NonFinitePixelsError
 from anyportal_core.frames import Image
 from anyportal_core.media import timecode
+from anyportal_core.media.channels import find_channels
 from anyportal_core.media.clip import ClipInfo, Frame, Kind, Storage
 from anyportal_core.media.encoding import Encoding, named, nearest_primaries
 from anyportal_core.shot import MediaRef
 
 _BITS = {"uint8": 8, "uint16": 16, "half": 16, "float": 32}
-_ALPHA_NAMES = ("a", "alpha")
 # Anything but stuffing, restarts and filling.
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 
@@ -32,8 +32,8 @@ def describe(path: Path, ref: MediaRef, kind: Kind, numbers: Sequence[int]) -> C
     """
     file = _open(path)
     try:
-        part, channels, alpha = _find_channels(file, path)
-        spec = file.spec(part, 0)
+        found = find_channels(file, path)
+        spec = file.spec(found.part, 0)
     finally:
         file.close()
     encoding = _encoding(spec)
@@ -50,13 +50,14 @@ def describe(path: Path, ref: MediaRef, kind: Kind, numbers: Sequence[int]) -> C
         rate=ref.rate or _rate(spec),
         numbers=numbers,
         encoding=named(ref.colour_space, encoding) if ref.colour_space else encoding,
-        storage=_storage(spec, channels[0]),
-        has_alpha=alpha is not None,
+        storage=_storage(spec, found.colours[0]),
+        has_alpha=found.alpha is not None,
         pixel_aspect=aspect,
         timecode=timecode.valid(timecode.from_bits(int(bits[0]))) if bits is not None else None,
         display_window=(spec.full_x, spec.full_y, width, height) if is_exr else None,
         data_window=(spec.x, spec.y, spec.width, spec.height) if is_exr else None,
         date=str(spec.getattribute("DateTime") or ""),
+        layer=found.layer,
     )
 
 
@@ -69,11 +70,12 @@ def read(path: Path, number: int, alpha: bool) -> Frame:
     """
     file = _open(path)
     try:
-        part, channels, cover = _find_channels(file, path)
-        spec = file.spec(part, 0)
+        found = find_channels(file, path)
+        channels, cover = found.colours, found.alpha
+        spec = file.spec(found.part, 0)
         wanted = [*channels, *([cover] if alpha and cover is not None else [])]
         first, last = min(wanted), max(wanted) + 1
-        stored = file.read_image(part, 0, first, last, oiio.FLOAT)
+        stored = file.read_image(found.part, 0, first, last, oiio.FLOAT)
         if stored is None:
             raise MediaUnreadableError(
                 f"the image is cut short or damaged ({_first_line(file.geterror())})",
@@ -122,38 +124,6 @@ def _jpeg_is_cut(content: bytes) -> bool:
             return False
         at += int.from_bytes(content[at : at + 2], "big")
     return True
-
-
-def _find_channels(file: Any, path: Path) -> tuple[int, list[int], int | None]:
-    """Part, the channels of red, green and blue (grey thrice), and of alpha: plain names first, then a layer's."""
-    part = 0
-    fallback: tuple[int, list[int], int | None] | None = None
-    while file.seek_subimage(part, 0):
-        names = [name.lower() for name in file.spec(part, 0).channelnames]
-        layers = sorted({name.rpartition(".")[0] for name in names}, key=lambda layer: (layer != "", layer))
-        for layer in layers:
-            found = _in_layer(names, f"{layer}." if layer else "")
-            if found and not layer:
-                return part, *found
-            if found and fallback is None:
-                fallback = part, *found
-        part += 1
-    if fallback is None:
-        raise MediaUnreadableError(
-            "the image has no channels red, green and blue", where=str(path), hint="write R, G, B (and A)"
-        )
-    return fallback
-
-
-def _in_layer(names: list[str], prefix: str) -> tuple[list[int], int | None] | None:
-    where = {name: i for i, name in enumerate(names)}
-    alpha = next((where[prefix + a] for a in _ALPHA_NAMES if prefix + a in where), None)
-    for triple in (("r", "g", "b"), ("red", "green", "blue"), ("y",) * 3, ("l",) * 3, ("i",) * 3):
-        if all(prefix + name in where for name in triple):
-            return [where[prefix + name] for name in triple], alpha
-    if len(names) == 1:
-        return [0, 0, 0], None
-    return None
 
 
 def _storage(spec: Any, channel: int) -> Storage:

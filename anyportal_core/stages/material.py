@@ -99,6 +99,9 @@ class Material:
                 f"{info.path.name} has a variable frame rate: its frames are kept in order and shown evenly at "
                 f"{float(self.rate):.3f} frames a second, so some move in time; sound may drift from them"
             )
+        for clip in self._clips:
+            if clip.info.layer:
+                yield f"{clip.info.path.name} holds several pictures: its layer {clip.info.layer} is taken"
         hinted = self.matte_clip is not None or self.mask_clip is not None
         chosen = self.recipe.roles["matte"].plugin
         unused = info.has_alpha and not hinted and chosen != "draft.supplied"

@@ -76,3 +76,10 @@ def test_a_movie_that_states_no_rate(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert made.rate == 24
     assert list(made.remarks()) == ["raw.mp4 states no frame rate: 24 frames a second are assumed"]
     assert list(Material(Shot(MediaRef(path, rate=Fraction(25))), RECIPE).remarks()) == []
+
+
+def test_which_layer_is_taken_is_said(tmp_path: Path) -> None:
+    names = [f"{layer}.{letter}" for layer in ("albedo", "rgba") for letter in "RGB"]
+    file = write_image(tmp_path / "a.exr", np.zeros((24, 32, 6), np.float32), "half", names=names)
+    remarks = list(Material(Shot(MediaRef(file)), RECIPE).remarks())
+    assert remarks == ["a.exr holds several pictures: its layer rgba is taken"]

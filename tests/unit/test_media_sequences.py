@@ -220,6 +220,59 @@ def test_plain_channels_win_over_layers(tmp_path: Path) -> None:
     assert frame.alpha[0, 0] == values[3]
 
 
+def rgb(*layers: str) -> tuple[str, ...]:
+    return tuple(f"{layer}.{letter}" for layer in layers for letter in "RGB")
+
+
+@pytest.mark.parametrize(
+    ("names", "first", "layer"),
+    [
+        (rgb("albedo", "rgba"), 3, "rgba"),
+        (rgb("AO", "Combined"), 3, "Combined"),
+        (rgb("ViewLayer.AO", "ViewLayer.Combined"), 3, "ViewLayer.Combined"),
+        (rgb("diffuse", "Beauty", "specular"), 3, "Beauty"),
+        (rgb("two", "one"), 3, "one"),
+        (("depth.Y", *rgb("shot")), 1, "shot"),
+        (rgb("beauty"), 0, ""),
+        ((*rgb("rgba"), "R", "G", "B"), 3, ""),
+    ],
+)
+def test_the_beauty_layer_is_taken(tmp_path: Path, names: tuple[str, ...], first: int, layer: str) -> None:
+    values = np.arange(len(names), dtype=np.float32) / 16
+    file = write_image(tmp_path / "a.exr", np.broadcast_to(values, (4, 4, len(names))), "half", names=names)
+    clip = opened(file)
+    np.testing.assert_array_equal(next(clip.frames()).pixels[0, 0], values[first : first + 3])
+    assert clip.info.layer == layer
+
+
+@pytest.mark.parametrize(
+    ("titles", "taken", "layer"),
+    [(("albedo", "rgba"), 1, ""), (("left", "right"), 0, "left"), (("beauty", "depth"), 0, "")],
+)
+def test_the_beauty_part_is_taken(tmp_path: Path, titles: tuple[str, ...], taken: int, layer: str) -> None:
+    specs = []
+    for title in titles:
+        specs.append(oiio.ImageSpec(4, 4, 3, "half"))
+        specs[-1].attribute("oiio:subimagename", title)
+    file = oiio.ImageOutput.create("a.exr")
+    assert file is not None
+    assert file.open(str(tmp_path / "a.exr"), tuple(specs))
+    for part, spec in enumerate(specs):
+        if part:
+            assert file.open(str(tmp_path / "a.exr"), spec, "AppendSubimage")
+        file.write_image(np.full((4, 4, 3), part + 1, np.float32))
+    file.close()
+    clip = opened(tmp_path / "a.exr")
+    assert next(clip.frames()).pixels[0, 0, 0] == taken + 1
+    assert clip.info.layer == layer
+
+
+def test_luminance_and_chroma(tmp_path: Path) -> None:
+    file = write_image(tmp_path / "a.exr", np.zeros((4, 4, 3), np.float32), "half", names=("Y", "RY", "BY"))
+    with pytest.raises(MediaUnreadableError, match=r"luminance and chroma \(Y, RY, BY\)"):
+        opened(file)
+
+
 def test_no_colour_at_all(tmp_path: Path) -> None:
     file = write_image(tmp_path / "a.exr", np.zeros((4, 4, 2), np.float32), "half", names=("U", "V"))
     with pytest.raises(MediaUnreadableError, match="no channels red, green and blue"):
