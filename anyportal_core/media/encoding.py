@@ -9,6 +9,7 @@ This module knows the curves of the standards. Configured colour management (Ope
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -20,6 +21,9 @@ from anyportal_core.errors import unknown_name
 from anyportal_core.frames import Image
 from anyportal_core.media import transfer
 
+Primaries = str | tuple[float, ...]
+"""A name, or ``x, y`` of red, green, blue and white."""
+
 
 @dataclass(frozen=True)
 class Encoding:
@@ -29,14 +33,14 @@ class Encoding:
         transfer: ``srgb``, ``bt709``, ``linear``, ``pq``, ``hlg``, ``gamma22``, ``gamma26``, ``gamma28``,
             ``cineon``.
         primaries: ``bt709``, ``bt2020``, ``bt601-525``, ``bt601-625``, ``p3`` (white D65), ``p3-dci``,
-            ``ap0``, ``ap1``.
+            ``ap0``, ``ap1``; or, for others, their chromaticities: ``x, y`` of red, green, blue and white.
         matrix: ``bt601``, ``bt709``, ``bt2020``, ``smpte240m``, ``fcc``, or ``rgb`` where the file holds RGB.
         full_range: whether code values use all bits (else the video range 16..235 of 8 bit).
         bits: bits a channel in the file; 16 for half and 32 for float.
     """
 
     transfer: str = "srgb"
-    primaries: str = "bt709"
+    primaries: Primaries = "bt709"
     matrix: str = "rgb"
     full_range: bool = True
     bits: int = 8
@@ -140,12 +144,32 @@ def named(colour_space: str, file: Encoding) -> Encoding:
     return Encoding(curve, primaries, file.matrix, file.full_range, file.bits)
 
 
-def nearest_primaries(chromaticities: tuple[float, ...]) -> str | None:
-    """The primaries whose eight ``x, y`` (red, green, blue, white) these are, to 0.002; or None."""
+def chromaticities(primaries: Primaries) -> tuple[float, ...]:
+    """``x, y`` of red, green, blue and white, eight numbers."""
+    if isinstance(primaries, tuple):
+        return primaries
+    return tuple(value for point in CHROMATICITIES[primaries] for value in point)
+
+
+def primaries_of(stated: Sequence[float]) -> Primaries | None:
+    """The primaries with these eight ``x, y`` (red, green, blue, white): by name where they are a standard's, to 0.002.
+
+    None where they describe no colours at all, such as zeros.
+    """
     for name, known in CHROMATICITIES.items():
-        if np.abs(np.ravel(known) - np.asarray(chromaticities)).max() < 0.002:
+        if np.abs(np.ravel(known) - np.asarray(stated)).max() < 0.002:
             return name
-    return None
+    points = np.asarray(stated, np.float64).reshape(4, 2)
+    if not np.isfinite(points).all() or points[3, 1] <= 0:
+        return None
+    # The light of each primary that makes white: nothing, or less, where they span no triangle around it.
+    red, green, blue = points[:3] - points[3]
+    areas = np.array([_cross(green, blue), _cross(blue, red), _cross(red, green)])
+    return tuple(float(value) for value in stated) if (areas > 1e-4).all() or (areas < -1e-4).all() else None
+
+
+def _cross(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    return float(one[0] * other[1] - one[1] * other[0])
 
 
 def _transform(light: Image, matrix: NDArray[np.float32]) -> Image:
@@ -153,15 +177,16 @@ def _transform(light: Image, matrix: NDArray[np.float32]) -> Image:
     return np.asarray(cv2.transform(flat, matrix), np.float32).reshape(light.shape)
 
 
-def _to_xyz(primaries: str) -> NDArray[np.float64]:
+def _to_xyz(primaries: Primaries) -> NDArray[np.float64]:
     """RGB to CIE XYZ, ``(3, 3)``, white at Y = 1 (SMPTE RP 177)."""
-    xyz = np.array([[x / y, 1.0, (1 - x - y) / y] if y else [1.0, 0, 0] for x, y in CHROMATICITIES[primaries]])
-    scale = np.linalg.solve(xyz[:3].T, xyz[3])
+    points = np.reshape(chromaticities(primaries), (4, 2))
+    xyz = np.column_stack([points, 1 - points.sum(1)])
+    scale = np.linalg.solve(xyz[:3].T, xyz[3] / xyz[3, 1])
     return np.asarray(xyz[:3].T * scale)
 
 
 @lru_cache
-def _primaries_matrix(source: str, target: str) -> NDArray[np.float32]:
+def _primaries_matrix(source: Primaries, target: Primaries) -> NDArray[np.float32]:
     """RGB of one set of primaries to another, ``(3, 3)``, whites matched by Bradford adaptation."""
     bradford = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
     there, back = _to_xyz(source), _to_xyz(target)

@@ -16,7 +16,7 @@ from anyportal_core.errors import StorageError
 from anyportal_core.frames import Image
 from anyportal_core.media import timecode
 from anyportal_core.media.clip import ClipInfo, Window
-from anyportal_core.media.encoding import CHROMATICITIES, convert
+from anyportal_core.media.encoding import chromaticities, convert
 from anyportal_core.media.output import Written, part_of, remove, result_name, storage_errors
 
 _CHANNELS = {
@@ -97,8 +97,7 @@ class ExrWriter:
         spec.attribute("PixelAspectRatio", float(info.pixel_aspect))
         # OpenImageIO stamps the hour of writing unless told otherwise; an empty date is left out.
         spec.attribute("DateTime", info.date)
-        chromaticities = np.ravel(CHROMATICITIES[info.encoding.primaries]).astype(np.float32)
-        spec.attribute("chromaticities", oiio.TypeDesc("float[8]"), tuple(float(v) for v in chromaticities))
+        spec.attribute("chromaticities", oiio.TypeDesc("float[8]"), chromaticities(info.encoding.primaries))
         rate = (self._rate.numerator, self._rate.denominator)
         spec.attribute("framesPerSecond", oiio.TypeDesc("rational"), rate)
         if info.timecode:

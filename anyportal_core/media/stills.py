@@ -16,7 +16,7 @@ from anyportal_core.frames import Image
 from anyportal_core.media import timecode
 from anyportal_core.media.channels import find_channels
 from anyportal_core.media.clip import ClipInfo, Frame, Kind, Storage
-from anyportal_core.media.encoding import Encoding, named, nearest_primaries
+from anyportal_core.media.encoding import Encoding, named, primaries_of
 from anyportal_core.shot import MediaRef
 
 _BITS = {"uint8": 8, "uint16": 16, "half": 16, "float": 32}
@@ -136,8 +136,8 @@ def _storage(spec: Any, channel: int) -> Storage:
 def _encoding(spec: Any) -> Encoding:
     storage = _storage(spec, 0)
     if storage in ("half", "float"):
-        chromaticities = spec.getattribute("chromaticities")
-        primaries = nearest_primaries(tuple(chromaticities)) if chromaticities is not None else None
+        stated = spec.getattribute("chromaticities")
+        primaries = primaries_of(stated) if stated is not None and len(stated) == 8 else None
         return Encoding("linear", primaries or "bt709", bits=_BITS[storage])
     bits = spec.get_int_attribute("oiio:BitsPerSample", _BITS[storage])
     space = str(spec.getattribute("oiio:ColorSpace") or "").lower()

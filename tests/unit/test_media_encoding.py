@@ -13,11 +13,12 @@ from anyportal_core.media.encoding import (
     LINEAR,
     SRGB,
     Encoding,
+    chromaticities,
     convert,
     from_display,
     from_linear,
     named,
-    nearest_primaries,
+    primaries_of,
     to_display,
     to_linear,
 )
@@ -117,7 +118,40 @@ def test_colour_spaces_by_name() -> None:
         named("ACES cgg", file)
 
 
+# ARRI Wide Gamut 3, with a blue that no light has.
+WIDE_GAMUT = (0.6840, 0.3130, 0.2210, 0.8480, 0.0861, -0.1020, 0.3127, 0.3290)
+
+
 def test_primaries_by_chromaticities() -> None:
     for name, points in CHROMATICITIES.items():
-        assert nearest_primaries(tuple(float(v) for v in np.ravel(points))) == name
-    assert nearest_primaries((0.5,) * 8) is None
+        assert primaries_of(tuple(float(v) for v in np.ravel(points))) == name
+        assert primaries_of(chromaticities(name)) == name
+    assert primaries_of(WIDE_GAMUT) == WIDE_GAMUT
+    assert chromaticities(WIDE_GAMUT) == WIDE_GAMUT
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        (0.5,) * 8,
+        (0.0,) * 8,
+        (0.64, 0.33, 0.3, 0.6, 0.15, 0.06, 0.0, 0.0),
+        (0.64, 0.33, 0.3, 0.6, 0.15, 0.06, 0.8, 0.1),
+        (np.nan,) * 8,
+    ],
+    ids=["a point", "zeros", "no white", "white outside", "no numbers"],
+)
+def test_chromaticities_of_no_colours(points: tuple[float, ...]) -> None:
+    assert primaries_of(points) is None
+
+
+def test_light_of_any_primaries() -> None:
+    """By the published matrix from ARRI Wide Gamut 3 to BT.709, and of XYZ itself, whose white is to be adapted."""
+    wide = Encoding("linear", WIDE_GAMUT)
+    there = convert(np.float32([[[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1]]]), wide, LINEAR)
+    published = [[1.617523, -0.070573, -0.021102], [-0.537287, 1.334613, -0.226954], [-0.080237, -0.264040, 1.248056]]
+    np.testing.assert_allclose(there[0], [*published, [1, 1, 1]], atol=2e-4)
+    np.testing.assert_allclose(convert(there, LINEAR, wide)[0], [*np.eye(3), [1, 1, 1]], atol=2e-5)
+    xyz = Encoding("linear", (1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 1 / 3, 1 / 3))
+    grey = convert(np.full((1, 1, 3), 0.18, np.float32), xyz, LINEAR)
+    np.testing.assert_allclose(grey, 0.18, atol=1e-5)

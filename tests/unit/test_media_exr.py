@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from anyportal_core.frames import Image
 from anyportal_core.media.clip import ClipInfo, Storage, open_clip
-from anyportal_core.media.encoding import LINEAR, Encoding, to_linear
+from anyportal_core.media.encoding import LINEAR, Encoding, convert, to_linear
 from anyportal_core.media.exr import composed, quantised
 from anyportal_core.media.writers import Written, open_writer
 from anyportal_core.shot import MediaRef
@@ -180,3 +180,17 @@ def test_a_plate_comes_back_bit_for_bit(tmp_path: Path) -> None:
     write(tmp_path / "out", clip.info, made, ("comp", "foreground", "background", "matte"))
     back = next(open_clip(MediaRef(tmp_path / "out" / "shot.1003.exr")).frames())
     np.testing.assert_array_equal(back.pixels, pixels)
+
+
+def test_primaries_without_a_name_are_kept(tmp_path: Path) -> None:
+    """The header describes the pixels that are in the file: the plate's, and backdrops converted to be like them."""
+    wide = (0.6840, 0.3130, 0.2210, 0.8480, 0.0861, -0.1020, 0.3127, 0.3290)  # ARRI Wide Gamut 3
+    attributes = {"chromaticities": (oiio.TypeDesc("float[8]"), wide)}
+    write_images(tmp_path / "plate.%04d.exr", layers()["comp"][None], storage="half", attributes=attributes)
+    info = open_clip(MediaRef(tmp_path / "plate.%04d.exr")).info
+    made = layers()
+    spec, stored = channels(write(tmp_path / "out", replace(info, numbers=range(1001, 1011)), made).path)
+    np.testing.assert_array_equal(spec.getattribute("chromaticities"), np.float32(wide))
+    np.testing.assert_array_equal(stored["background.R"], made["background"][..., 0].astype(np.float16))
+    backdrop = convert(np.ones((4, 4, 3), np.float32) * [1, 0, 0], Encoding("srgb"), info.encoding)
+    assert 0.4 < backdrop[0, 0, 0] < 0.7 and 0 < backdrop[0, 0, 1] < 0.1
