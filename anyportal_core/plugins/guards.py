@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
+from torch import Tensor
 
 from anyportal_core.errors import NonFiniteLatentsError
 from anyportal_core.method.sampling import OnStep, Step
@@ -24,3 +28,25 @@ def stop_at_non_finite(stage: str, hint: str, on_step: OnStep) -> OnStep:
         on_step(step)
 
     return checked
+
+
+def finite(values: Tensor, what: str) -> Tensor:
+    """``values``, if all of them are numbers.
+
+    Args:
+        what: gave them; the error's message begins with it. Where and what to do is for `named_stage` to say.
+    """
+    if not torch.isfinite(values).all():
+        raise NonFiniteLatentsError(f"{what} gave values that are no numbers")
+    return values
+
+
+@contextmanager
+def named_stage(stage: str, hint: str) -> Iterator[None]:
+    """Names the stage in errors of values that are no numbers, and the setting that usually cures it."""
+    try:
+        yield
+    except NonFiniteLatentsError as error:
+        if error.where:
+            raise
+        raise NonFiniteLatentsError(error.message, where=stage, hint=hint) from error

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from diffusers import AutoencoderKLCogVideoX
 
+from anyportal_core.plugins.guards import finite
+
 
 class VideoCodec:
     """Frames ``(B, 4k+1, 3, H, W)`` in -1..1, latents ``(B, k+1, channels, H/8, W/8)`` in the transformer's scale.
@@ -26,9 +28,13 @@ class VideoCodec:
         return self._to_latent(latent.mean).to(frames.dtype), self._to_latent(latent.std).to(frames.dtype)
 
     def decode(self, latent: torch.Tensor) -> torch.Tensor:
-        """Frames, not clamped."""
+        """Frames, not clamped.
+
+        Raises:
+            NonFiniteLatentsError: they left the range of the network's precision.
+        """
         scaled = (latent / self._scale).transpose(1, 2).to(self._network.dtype)
-        frames: torch.Tensor = self._network.decode(scaled).sample
+        frames = finite(self._network.decode(scaled).sample, "the codec")
         return frames.transpose(1, 2).to(latent.dtype)
 
     def _to_latent(self, value: torch.Tensor) -> torch.Tensor:

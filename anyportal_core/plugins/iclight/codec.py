@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from torch import Tensor
 
+from anyportal_core.plugins.guards import finite
 from anyportal_core.plugins.weights import Checkpoint, empty_network, fill, read_checkpoint, read_config
 
 GREY: Final = 127 / 255
@@ -42,9 +43,14 @@ class PictureCodec:
         return (latents * self._scale).to(pictures.dtype)
 
     def decode(self, latents: Tensor) -> Tensor:
-        """The pictures, clamped."""
+        """The pictures, clamped.
+
+        Raises:
+            NonFiniteLatentsError: they left the range of the network's precision.
+        """
         rows = (latents / self._scale).to(self._network.dtype)
-        pictures = torch.cat([self._network.decode(row[None]).sample for row in rows])
+        # Before they are clamped: infinity would become white.
+        pictures = finite(torch.cat([self._network.decode(row[None]).sample for row in rows]), "the codec")
         return (pictures.to(latents.dtype) / 2 + 0.5).clamp(0, 1)
 
 
