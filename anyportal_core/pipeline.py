@@ -205,7 +205,8 @@ def _deliver(material: Material, cast: Cast, delivery: Delivery, folder: Path, o
     numbers = (None,) if form in MOVIES else material.deliver.numbers
     results = (result_name(stem, layer, form, number) for number in numbers for layer in delivery.layers)
     refuse_overwriting(folder, results, material.inputs())
-    writer = open_writer(form, folder, stem, delivery.layers, info, material.rate, _header(material, cast))
+    header, windows = _header(material, cast), material.plate_clip.windows
+    writer = open_writer(form, folder, stem, delivery.layers, info, material.rate, header, windows)
     try:
         for done, (number, layers) in enumerate(finish.frames(), start=1):
             observer.files(writer.write(number, layers))

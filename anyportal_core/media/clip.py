@@ -42,7 +42,7 @@ class ClipInfo:
             than half a frame.
         timecode: of the first frame, ``HH:MM:SS:FF``.
         colour_tags: primaries and transfer as the stream tags them (codes of H.273, 2 = not said), for the way out.
-        display_window, data_window: of an EXR; of its first frame in a sequence.
+        display_window, data_window: of an EXR; of its first frame in a sequence (see ``Clip.windows``).
         date: when the plate was made, as image files write it (``YYYY:MM:DD HH:MM:SS``); results carry it.
         layer: of an EXR: which layer is read, where it has several and none of plain ``R, G, B``.
     """
@@ -150,6 +150,10 @@ class Clip(ABC):
             return file_digest(files[0][1])
         lines = (f"{number}:{file_digest(path)}\n" for number, path in files)
         return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    def windows(self, number: int) -> tuple[Window, Window] | None:
+        """Display and data window of a frame that exists; None where the medium has none."""
+        return None
 
     def paths(self) -> list[Path]:
         """The files that it is read from."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -28,6 +28,9 @@ _CHANNELS = {
 }
 _HALF_MOST = 65504.0
 
+Windows = Callable[[int], tuple[Window, Window] | None]
+"""A frame's number to its display and data window."""
+
 Stored = NDArray[np.floating[Any]]
 
 
@@ -46,10 +49,13 @@ class ExrWriter:
         info: ClipInfo,
         rate: Fraction,
         header: Mapping[str, str],
+        windows: Windows | None = None,
     ) -> None:
         self._folder, self._stem = folder, stem
         self._layers = tuple(name for name in _CHANNELS if name in layers)
         self._info, self._rate, self._header = info, rate, header
+        whole = info.display_window or (0, 0, info.width, info.height)
+        self._windows = windows or (lambda _: (whole, info.data_window or whole))
         self._linear = replace(info.encoding, transfer="linear")
         self._kind: type[np.floating[Any]] = np.float32 if info.storage == "float" else np.float16
 
@@ -71,7 +77,9 @@ class ExrWriter:
         """Every file is finished as soon as it is there."""
 
     def _save(self, path: Path, number: int, channels: Stored) -> None:
-        display, data = _windows(self._info, channels.shape[1], channels.shape[0])
+        height, width = channels.shape[:2]
+        display, data = self._windows(number) or ((0, 0, width, height),) * 2
+        data = _shared(display, data)
         left, top = data[0] - display[0], data[1] - display[1]
         inside = np.ascontiguousarray(channels[top : top + data[3], left : left + data[2]])
         spec = self._spec(number, inside, display, data)
@@ -136,15 +144,11 @@ def _as_channels(layer: str, image: Stored) -> Stored:
     return image[..., None] if image.ndim == 2 else image
 
 
-def _windows(info: ClipInfo, width: int, height: int) -> tuple[Window, Window]:
-    """Display and data window: the plate's; a data window that overscans ends at the display window."""
-    display = info.display_window or (0, 0, width, height)
-    x, y, w, h = info.data_window or display
-    left, top = max(x, display[0]), max(y, display[1])
-    right, bottom = min(x + w, display[0] + display[2]), min(y + h, display[1] + display[3])
-    if left >= right or top >= bottom:
-        return display, display
-    return display, (left, top, right - left, bottom - top)
+def _shared(display: Window, data: Window) -> Window:
+    """The part of a data window that lies in the display window; all of that where there is none."""
+    left, top = max(data[0], display[0]), max(data[1], display[1])
+    right, bottom = (min(data[i] + data[i + 2], display[i] + display[i + 2]) for i in (0, 1))
+    return (left, top, right - left, bottom - top) if left < right and top < bottom else display
 
 
 def _write_image(part: Path, path: Path, spec: oiio.ImageSpec, channels: Stored) -> None:

@@ -12,7 +12,7 @@ from fileseq.filesequence import FileSequence
 
 from anyportal_core.errors import MediaNotFoundError, ShotError, SizeMismatchError
 from anyportal_core.media import stills, yuv
-from anyportal_core.media.clip import Clip, ClipInfo, Frame, place_of
+from anyportal_core.media.clip import Clip, ClipInfo, Frame, Window, place_of
 from anyportal_core.shot import MediaRef
 
 IMAGE_SUFFIXES = frozenset(
@@ -76,9 +76,15 @@ class SequenceClip(Clip):
     def _files(self) -> list[tuple[int, Path]]:
         return list(zip(self.info.numbers, self._paths, strict=True))
 
+    def windows(self, number: int) -> tuple[Window, Window] | None:
+        return stills.windows(self._path(number))
+
+    def _path(self, number: int) -> Path:
+        return self._paths[place_of(self.info.numbers, number)]
+
     def _read(self, numbers: Sequence[int], size: tuple[int, int] | None, alpha: bool) -> Generator[Frame]:
         for number in numbers:
-            path = self._paths[place_of(self.info.numbers, number)]
+            path = self._path(number)
             frame = stills.read(path, number, alpha=alpha and self.info.has_alpha)
             height, width = frame.pixels.shape[:2]
             if (width, height) != (self.info.width, self.info.height):

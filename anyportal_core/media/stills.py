@@ -15,7 +15,7 @@ from anyportal_core.errors import MediaNotFoundError, MediaUnreadableError, NonF
 from anyportal_core.frames import Image
 from anyportal_core.media import timecode
 from anyportal_core.media.channels import find_channels
-from anyportal_core.media.clip import ClipInfo, Frame, Kind, Storage
+from anyportal_core.media.clip import ClipInfo, Frame, Kind, Storage, Window
 from anyportal_core.media.encoding import Encoding, named, primaries_of
 from anyportal_core.shot import MediaRef
 
@@ -41,7 +41,7 @@ def describe(path: Path, ref: MediaRef, kind: Kind, numbers: Sequence[int]) -> C
     width, height = spec.full_width, spec.full_height
     aspect = Fraction(spec.get_float_attribute("PixelAspectRatio", 1.0) or 1.0).limit_denominator(1000)
     bits = spec.getattribute("smpte:TimeCode")
-    is_exr = path.suffix.lower() == ".exr"
+    display, data = _windows(spec) if _is_exr(path) else (None, None)
     return ClipInfo(
         path=path,
         kind=kind,
@@ -54,11 +54,35 @@ def describe(path: Path, ref: MediaRef, kind: Kind, numbers: Sequence[int]) -> C
         has_alpha=found.alpha is not None,
         pixel_aspect=aspect,
         timecode=timecode.valid(timecode.from_bits(int(bits[0]))) if bits is not None else None,
-        display_window=(spec.full_x, spec.full_y, width, height) if is_exr else None,
-        data_window=(spec.x, spec.y, spec.width, spec.height) if is_exr else None,
+        display_window=display,
+        data_window=data,
         date=str(spec.getattribute("DateTime") or ""),
         layer=found.layer,
     )
+
+
+def windows(path: Path) -> tuple[Window, Window] | None:
+    """Display and data window of an EXR, None for others.
+
+    Raises:
+        MediaNotFoundError, MediaUnreadableError: it is not there, or no image.
+    """
+    if not _is_exr(path):
+        return None
+    file = _open(path)
+    try:
+        return _windows(file.spec(find_channels(file, path).part, 0))
+    finally:
+        file.close()
+
+
+def _is_exr(path: Path) -> bool:
+    return path.suffix.lower() == ".exr"
+
+
+def _windows(spec: Any) -> tuple[Window, Window]:
+    display = spec.full_x, spec.full_y, spec.full_width, spec.full_height
+    return display, (spec.x, spec.y, spec.width, spec.height)
 
 
 def read(path: Path, number: int, alpha: bool) -> Frame:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from anyportal_core.errors import unknown_name
 from anyportal_core.media.clip import ClipInfo
-from anyportal_core.media.exr import ExrWriter
+from anyportal_core.media.exr import ExrWriter, Windows
 from anyportal_core.media.movie_out import MovieWriter
 from anyportal_core.media.output import Writer, Written, result_name, storage_errors
 from anyportal_core.media.png import PngWriter
@@ -26,6 +26,7 @@ def open_writer(
     info: ClipInfo,
     rate: Fraction,
     header: Mapping[str, str],
+    windows: Windows | None = None,
 ) -> Writer:
     """A writer of one shot's layers. Files appear only when they are finished.
 
@@ -36,6 +37,7 @@ def open_writer(
         info: of the plate: size, encoding, windows, timecode and date of the results.
         rate: frames a second of movies.
         header: attributes for EXR headers.
+        windows: display and data window of each frame of the plate, for EXR; as ``info`` says where left out.
 
     Raises:
         UnknownNameError: no such format.
@@ -46,7 +48,7 @@ def open_writer(
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     if format == "exr":
-        return ExrWriter(folder, stem, layers, info, rate, header)
+        return ExrWriter(folder, stem, layers, info, rate, header, windows)
     if format == "png":
         return PngWriter(folder, stem, layers, info)
     return MovieWriter(format, folder, stem, layers, info, rate)

@@ -99,6 +99,8 @@ class Material:
                 f"{info.path.name} has a variable frame rate: its frames are kept in order and shown evenly at "
                 f"{float(self.rate):.3f} frames a second, so some move in time; sound may drift from them"
             )
+        if _overscans(info):
+            yield f"{info.path.name} has overscan: results end with its display window, {info.width}x{info.height}"
         for clip in self._clips:
             if clip.info.layer:
                 yield f"{clip.info.path.name} holds several pictures: its layer {clip.info.layer} is taken"
@@ -293,6 +295,14 @@ def _chosen(shot: Shot, info: ClipInfo) -> FrameSet:
 def _span(deliver: FrameSet, info: ClipInfo) -> Sequence[int]:
     """Every frame from the first to the last delivered one: what lies between is context."""
     return range(deliver.first, deliver.last + 1)
+
+
+def _overscans(info: ClipInfo) -> bool:
+    """Whether the first frame has pixels outside the display window, as an EXR may."""
+    if info.display_window is None or info.data_window is None:
+        return False
+    (x, y, width, height), (left, top, w, h) = info.display_window, info.data_window
+    return left < x or top < y or left + w > x + width or top + h > y + height
 
 
 def _limited(info: ClipInfo, long_side: int) -> tuple[int, int]:

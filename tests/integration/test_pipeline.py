@@ -32,7 +32,7 @@ from anyportal_core.media.writers import Written
 from anyportal_core.pipeline import render_shot
 from anyportal_core.recipe import BackdropChoice, Recipe, RecipeRequest, resolve
 from anyportal_core.shot import MediaRef, Shot
-from anyportal_core.testing.clips import Scene, moving_scene, write_images, write_movie
+from anyportal_core.testing.clips import Scene, moving_scene, write_image, write_images, write_movie
 
 COUNT = 10
 
@@ -275,6 +275,16 @@ def test_tiny_plates_work(tmp_path: Path, media: Path, height: int, width: int) 
     )
     watcher = render(shot, recipe(media, relight_strength=0), tmp_path / "out")
     np.testing.assert_allclose(pixels(watcher.written[0].path)[0], picture[0], atol=0.003)
+
+
+def test_every_frame_of_an_exr_keeps_its_data_window(tmp_path: Path, media: Path, scene: Scene) -> None:
+    for index, (height, width) in enumerate([(72, 128), (50, 60), (20, 20)]):
+        plate = np.ascontiguousarray(scene.plate[index, :height, :width])
+        write_image(tmp_path / f"plate.{1001 + index}.exr", plate, "half", window=(0, 0, 128, 72))
+    shot = replace(exr_shot(media), plate=MediaRef(tmp_path / "plate.%04d.exr"))
+    watcher = render(shot, recipe(media), tmp_path / "out")
+    sizes = [open_clip(MediaRef(written.path)).info.data_window for written in watcher.written]
+    assert sizes == [(0, 0, 128, 72), (0, 0, 60, 50), (0, 0, 20, 20)]
 
 
 def test_a_range_with_handles_keeps_the_plates_numbers(tmp_path: Path, media: Path) -> None:

@@ -20,7 +20,7 @@ from anyportal_core.media.encoding import LINEAR, Encoding, convert, to_linear
 from anyportal_core.media.exr import composed, quantised
 from anyportal_core.media.writers import Written, open_writer
 from anyportal_core.shot import MediaRef
-from anyportal_core.testing.clips import VIDEO, write_images
+from anyportal_core.testing.clips import VIDEO, write_image, write_images
 
 ALL = ("comp", "foreground", "background", "matte", "gain")
 
@@ -157,6 +157,31 @@ def test_windows(tmp_path: Path, display: tuple[int, ...], data: tuple[int, ...]
     left, top = expected[0] - display[0], expected[1] - display[1]
     inside = made["gain"][top : top + expected[3], left : left + expected[2], 0]
     np.testing.assert_array_equal(stored["gain.R"], inside.astype(np.float16))
+
+
+def test_every_frame_has_its_own_windows(tmp_path: Path) -> None:
+    """Data windows move and grow through a sequence; what overscans ends at the display window."""
+    pixels = layers()["comp"]
+    files = {  # display window, size of the data, which lies at 0, 0, and what of it is to be delivered
+        1001: ((0, 0, 20, 12), (8, 6), (0, 0, 8, 6)),
+        1002: ((-3, -2, 20, 12), (17, 10), (0, 0, 17, 10)),
+        1003: ((0, 0, 20, 12), (20, 12), (0, 0, 20, 12)),
+        1004: ((2, 1, 20, 12), (9, 7), (2, 1, 7, 6)),
+    }
+    for number, (display, (width, height), _) in files.items():
+        data = np.ascontiguousarray(pixels[:height, :width])
+        write_image(tmp_path / f"plate.{number}.exr", data, "half", window=display)
+    clip = open_clip(MediaRef(tmp_path / "plate.%04d.exr"))
+    writer = open_writer("exr", tmp_path / "out", "shot", ALL, clip.info, Fraction(24), {}, clip.windows)
+    made = layers()
+    for number, (display, _, expected) in files.items():
+        (written,) = writer.write(number, made)
+        spec, stored = channels(written.path)
+        assert (spec.x, spec.y, spec.width, spec.height) == expected
+        assert (spec.full_x, spec.full_y, spec.full_width, spec.full_height) == display
+        left, top = expected[0] - display[0], expected[1] - display[1]
+        inside = made["gain"][top : top + expected[3], left : left + expected[2], 1]
+        np.testing.assert_array_equal(stored["gain.G"], inside.astype(np.float16))
 
 
 def test_a_movie_plate_becomes_linear_light(tmp_path: Path) -> None:
