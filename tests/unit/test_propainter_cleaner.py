@@ -10,6 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 
+from anyportal_core.errors import NonFiniteLatentsError  # noqa: E402
 from anyportal_core.frames import ArraySource  # noqa: E402
 from anyportal_core.plugins.propainter.cleaner import Cleaner, Spans, _turns  # noqa: E402
 from anyportal_core.plugins.propainter.layers import Flows  # noqa: E402
@@ -118,3 +119,55 @@ def test_it_can_be_stopped_between_steps() -> None:
         list(
             Cleaner(NoMotion(), Untouched(), Recorder(), checkpoint=stop).clean(ArraySource(frames), ArraySource(masks))
         )
+
+
+def test_of_three_turns_for_a_frame_the_last_weighs_a_half() -> None:
+    """As in the published script, which averages each turn with what is there."""
+
+    class Numbered(Recorder):
+        def forward(self, frames: torch.Tensor, *given: object) -> torch.Tensor:
+            self.calls.append((0, 0))
+            return torch.full_like(frames[:, : int(given[-1])], len(self.calls) / 8)  # type: ignore[call-overload]
+
+    frames, masks = still_clip(12)
+    made = Cleaner(NoMotion(), Untouched(), Numbered()).clean(ArraySource(frames), ArraySource(masks))
+    found = np.concatenate(list(made)) * 2 - 1
+    told = [float(found[t][masks[t, ..., 0] > 0].mean()) for t in range(12)]
+    expected = {0: (1 + 2) / 2, 3: (1 + 2) / 2, 5: ((1 + 2) / 2 + 3) / 2, 7: (2 + 3) / 2, 11: 3}
+    assert {t: told[t] * 8 for t in expected} == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize(("count", "spans"), [(9, None), (23, Spans(part=7, context=2))])
+def test_progress_is_told_between_flows_and_between_turns(count: int, spans: Spans | None) -> None:
+    told: list[float] = []
+    frames, masks = still_clip(count)
+    made = Cleaner(NoMotion(), Untouched(), Recorder(), spans, progress=told.append)
+    list(made.clean(ArraySource(frames), ArraySource(masks)))
+    assert told == sorted(told) and told[-1] == pytest.approx(1)
+    assert len(set(told)) == len(told) > count
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"), [("raft", "optical flow"), ("completion", "completion"), ("generator", "generator")]
+)
+def test_values_that_are_no_numbers_stop_it(broken: str, said: str) -> None:
+    class NoNumbers(NoMotion):
+        def forward(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+            return super().forward(first, second) / 0
+
+    class Undone(Untouched):
+        def complete(self, flows: Flows, masks: torch.Tensor) -> Flows:
+            return Flows(flows.forward + float("inf"), flows.backward)
+
+    class Dark(Recorder):
+        def forward(self, *given: torch.Tensor) -> torch.Tensor:
+            return super().forward(*given) / 0
+
+    frames, masks = still_clip(4)
+    made = Cleaner(
+        NoNumbers() if broken == "raft" else NoMotion(),
+        Undone() if broken == "completion" else Untouched(),
+        Dark() if broken == "generator" else Recorder(),
+    )
+    with pytest.raises(NonFiniteLatentsError, match=said):
+        list(made.clean(ArraySource(frames), ArraySource(masks)))

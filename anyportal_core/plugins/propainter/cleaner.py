@@ -1,8 +1,12 @@
 """The foreground taken out of a shot of any length: flow, its completion, propagation, painting, part by part.
 
 A shot is worked through in parts, each seen with some frames before and after it. Within a part, the generator paints
-a few neighbouring frames at a time, looking at frames further away as references; where its turns overlap, the mean
-is taken.
+a few neighbouring frames at a time, looking at frames further away as references. Where its turns overlap, each is
+averaged with what the turns before it left, as the published script does: of three turns the last weighs a half.
+
+A shot of one part is done as the published script does it, but for two things: flow is computed and completed for all
+of its frames at once, and nothing is rounded to eight bits on the way. A longer one is cut for the generator too, whose
+references the script takes from up to 40 frames away on either side. No golden case covers this file.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anyportal_core.frames import FrameSource, Image, chunks
+from anyportal_core.plugins.guards import finite
 from anyportal_core.plugins.propainter.flow_completion import FlowCompletion, combine
 from anyportal_core.plugins.propainter.generator import Generator
 from anyportal_core.plugins.propainter.layers import Flows
@@ -43,7 +48,7 @@ class Spans:
         references: every so many frames one is a reference.
     """
 
-    part: int = 60
+    part: int = 80
     context: int = 10
     reach: int = 5
     references: int = 10
@@ -58,6 +63,7 @@ class Cleaner:
         generator: paints.
         spans: how many frames are seen at once.
         checkpoint: called between expensive steps; may raise to stop.
+        progress: told the share of the shot that is done after each of them.
     """
 
     def __init__(
@@ -67,10 +73,11 @@ class Cleaner:
         generator: Generator,
         spans: Spans | None = None,
         checkpoint: Callable[[], None] = lambda: None,
+        progress: Callable[[float], None] = lambda share: None,
     ) -> None:
         self._raft, self._completion, self._generator = raft, completion, generator
         self._spans = spans or Spans()
-        self._checkpoint = checkpoint
+        self._checkpoint, self._progress = checkpoint, progress
         self._device = next(generator.parameters()).device
 
     @torch.no_grad()
@@ -80,43 +87,67 @@ class Cleaner:
         Args:
             plate: ``(T, H, W, 3)``.
             masks: ``(T, H, W, 1)``; what is not 0 in 8 bits is painted anew.
+
+        Raises:
+            NonFiniteLatentsError: a network gave values that are no numbers.
         """
-        for start, stop in chunks(len(plate), self._spans.part):
+        parts = list(chunks(len(plate), self._spans.part))
+        for number, (start, stop) in enumerate(parts):
             first, last = max(start - self._spans.context, 0), min(stop + self._spans.context, len(plate))
             frames, covered = plate.read(first, last), masks.read(first, last) > NOTHING
             if covered.any():
-                painted = self._clean_part(frames, covered, range(start - first, stop - first))
+                wanted = range(start - first, stop - first)
+                steps = _Counted(self._step, number, len(parts), _count_steps(len(frames), wanted, self._spans))
+                painted = self._clean_part(frames, covered, wanted, steps)
                 frames = np.where(covered, painted, frames)
             yield frames[start - first : stop - first]
 
-    def _clean_part(self, images: Image, covered: NDArray[np.bool_], wanted: range) -> Image:
-        """``(t, H, W, 3)`` 0..1, right wherever the wanted frames are covered."""
+    def _step(self, share: float) -> None:
+        self._checkpoint()
+        self._progress(share)
+
+    def _clean_part(self, images: Image, covered: NDArray[np.bool_], wanted: range, step: Callable[[], None]) -> Image:
+        """``(t, H, W, 3)`` 0..1, right wherever the wanted frames are covered.
+
+        Args:
+            step: called after every expensive step, `_count_steps` times.
+        """
         frames = self._tensor(images) * 2 - 1
         holes = self._tensor(covered.astype(np.float32))
-        flows = self._flows(frames)
-        self._checkpoint()
+        flows = self._flows(frames, step)
         if frames.shape[1] > 1:
             flows = combine(self._completion.complete(flows, holes), flows, holes)
-        self._checkpoint()
+            finite(torch.stack([flows.forward, flows.backward]), "the completion of the optical flow")
+        step()
         propagated, missing = propagate_pixels(frames * (1 - holes), flows, holes)
         known = frames * (1 - holes) + propagated * holes
-        painted = self._paint(known, flows, holes, missing, wanted)[0, :, :, : images.shape[1], : images.shape[2]]
+        painted = self._paint(known, flows, holes, missing, wanted, step)[0, :, :, : images.shape[1], : images.shape[2]]
         return np.asarray(((painted + 1) / 2).clamp(0, 1).permute(0, 2, 3, 1).float().cpu(), np.float32)
 
-    def _flows(self, frames: Tensor) -> Flows:
-        pairs = pairwise(frames[0])
-        both = [flow_between(self._raft, torch.stack([a, b]), torch.stack([b, a])) for a, b in pairs]
+    def _flows(self, frames: Tensor, step: Callable[[], None]) -> Flows:
+        both = []
+        for a, b in pairwise(frames[0]):
+            both.append(flow_between(self._raft, torch.stack([a, b]), torch.stack([b, a])))
+            step()
         if not both:
             nothing = frames.new_zeros(1, 0, 2, *frames.shape[-2:])
             return Flows(nothing, nothing)
-        flows = torch.stack(both, dim=1)
+        flows = finite(torch.stack(both, dim=1), "the optical flow")
         return Flows(flows[:1], flows[1:])
 
-    def _paint(self, known: Tensor, flows: Flows, holes: Tensor, missing: Tensor, wanted: range) -> Tensor:
-        """Pictures of all frames that a turn for the wanted ones touches: the mean of its turns for each."""
-        total, turns = torch.zeros_like(known), known.new_zeros(known.shape[1])
+    def _paint(
+        self,
+        known: Tensor,
+        flows: Flows,
+        holes: Tensor,
+        missing: Tensor,
+        wanted: range,
+        step: Callable[[], None],
+    ) -> Tensor:
+        """Pictures of all frames that a turn for the wanted ones touches, what several turns gave averaged."""
+        total = torch.zeros_like(known)
+        weights = known.new_ones(known.shape[1], 1, 1, 1)
         for local, seen in _turns(known.shape[1], wanted, self._spans):
-            self._checkpoint()
             pictures = self._generator(
                 known[:, seen],
                 flows.part(local.start, local.stop),
@@ -124,15 +155,37 @@ class Cleaner:
                 missing[:, seen],
                 len(local),
             )
-            total[:, local.start : local.stop] += pictures
-            turns[local.start : local.stop] += 1
-        return total / turns.clamp(min=1)[:, None, None, None]
+            here = slice(local.start, local.stop)
+            total[:, here] = torch.lerp(total[:, here], finite(pictures, "the generator"), weights[here])
+            weights[here] = 0.5
+            step()
+        return total
 
     def _tensor(self, images: Image) -> Tensor:
         """``(T, H, W, C)`` to ``(1, T, C, H', W')``, the edges repeated up to a size the networks take."""
         tensor = torch.from_numpy(np.ascontiguousarray(images)).to(self._device).permute(0, 3, 1, 2)
         height, width = tensor.shape[-2:]
         return F.pad(tensor, (0, -width % MULTIPLE, 0, -height % MULTIPLE), mode="replicate")[None]
+
+
+@dataclass
+class _Counted:
+    """Tells how far a shot is after every step of a part."""
+
+    tell: Callable[[float], None]
+    number: int
+    parts: int
+    steps: int
+    done: int = 0
+
+    def __call__(self) -> None:
+        self.done += 1
+        self.tell((self.number + self.done / self.steps) / self.parts)
+
+
+def _count_steps(count: int, wanted: range, spans: Spans) -> int:
+    """Expensive steps of a part: a flow between each two frames, their completion, the generator's turns."""
+    return count + sum(1 for _ in _turns(count, wanted, spans))
 
 
 def _turns(count: int, wanted: range, spans: Spans) -> Iterator[tuple[range, list[int]]]:

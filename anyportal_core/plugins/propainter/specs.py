@@ -7,12 +7,12 @@ from anyportal_core.settings import Setting
 CLEAN_PLATE = PluginSpec(
     name="propainter.clean_plate",
     role="clean_plate",
-    version="1",
+    version="2",
     factory="anyportal_core.plugins.propainter.plugin:CleanPlate",
     summary="The foreground taken away: what other frames show is brought along the flow, the rest is painted.",
     settings=(
-        Setting("grow", "integer", 1, "How far beyond the foreground is painted anew, in pixels.", 0, 100),
-        Setting("part", "integer", 60, "Frames done in one go: less memory, or a longer memory.", 1, 1000),
+        Setting("grow", "integer", 4, "How far beyond the foreground is painted anew, in pixels.", 0, 100),
+        Setting("part", "integer", 80, "Frames done in one go: less memory, or a longer memory.", 1, 1000),
         BACKGROUND_ORDER,
     ),
     makes="frames",
