@@ -3,15 +3,51 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, TypeVar
 
 import numpy as np
 import torch
 
 from anyportal_core.errors import GpuTooSmallError
-from anyportal_core.plugins.loaded import forget
+from anyportal_core.plugins import loaded
+from anyportal_core.plugins.weights import loaded_bytes
 
-GIGABYTE = 1e9
+GIGABYTE: Final = 1e9
+
+Loaded = TypeVar("Loaded")
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A GPU's memory in gigabytes: what nobody uses now, and all of it."""
+
+    free: float
+    total: float
+
+
+@dataclass(frozen=True)
+class Load:
+    """What lies in a device's memory at once.
+
+    Args:
+        weights: files or folders of networks, each with the precision it is loaded in; None for the file's own.
+        working: gigabytes that the work with them takes besides.
+    """
+
+    weights: tuple[tuple[Path, torch.dtype | None], ...]
+    working: float
+
+    @property
+    def gigabytes(self) -> float:
+        """All of it.
+
+        Raises:
+            ModelNotFoundError, CheckpointError: weights are not there, or unreadable.
+        """
+        return sum(loaded_bytes(path, dtype) for path, dtype in self.weights) / GIGABYTE + self.working
 
 
 def dtype_of(device: str) -> torch.dtype:
@@ -24,30 +60,73 @@ def seeded(generator: np.random.Generator) -> torch.Generator:
     return torch.Generator().manual_seed(int(generator.integers(2**63)))
 
 
-def make_room(device: str, weights: Path, working: float) -> None:
-    """Free a GPU's memory for a model that is about to be loaded. A processor has enough, or swaps.
+def device_memory(device: str) -> Memory | None:
+    """Of a GPU; None for a processor, which has enough, or swaps."""
+    if not device.startswith("cuda"):
+        return None
+    free, total = torch.cuda.mem_get_info(device)
+    return Memory(free / GIGABYTE, total / GIGABYTE)
 
-    Args:
-        weights: its file or folder.
-        working: gigabytes that it takes besides.
+
+def check_fits(device: str, *loads: Load) -> None:
+    """Look whether each of some loads, which follow one another, fits a device that has nothing else to hold.
 
     Raises:
-        GpuTooSmallError: it would not fit, whatever else was let go of.
+        GpuTooSmallError: the largest does not.
     """
-    if not device.startswith("cuda"):
+    memory = device_memory(device)
+    if memory is not None:
+        _refuse_too_small(device, max(load.gigabytes for load in loads), memory)
+
+
+def make_room(device: str, load: Load, *used: object) -> None:
+    """Free a GPU's memory for what is about to be loaded, or to be worked with.
+
+    Args:
+        used: keys of kept models (see `loaded.keep`) that must stay.
+
+    Raises:
+        GpuTooSmallError: it does not fit the device, or not beside what others hold there.
+    """
+    memory = device_memory(device)
+    if memory is None:
         return
-    files = [weights] if weights.is_file() else [file for file in weights.rglob("*") if file.is_file()]
-    # Text encoders are used first and let go of: they never lie beside the rest.
-    beside = [file.stat().st_size for file in files if "text_encoder" not in file.relative_to(weights).parts]
-    needed = sum(beside) / GIGABYTE + working
-    free, total = (value / GIGABYTE for value in torch.cuda.mem_get_info(device))
-    if total < needed:
+    needed = load.gigabytes
+    _refuse_too_small(device, needed, memory)
+    if memory.free < needed:
+        memory = _emptied(device, memory)
+    if memory.free < needed:
+        loaded.forget(*used)
+        memory = _emptied(device, memory)
+    if memory.free < needed:
         raise GpuTooSmallError(
-            f"the model needs {needed:.1f} GB of the GPU's memory, which has {total:.1f} GB",
-            where=str(weights),
-            hint="choose a smaller model, a larger GPU, or the preset 'draft', which needs none",
+            f"it needs {needed:.1f} GB of the GPU's memory, of which {memory.free:.1f} GB are free",
+            where=device,
+            hint="end what else uses the GPU, choose smaller models, or the preset 'draft', which needs none",
         )
-    if free < needed:
-        forget()
-        gc.collect()
-        torch.cuda.empty_cache()
+
+
+def keep_on(device: str, key: tuple[object, ...], load: Load, make: Callable[[], Loaded]) -> Loaded:
+    """What `loaded.keep` keeps for a key, with room on the device to load it, and to work with it each time.
+
+    Raises:
+        GpuTooSmallError: see `make_room`.
+    """
+    make_room(device, Load((), load.working) if loaded.keeps(key) else load, key)
+    return loaded.keep(key, make)
+
+
+def _emptied(device: str, before: Memory) -> Memory:
+    """The memory once torch has given back what it holds for later use: the driver does not count that as free."""
+    gc.collect()
+    torch.cuda.empty_cache()
+    return device_memory(device) or before
+
+
+def _refuse_too_small(device: str, needed: float, memory: Memory) -> None:
+    if memory.total < needed:
+        raise GpuTooSmallError(
+            f"it needs {needed:.1f} GB of the GPU's memory, which has {memory.total:.1f} GB",
+            where=device,
+            hint="choose smaller models, a larger GPU, or the preset 'draft', which needs none",
+        )

@@ -22,6 +22,12 @@ def keep(key: tuple[object, ...], load: Callable[[], Loaded]) -> Loaded:
     return found
 
 
-def forget() -> None:
-    """Let go of everything, where the memory is needed."""
-    _kept.clear()
+def keeps(key: tuple[object, ...]) -> bool:
+    """Whether something is kept for this key."""
+    return key in _kept
+
+
+def forget(*but: object) -> None:
+    """Let go of everything, where the memory is needed, except for the keys ``but``."""
+    for key in _kept.keys() - set(but):
+        del _kept[key]

@@ -86,6 +86,20 @@ def read_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(file, _read_file(file))
 
 
+def loaded_bytes(path: Path, dtype: torch.dtype | None = None) -> int:
+    """What the weights of a file or folder take in memory. Their values are not read.
+
+    Args:
+        dtype: precision that the floating point ones are loaded in; None keeps the file's.
+
+    Raises:
+        ModelNotFoundError, CheckpointError: see `read_checkpoint`.
+    """
+    tensors = read_checkpoint(path).tensors.values()  # maps of the files, not their contents
+    sizes = (dtype if dtype is not None and value.is_floating_point() else value.dtype for value in tensors)
+    return sum(value.numel() * size.itemsize for value, size in zip(tensors, sizes, strict=True))
+
+
 def fill(network: Network, checkpoint: Checkpoint, dtype: torch.dtype | None = None) -> Network:
     """Give a network exactly the tensors of a checkpoint, and make it ready to run.
 

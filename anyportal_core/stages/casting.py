@@ -73,6 +73,8 @@ class Cast:
 
     def check_memory(self, role: Role) -> None:
         """Raises GpuTooSmallError where the role's plug-in says that it would not fit. Imports it."""
+        if self._specs[role].models and not self.used_models(role):
+            return
         plugin = self.plugin(role)
         if isinstance(plugin, NeedsMemory):
             plugin.check_memory(self.context(role))

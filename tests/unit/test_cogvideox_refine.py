@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 
-from anyportal_core.errors import Cancelled, CheckpointError, NonFiniteLatentsError  # noqa: E402
+from anyportal_core.errors import Cancelled, CheckpointError, ModelNotFoundError, NonFiniteLatentsError  # noqa: E402
 from anyportal_core.frames import ArraySource  # noqa: E402
 from anyportal_core.models import Models  # noqa: E402
 from anyportal_core.plugins import loaded  # noqa: E402
@@ -72,6 +73,7 @@ class Job:
     count: int = 9
     spec: PluginSpec = REFINE
     checkpoint: Callable[[], None] = lambda: None
+    tell: Callable[[float], None] = lambda share: None
     notes: list[str] = field(default_factory=list)
     empty: bool = False
 
@@ -93,6 +95,7 @@ class Job:
             prompts=Prompts("a beach", "a man, a beach"),
             models=self.models,
             device="cpu",
+            progress=self.tell,
         )
 
     def chunks(self, **given: Any) -> Iterator[dict[str, np.ndarray]]:
@@ -236,6 +239,39 @@ def test_numbers_that_are_none_stop_it_at_the_step(models: Models, monkeypatch: 
     monkeypatch.setattr(CogVideoX, "forward", forward)
     with pytest.raises(NonFiniteLatentsError, match=r"step 3 of 6.*refine.precision"):
         Job(models).run(steps=6, t1=1)
+
+
+def test_progress_is_told_at_every_step_of_every_window(models: Models) -> None:
+    told: list[float] = []
+    Job(models, 12, tell=told.append).run()
+    assert told == pytest.approx([0.25, 0.5, 0.75, 1])
+
+
+def test_decoded_values_that_are_no_numbers_stop_it(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the last decoding no step comes after it that would see them."""
+    from diffusers import AutoencoderKLCogVideoX
+
+    was, decoded = AutoencoderKLCogVideoX.decode, []
+
+    def decode(self: Any, latent: Any) -> Any:
+        made = was(self, latent)
+        decoded.append(made)
+        if len(decoded) == 2:
+            made.sample[..., 0] = float("inf")
+        return made
+
+    monkeypatch.setattr(AutoencoderKLCogVideoX, "decode", decode)
+    with pytest.raises(NonFiniteLatentsError, match="codec") as caught:
+        Job(models).run()
+    assert (caught.value.where, caught.value.hint) == ("refine", "set refine.precision to full")
+
+
+def test_without_control_its_models_need_not_be_there(models: Models, tmp_path: Path) -> None:
+    alone = Models(tmp_path)
+    shutil.copytree(models.place("cogvideox-5b"), alone.place("cogvideox-5b"))
+    assert np.array_equal(Job(alone).run(control=0), Job(models).run(control=0))
+    with pytest.raises(ModelNotFoundError, match="controlnet/5b-hed"):
+        Job(alone).run(control=0.5)
 
 
 def test_a_gain_is_refined_as_well_as_a_painted_shot(models: Models) -> None:

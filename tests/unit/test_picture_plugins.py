@@ -13,7 +13,9 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 
-from anyportal_core.errors import Cancelled, ModelNotFoundError, RecipeError  # noqa: E402
+from diffusers import AutoencoderKL  # noqa: E402
+
+from anyportal_core.errors import Cancelled, ModelNotFoundError, NonFiniteLatentsError, RecipeError  # noqa: E402
 from anyportal_core.frames import ArraySource  # noqa: E402
 from anyportal_core.models import Models  # noqa: E402
 from anyportal_core.plugins.iclight.specs import FIRST_FRAME, HARMONISE  # noqa: E402
@@ -134,6 +136,44 @@ def test_a_clean_plate_keeps_what_it_can_see(models: Models) -> None:
     assert cleaned.shape == frames.shape
     assert np.array_equal(cleaned[:, :18], frames[:, :18]) and np.array_equal(cleaned[:, :, 53:], frames[:, :, 53:])
     assert not np.array_equal(cleaned[:, 18, 30], frames[:, 18, 30])
+
+
+def test_progress_is_told_at_every_evaluation(models: Models) -> None:
+    plate, matte, background = shot(3)
+    told: list[float] = []
+    given = replace(context(HARMONISE, models, {"steps": 3}, prompts=PROMPTED), progress=told.append)
+    list(create(HARMONISE).relight(plate, matte, background, given))
+    assert told == pytest.approx([step / len(told) for step in range(1, len(told) + 1)]) and len(told) > 8
+
+    told.clear()
+    given = replace(context(FIRST_FRAME, models, {"steps": 2}, prompts=PROMPTED), progress=told.append)
+    list(create(FIRST_FRAME).paint(plate, matte, Backdrop("prompt", "a beach"), given))
+    assert told == [0.25, 0.5, 0.75, 1]
+
+    told.clear()
+    given = replace(context(CLEAN_PLATE, models, {}), progress=told.append)
+    list(create(CLEAN_PLATE).clean(plate, matte, given))
+    assert told == sorted(told) and told[-1] == 1 and len(told) == 4
+
+
+@pytest.mark.parametrize("last", [1, 2, 3])
+def test_decoded_values_that_are_no_numbers_stop_it(models: Models, monkeypatch: pytest.MonkeyPatch, last: int) -> None:
+    """Infinity too, which would be clamped to white."""
+    was, decoded = AutoencoderKL.decode, []
+
+    def decode(self: Any, latents: Any) -> Any:
+        made = was(self, latents)
+        decoded.append(made)
+        if len(decoded) == 2 * last:  # the anchor and a frame each time
+            made.sample[0, 0, 0, 0] = float("inf")
+        return made
+
+    monkeypatch.setattr(AutoencoderKL, "decode", decode)
+    plate, matte, background = shot(1)
+    given = context(HARMONISE, models, {"steps": 2}, prompts=PROMPTED)
+    with pytest.raises(NonFiniteLatentsError, match="codec") as caught:
+        list(create(HARMONISE).relight(plate, matte, background, given))
+    assert (caught.value.where, caught.value.hint) == ("harmonise", "set harmonise.precision to full")
 
 
 @pytest.mark.parametrize("spec", [HARMONISE, FIRST_FRAME, CLEAN_PLATE], ids=lambda spec: spec.name)

@@ -17,6 +17,7 @@ class ControlledDenoiser:
     """Velocity of a noisy latent, towards a text and along control frames.
 
     Attributes:
+        controlnet: the control branch; None for no control.
         text: embeddings of the negative and the positive prompt ``(2, L, text channels)``.
         control: `CogVideoXControlnet.encode_control` of the control frames ``(1, frames, channels, h, w)``.
         weight: of the control; 0 does not evaluate the control branch at all.
@@ -24,9 +25,9 @@ class ControlledDenoiser:
     """
 
     transformer: CogVideoX
-    controlnet: CogVideoXControlnet
+    controlnet: CogVideoXControlnet | None
     text: torch.Tensor
-    control: torch.Tensor
+    control: torch.Tensor | None
     weight: float = 1.0
     guidance: float = 6.0
 
@@ -35,12 +36,14 @@ class ControlledDenoiser:
         both = sample.expand(2, -1, -1, -1, -1).to(self.transformer.dtype)
         times = torch.full((2,), timestep, device=sample.device)
         rotary = self._rotary(sample)
-        residuals = self._residuals(both, times, rotary) if self.weight else []
+        residuals = self._residuals(both, times, rotary)
         uncond, cond = self.transformer(both, self.text, times, rotary, residuals, self.weight).chunk(2)
         velocity: torch.Tensor = guided(uncond.to(sample.dtype), cond.to(sample.dtype), self.guidance)
         return velocity
 
     def _residuals(self, both: torch.Tensor, times: torch.Tensor, rotary: Table | None) -> list[torch.Tensor]:
+        if self.controlnet is None or self.control is None or not self.weight:
+            return []
         control = self.control.expand(2, -1, -1, -1, -1)
         residuals: list[torch.Tensor] = self.controlnet(both, self.text, control, times, rotary)
         return residuals

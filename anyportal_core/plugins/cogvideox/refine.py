@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import torch
@@ -20,48 +20,33 @@ from anyportal_core.method.blend import joined
 from anyportal_core.method.gain import apply_gain, coarse_gain, upsample_gain
 from anyportal_core.method.refinement import DETAIL, Block, Edit, Plan, paper, refine, released
 from anyportal_core.method.sampling import Predict, Step
-from anyportal_core.method.schedule import NoiseSchedule, first_step
+from anyportal_core.method.schedule import first_step
 from anyportal_core.method.srgb import to_display, to_light
 from anyportal_core.ops import opencv as ops
 from anyportal_core.plugins.cogvideox.boxed import BoxedCodec, BoxedTransfers, foreground_box
-from anyportal_core.plugins.cogvideox.codec import VideoCodec
-from anyportal_core.plugins.cogvideox.controlnet import CogVideoXControlnet
 from anyportal_core.plugins.cogvideox.denoiser import ControlledDenoiser
-from anyportal_core.plugins.cogvideox.edges import Edges, canny_edges, load_hed
-from anyportal_core.plugins.cogvideox.published import load_codec, load_schedule
+from anyportal_core.plugins.cogvideox.networks import Choice, Drawn, Networks, Size
 from anyportal_core.plugins.cogvideox.transfers import Pictures, Transfers, Untouched, to_frames, to_pictures
-from anyportal_core.plugins.cogvideox.transformer import CogVideoX
-from anyportal_core.plugins.device import GIGABYTE, make_room
-from anyportal_core.plugins.guards import stop_at_non_finite
-from anyportal_core.plugins.loaded import keep
-from anyportal_core.plugins.text import load_video_prompts
-from anyportal_core.plugins.weights import load_network, read_config
+from anyportal_core.plugins.device import check_fits
+from anyportal_core.plugins.guards import named_stage, stop_at_non_finite
+from anyportal_core.plugins.steps import Steps
 from anyportal_core.roles import Chunk, RoleContext, StoredFrames
 from anyportal_core.settings import Settings
 from anyportal_core.windows import Window, cut
 
+STAGE: Final = "refine"
+HINT: Final = "set refine.precision to full"
+
 MULTIPLE: Final = 16
 """Sides of what the model is given are of this: eight pixels a latent, two latents a patch."""
 
-HALF: Final = {"2b": torch.float16, "5b": torch.bfloat16}
-"""What each model was trained in."""
-
 GROUP: Final = 8
 """A window's frames, but for the first: the codec decodes latents in pairs, and only an odd number of them right."""
-
-TEXT_LENGTH: Final = 226
-"""Tokens of a prompt where a configuration says nothing, as in diffusers."""
 
 READ: Final = 16
 
 MARGIN: Final = 32
 """Pixels that the codec sees beyond what may change, where it runs on a box."""
-
-WORKING_MEMORY: Final = 10.0
-TEXT_MEMORY: Final = 1.0
-"""Gigabytes that a window of 49 frames and a prompt take besides the weights; estimated."""
-
-Size = Literal["2b", "5b"]
 
 
 @dataclass(frozen=True)
@@ -94,15 +79,6 @@ class Shot:
         return Pictures(*map(tensor, (self.plate.read, self.relit, self.background.read, self.matte.read)))
 
 
-@dataclass(frozen=True)
-class Networks:
-    transformer: CogVideoX
-    controlnet: CogVideoXControlnet
-    codec: VideoCodec
-    schedule: NoiseSchedule
-    edges: Edges
-
-
 class Refine:
     """One of the published models with one of its ControlNets.
 
@@ -111,8 +87,8 @@ class Refine:
         edges: what the ControlNet was trained to follow.
     """
 
-    def __init__(self, size: Size, edges: Literal["hed", "canny"]) -> None:
-        self._size, self._edges = size, edges
+    def __init__(self, size: Size, edges: Drawn) -> None:
+        self._choice = Choice(size, edges)
 
     def steady(
         self,
@@ -134,50 +110,28 @@ class Refine:
             yield {"frames": frames, "log_gain": np.stack(gains).astype(np.float32)}
             start += len(frames)
 
+    def check_memory(self, context: RoleContext) -> None:
+        check_fits(context.device, self._choice.text_load(context), self._choice.load(context))
+
     def _refined(self, shot: Shot, context: RoleContext) -> Iterator[Image]:
         settings = context.settings
-        dtype = HALF[self._size] if settings.text("precision") == "half" and context.device != "cpu" else torch.float32
         # The text encoder is as large as the model: it is gone before that is loaded.
-        text = self._text(context, dtype)
-        networks = self._networks(context, dtype)
-        length = (settings.integer("window") - 1) // GROUP * GROUP + 1
+        text = self._choice.text(context)
+        networks = self._choice.networks(context)
+        # A model is never shown more frames than it was trained on: 49 in the published ones.
+        seen = min(settings.integer("window"), networks.transformer.config.sample_frames)
+        length = (seen - 1) // GROUP * GROUP + 1
         windows = cut(len(shot.plate), length, min(settings.integer("overlap"), length - 1))
+        steps = Steps(len(windows) * plan_of(settings).evaluations, context)
 
         def make(number: int, window: Window) -> Image:
             context.checkpoint()
             pictures = shot.pictures(window, context.device)
-            frames = _refine(pictures, networks, text, number, context)[: window.stop - window.start]
+            with named_stage(STAGE, HINT):
+                frames = _refine(pictures, networks, text, number, context, steps)[: window.stop - window.start]
             return frames.cpu().numpy()[:, : shot.plate.height, : shot.plate.width]
 
         return joined(windows, make)
-
-    def _text(self, context: RoleContext, dtype: torch.dtype) -> Tensor:
-        folder = context.models.find(f"cogvideox-{self._size}")
-        length = int(read_config(folder / "transformer").get("max_text_seq_length", TEXT_LENGTH))
-        # T5 leaves the range of float16.
-        wide = torch.bfloat16 if dtype == torch.float16 else dtype
-        make_room(context.device, folder / "text_encoder", TEXT_MEMORY)
-        encoder = load_video_prompts(folder, length, torch.device(context.device), wide)
-        return encoder.encode(context.prompts.scene, context.note).to(dtype)
-
-    def _networks(self, context: RoleContext, dtype: torch.dtype) -> Networks:
-        names = [f"cogvideox-{self._size}", f"controlnet/{self._size}-{self._edges}"]
-        model, control = (context.models.find(name) for name in names)
-        device = torch.device(context.device)
-        names += ["hed"] if self._edges == "hed" else []
-
-        def load() -> Networks:
-            make_room(context.device, model, WORKING_MEMORY + context.models.size(names[1]) / GIGABYTE)
-            return Networks(
-                load_network(CogVideoX, model / "transformer", dtype).to(device),
-                load_network(CogVideoXControlnet, control, dtype).to(device),
-                load_codec(model, dtype).to(device),
-                load_schedule(model),
-                load_hed(context.models.find("hed"), device) if self._edges == "hed" else canny_edges,
-            )
-
-        revisions = [context.models.revision(name) for name in names]
-        return keep(("cogvideox.refine", *names, *revisions, context.device, dtype), load)
 
 
 refine_5b_hed = partial(Refine, "5b", "hed")
@@ -187,7 +141,9 @@ refine_2b_canny = partial(Refine, "2b", "canny")
 
 
 @torch.no_grad()
-def _refine(pictures: Pictures, networks: Networks, text: Tensor, number: int, context: RoleContext) -> Tensor:
+def _refine(
+    pictures: Pictures, networks: Networks, text: Tensor, number: int, context: RoleContext, steps: Steps
+) -> Tensor:
     """A window's frames ``(4k+1, H, W, 3)`` in 0..1."""
     settings, codec = context.settings, networks.codec
     start, _ = codec.encode(to_frames(pictures.harmonised))
@@ -201,8 +157,8 @@ def _refine(pictures: Pictures, networks: Networks, text: Tensor, number: int, c
         return torch.from_numpy(generator.standard_normal(start.shape, np.float32)).to(start)
 
     def on_step(step: Step) -> None:
-        context.checkpoint()
         last[:] = [step.clean]
+        steps(step)
 
     run = partial(
         refine,
@@ -211,7 +167,7 @@ def _refine(pictures: Pictures, networks: Networks, text: Tensor, number: int, c
         networks.schedule,
         predict=_predict(pictures, networks, text, settings),
         noise=noise,
-        on_step=stop_at_non_finite("refine", "set refine.precision to full", on_step),
+        on_step=stop_at_non_finite(STAGE, HINT, on_step),
     )
     if box is None or not settings.flag("projection"):
         frames = run(codec=codec, edit=edit)
@@ -222,16 +178,13 @@ def _refine(pictures: Pictures, networks: Networks, text: Tensor, number: int, c
 
 
 def _predict(pictures: Pictures, networks: Networks, text: Tensor, settings: Settings) -> Predict:
-    edges = torch.from_numpy(networks.edges(pictures.harmonised.cpu().numpy())).to(pictures.harmonised)
-    control = networks.controlnet.encode_control(to_frames(edges).to(networks.controlnet.dtype))
-    return ControlledDenoiser(
-        networks.transformer,
-        networks.controlnet,
-        text,
-        control,
-        settings.number("control"),
-        settings.number("guidance"),
-    )
+    weight, guidance = settings.number("control"), settings.number("guidance")
+    if networks.control is None:
+        return ControlledDenoiser(networks.transformer, None, text, None, 0, guidance)
+    network = networks.control.network
+    edges = torch.from_numpy(networks.control.edges(pictures.harmonised.cpu().numpy())).to(pictures.harmonised)
+    control = network.encode_control(to_frames(edges).to(network.dtype))
+    return ControlledDenoiser(networks.transformer, network, text, control, weight, guidance)
 
 
 def plan_of(settings: Settings) -> Plan:

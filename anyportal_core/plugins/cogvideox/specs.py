@@ -1,6 +1,6 @@
 """CogVideoX's plug-ins, as data."""
 
-from anyportal_core.registry import PluginSpec
+from anyportal_core.registry import ModelUse, PluginSpec
 from anyportal_core.settings import Setting
 
 _SETTINGS = (
@@ -40,6 +40,7 @@ _SETTINGS = (
 
 
 def _refine(name: str, size: str, edges: str, *more: str) -> PluginSpec:
+    models = (f"cogvideox-{size}", f"controlnet/{size}-{edges}", *more)
     return PluginSpec(
         name=name,
         role="refine",
@@ -50,7 +51,11 @@ def _refine(name: str, size: str, edges: str, *more: str) -> PluginSpec:
         settings=_SETTINGS,
         makes="video",
         prompted=True,
-        models=(f"cogvideox-{size}", f"controlnet/{size}-{edges}", *more),
+        models=models,
+        model_uses=(
+            *(ModelUse(model, "consistency") for model in models),
+            *(ModelUse(model, "control") for model in models[1:]),
+        ),
         extra="diffusion",
     )
 

@@ -26,7 +26,16 @@ class OpenCogVideoX(CogVideoXTransformer3DModel):
             )
 
     def embed(self, latents: torch.Tensor, text: torch.Tensor, timestep: torch.Tensor) -> tuple[Tokens, torch.Tensor]:
-        """Tokens of a video and its text, with additive positions where the model has them; time ``(B, dim)``."""
+        """Tokens of a video and its text, with additive positions where the model has them; time ``(B, dim)``.
+
+        Raises:
+            ValueError: the model learned its positions, for another number of frames.
+        """
+        config = self.config
+        frames = (latents.shape[1] - 1) * config.temporal_compression_ratio + 1
+        if config.use_learned_positional_embeddings and frames != config.sample_frames:
+            # diffusers would put computed positions in their place, without a word.
+            raise ValueError(f"{frames} frames for positions that were learned for {config.sample_frames}")
         time = self.time_embedding(self.time_proj(timestep).to(latents.dtype))
         tokens = self.patch_embed(text, latents)
         return (tokens[:, text.shape[1] :], tokens[:, : text.shape[1]]), time

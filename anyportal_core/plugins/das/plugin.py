@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -26,9 +26,9 @@ from anyportal_core.plugins.cogvideox.codec import VideoCodec
 from anyportal_core.plugins.cogvideox.published import load_schedule
 from anyportal_core.plugins.das.sampler import Draw, Scene, encode_tracking, image_to_video
 from anyportal_core.plugins.das.transformer import CogVideoXTransformer3DModelTracking
-from anyportal_core.plugins.device import dtype_of, make_room, seeded
-from anyportal_core.plugins.guards import stop_at_non_finite
-from anyportal_core.plugins.loaded import keep
+from anyportal_core.plugins.device import Load, check_fits, dtype_of, keep_on, make_room, seeded
+from anyportal_core.plugins.guards import named_stage, stop_at_non_finite
+from anyportal_core.plugins.steps import Steps
 from anyportal_core.plugins.text import load_video_prompts
 from anyportal_core.plugins.tracks.windows import read_tracking, tracked_windows
 from anyportal_core.plugins.weights import load_network, read_config
@@ -36,11 +36,15 @@ from anyportal_core.roles import Chunk, RoleContext, Stored
 from anyportal_core.roles.background import Backdrop, BackgroundInputs
 from anyportal_core.windows import Window, reflect
 
+STAGE: Final = "background"
+HINT: Final = "lower background.guidance"
+
 STRIDE: Final = 8
 """Pixels along each side of a latent."""
 
 WORKING_MEMORY: Final = 6.0
-"""Gigabytes that a run of the published size takes besides the weights."""
+TEXT_MEMORY: Final = 1.0
+"""Gigabytes that a run of the published size and a prompt take besides the weights; estimated."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,9 @@ class DasBackground:
         if inputs.backdrop.kind in ("clip", "colour"):
             return _as_it_is(inputs.backdrop, len(inputs.plate), inputs.plate_rate)
         return _painted(inputs, context)
+
+    def check_memory(self, context: RoleContext) -> None:
+        check_fits(context.device, _text_load(context), _load(context))
 
     def render(self, stored: Stored, backdrop: Image | None, height: int, width: int, context: RoleContext) -> Image:
         """The background ``(height, width, 3)``: what was painted, enlarged; or the backdrop, covering the frame."""
@@ -94,15 +101,21 @@ def _painted(inputs: BackgroundInputs, context: RoleContext) -> Iterator[Chunk]:
     motion = inputs.motion
     if motion is None or inputs.first_frame is None:
         raise RecipeError("there is no tracking video or no first frame", where="recipe.settings.background.plugin")
-    networks, text = _networks(context), _text(context)
+    # The text encoder is as large as the networks: it is gone before they are loaded.
+    text = _text(context)
+    networks = _networks(context)
     windows = tracked_windows(motion)
+    steps = Steps(len(windows) * context.settings.integer("steps"), context)
+    on_step = stop_at_non_finite(STAGE, HINT, steps)
     size = inputs.plate.height, inputs.plate.width
     first = np.asarray(inputs.first_frame.read("frames", 0, 1), np.float32)[0]
 
     def paint(number: int, window: Window) -> Image:
         nonlocal first
         tracking, length = read_tracking(motion, windows, number)
-        frames = _paint(networks, text, first, tracking, length, number, context)
+        length = seen_frames(networks.transformer.config, len(tracking), length)
+        with named_stage(STAGE, HINT):
+            frames = _paint(networks, text, first, tracking, length, number, context, on_step)
         painted: Image = np.stack([ops.resize(frame, *size, "cubic") for frame in frames]).clip(0, 1)
         if number + 1 < len(windows):
             # The window to come begins with the frame as this one painted it.
@@ -113,8 +126,39 @@ def _painted(inputs: BackgroundInputs, context: RoleContext) -> Iterator[Chunk]:
         yield {"frames": frames}
 
 
+def seen_frames(config: Any, count: int, length: int) -> int:
+    """How many frames the transformer is to see for a window of ``count`` frames and at most ``length``.
+
+    Learned positions are a table for one number of frames. For any other, other positions would take its place
+    without a word, so a window is filled up to that number.
+
+    Args:
+        config: of the transformer.
+
+    Raises:
+        RecipeError: the window has more frames than there are positions.
+    """
+    if not config.use_learned_positional_embeddings:
+        return length
+    positions: int = config.sample_frames
+    if count > positions:
+        raise RecipeError(
+            f"a window has {count} frames, and the model knows {positions}",
+            where="recipe.settings.tracks.window",
+            hint=f"set tracks.window to {positions} or less",
+        )
+    return positions
+
+
 def _paint(
-    networks: Networks, text: Tensor, first: Image, tracking: Image, length: int, number: int, context: RoleContext
+    networks: Networks,
+    text: Tensor,
+    first: Image,
+    tracking: Image,
+    length: int,
+    number: int,
+    context: RoleContext,
+    on_step: OnStep,
 ) -> Image:
     """The frames of a window at the model's size, ``(t, H', W', 3)`` 0..1.
 
@@ -145,7 +189,7 @@ def _paint(
             steps,
             _guidance(context),
             draw,
-            _on_step(context),
+            on_step,
         )
         frames = networks.codec.decode(latents.to(networks.transformer.dtype))[0, : len(tracking)]
     return np.ascontiguousarray((frames.float() / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy())
@@ -154,10 +198,6 @@ def _paint(
 def _guidance(context: RoleContext) -> Callable[[int], float]:
     scale, steps = context.settings.number("guidance"), context.settings.integer("steps")
     return lambda timestep: swinging_guidance(scale, steps, timestep)
-
-
-def _on_step(context: RoleContext) -> OnStep:
-    return stop_at_non_finite("background", "lower background.guidance", lambda _: context.checkpoint())
 
 
 def _draw(context: RoleContext, window: int, device: torch.device) -> Draw:
@@ -176,6 +216,7 @@ def _text(context: RoleContext) -> Tensor:
     """Text states ``(2, L, d)``. The encoder is let go of at once: it is as large as the network."""
     folder, dtype = context.models.find("das"), dtype_of(context.device)
     length = int(read_config(folder / "transformer").get("max_text_seq_length", 226))
+    make_room(context.device, _text_load(context))
     prompts = load_video_prompts(folder, length, torch.device(context.device), dtype)
     place = context.prompts.place
     states = prompts.encode(place or "-", context.note)
@@ -187,9 +228,18 @@ def _networks(context: RoleContext) -> Networks:
     folder, dtype, device = context.models.find("das"), dtype_of(context.device), context.device
 
     def load() -> Networks:
-        make_room(device, folder, WORKING_MEMORY)
         transformer = load_network(CogVideoXTransformer3DModelTracking, folder / "transformer", dtype).to(device)
         codec = load_network(AutoencoderKLCogVideoX, folder / "vae", dtype).to(device)
         return Networks(transformer, VideoCodec(codec), load_schedule(folder))
 
-    return keep(("das", context.models.revision("das"), device, dtype), load)
+    key = "das", context.models.revision("das"), device, dtype
+    return keep_on(device, key, _load(context), load)
+
+
+def _text_load(context: RoleContext) -> Load:
+    return Load(((context.models.find("das") / "text_encoder", dtype_of(context.device)),), TEXT_MEMORY)
+
+
+def _load(context: RoleContext) -> Load:
+    folder, dtype = context.models.find("das"), dtype_of(context.device)
+    return Load(((folder / "transformer", dtype), (folder / "vae", dtype)), WORKING_MEMORY)

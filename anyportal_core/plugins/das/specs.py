@@ -1,12 +1,12 @@
 """The plug-in of Diffusion-as-Shader, as data."""
 
-from anyportal_core.registry import PluginSpec
+from anyportal_core.registry import ModelUse, PluginSpec
 from anyportal_core.settings import Setting
 
 BACKGROUND = PluginSpec(
     name="das.background",
     role="background",
-    version="1",
+    version="2",
     factory="anyportal_core.plugins.das.plugin:DasBackground",
     summary="The new place as a moving picture: Diffusion-as-Shader, from the first frame, along the plate's motion. "
     "A clip or a colour is the background as it is.",
@@ -20,5 +20,6 @@ BACKGROUND = PluginSpec(
     as_they_are=("clip", "colour"),
     prompted=True,
     models=("das",),
+    model_uses=(ModelUse("das", backdrops=("prompt", "still")),),
     extra="diffusion",
 )

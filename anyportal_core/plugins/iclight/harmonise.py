@@ -13,7 +13,15 @@ from torch import Tensor
 from anyportal_core.frames import FrameSource, Image, chunks
 from anyportal_core.method.sampling import OnStep
 from anyportal_core.plugins.iclight.base import Base, images
-from anyportal_core.plugins.iclight.relight import Frames, Light, by_background, by_text, first_frame
+from anyportal_core.plugins.iclight.relight import (
+    Frames,
+    Light,
+    background_evaluations,
+    by_background,
+    by_text,
+    first_frame,
+    text_evaluations,
+)
 from anyportal_core.plugins.iclight.unet import AnchoredUNet
 
 PROMPT_ENDING: Final = "best quality"
@@ -41,6 +49,12 @@ class Relighting:
     window: int = 49
     batch: int = 8
     guidance: float = 7.0
+
+
+def evaluations(how: Relighting, count: int, by_prompt: bool) -> int:
+    """How many evaluations a shot of ``count`` frames takes, all batches of a window counted as one."""
+    window = background_evaluations(how.steps) + (text_evaluations(how.text_strength, how.steps) if by_prompt else 0)
+    return len(list(chunks(count, how.window))) * window
 
 
 @torch.no_grad()

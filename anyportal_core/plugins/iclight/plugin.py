@@ -15,19 +15,20 @@ from anyportal_core.errors import RecipeError
 from anyportal_core.frames import FrameSource, Image
 from anyportal_core.method.sampling import OnStep
 from anyportal_core.ops import opencv
-from anyportal_core.plugins.device import make_room
-from anyportal_core.plugins.guards import stop_at_non_finite
+from anyportal_core.plugins.device import Load, check_fits, keep_on
+from anyportal_core.plugins.guards import named_stage, stop_at_non_finite
 from anyportal_core.plugins.iclight.base import Base, load_base, precision
 from anyportal_core.plugins.iclight.codec import GREY
-from anyportal_core.plugins.iclight.harmonise import Relighting, harmonise, relit_first_frame
+from anyportal_core.plugins.iclight.harmonise import Relighting, evaluations, harmonise, relit_first_frame
 from anyportal_core.plugins.iclight.inpainting import fill_hole
 from anyportal_core.plugins.iclight.unet import AnchoredUNet, load_unet
-from anyportal_core.plugins.loaded import keep
+from anyportal_core.plugins.steps import Steps
 from anyportal_core.plugins.weights import load_network
 from anyportal_core.roles import Chunk, RoleContext
 from anyportal_core.roles.background import Backdrop
 
 Loaded = TypeVar("Loaded")
+Weights = tuple[tuple[Path, torch.dtype], ...]
 
 WORKING_MEMORY: Final = 8.0
 """Gigabytes that a run of 8 frames at 1408x896 takes besides the weights."""
@@ -41,13 +42,18 @@ class Harmonise:
     ) -> Iterator[Chunk]:
         """Yield ``relit`` ``(t, H, W, 3)``: the foreground relit, on the background."""
         base, fbc = _base(context, "sd15"), _relighter(context, "fbc")
-        by_text = context.settings.flag("text_relight")
-        if by_text and not context.prompts.scene:
+        if context.settings.flag("text_relight") and not context.prompts.scene:
             context.note("there is no prompt: the foreground is relit by the background alone")
-        fc = _relighter(context, "fc") if by_text and context.prompts.scene else None
+        fc = _relighter(context, "fc") if _by_text(context) else None
         how = replace(_relighting(context), text_strength=context.settings.number("t0"))
-        for relit in harmonise(base, fbc, fc, (plate, matte, background), how, _on_step(context, "harmonise")):
-            yield {"relit": relit}
+        on_step = _on_step(context, "harmonise", evaluations(how, len(plate), fc is not None))
+        with named_stage("harmonise", _hint("harmonise")):
+            for relit in harmonise(base, fbc, fc, (plate, matte, background), how, on_step):
+                yield {"relit": relit}
+
+    def check_memory(self, context: RoleContext) -> None:
+        unets = [_unet(context, "sd15")] * (2 if _by_text(context) else 1)
+        check_fits(context.device, Load((*_parts(context, "sd15"), *unets), WORKING_MEMORY))
 
 
 class FirstFrame:
@@ -62,12 +68,22 @@ class FirstFrame:
             return
         if not context.prompts.place:
             raise RecipeError("the prompt is empty", where="recipe.backdrop.value", hint="say what the new place is")
-        on_step = _on_step(context, "first_frame")
+        on_step = _on_step(context, "first_frame", 2 * context.settings.integer("steps"))
         frame, alpha = plate.read(0, 1)[0], matte.read(0, 1)[0]
-        relit = relit_first_frame(
-            _base(context, "sd15"), _relighter(context, "fc"), frame, alpha, _relighting(context), on_step
-        )
-        yield {"frames": _filled(relit, alpha, context, on_step)[None]}
+        with named_stage("first_frame", _hint("first_frame")):
+            relit = relit_first_frame(
+                _base(context, "sd15"), _relighter(context, "fc"), frame, alpha, _relighting(context), on_step
+            )
+            yield {"frames": _filled(relit, alpha, context, on_step)[None]}
+
+    def check_memory(self, context: RoleContext) -> None:
+        models = ("sd15", "sd15-inpainting")
+        loads = (Load((*_parts(context, model), _unet(context, model)), WORKING_MEMORY) for model in models)
+        check_fits(context.device, *loads)
+
+
+def _by_text(context: RoleContext) -> bool:
+    return context.settings.flag("text_relight") and bool(context.prompts.scene)
 
 
 def _filled(picture: Image, alpha: Image, context: RoleContext, on_step: OnStep) -> Image:
@@ -101,7 +117,9 @@ def _relighting(context: RoleContext) -> Relighting:
 
 def _base(context: RoleContext, model: str) -> Base:
     middle = GREY if model == "sd15" else 0.5
-    return _loaded(context, model, lambda place, dtype: load_base(place, context.device, dtype, middle))
+    return _loaded(
+        context, model, _parts(context, model), lambda place, dtype: load_base(place, context.device, dtype, middle)
+    )
 
 
 def _relighter(context: RoleContext, variant: str) -> AnchoredUNet:
@@ -109,6 +127,7 @@ def _relighter(context: RoleContext, variant: str) -> AnchoredUNet:
     return _loaded(
         context,
         f"iclight/{variant}",
+        (_unet(context, "sd15"),),
         lambda offset, dtype: AnchoredUNet(load_unet(base, offset, variant, dtype).to(context.device)),
     )
 
@@ -117,25 +136,43 @@ def _inpainter(context: RoleContext) -> UNet2DConditionModel:
     def load(place: Path, dtype: torch.dtype) -> UNet2DConditionModel:
         return load_network(UNet2DConditionModel, place / "unet", dtype).to(context.device)
 
-    return _loaded(context, "sd15-inpainting", load)
+    return _loaded(context, "sd15-inpainting", (_unet(context, "sd15-inpainting"),), load)
 
 
-def _loaded(context: RoleContext, model: str, load: Callable[[Path, torch.dtype], Loaded]) -> Loaded:
-    """What ``load`` makes of a model's place; kept for the jobs to come."""
-    place = context.models.find(model)
-    dtype = precision(context.device, context.settings.text("precision"))
+def _precision(context: RoleContext) -> torch.dtype:
+    return precision(context.device, context.settings.text("precision"))
 
-    def load_now() -> Loaded:
-        make_room(context.device, place, WORKING_MEMORY)
-        return load(place, dtype)
 
+def _parts(context: RoleContext, model: str) -> Weights:
+    """What `load_base` loads."""
+    folder, dtype = context.models.find(model), _precision(context)
+    return (folder / "vae", dtype), (folder / "text_encoder", dtype)
+
+
+def _unet(context: RoleContext, model: str) -> tuple[Path, torch.dtype]:
+    """IC-Light's are as large as the one they are offsets to."""
+    return context.models.find(model) / "unet", _precision(context)
+
+
+def _loaded(context: RoleContext, model: str, weights: Weights, load: Callable[[Path, torch.dtype], Loaded]) -> Loaded:
+    """What ``load`` makes of a model's place; kept for the jobs to come.
+
+    Args:
+        weights: what then lies in the device's memory.
+    """
+    place, dtype = context.models.find(model), _precision(context)
     revisions = context.models.revision(model), context.models.revision("sd15")
-    return keep((load.__qualname__, model, *revisions, context.device, dtype), load_now)
+    key = load.__qualname__, model, *revisions, context.device, dtype
+    return keep_on(context.device, key, Load(weights, WORKING_MEMORY), lambda: load(place, dtype))
 
 
 def _seed(context: RoleContext, run: int) -> int:
     return int(context.generator(run).integers(2**31))
 
 
-def _on_step(context: RoleContext, stage: str) -> OnStep:
-    return stop_at_non_finite(stage, f"set {stage}.precision to full", lambda _: context.checkpoint())
+def _on_step(context: RoleContext, stage: str, total: int) -> OnStep:
+    return stop_at_non_finite(stage, _hint(stage), Steps(total, context))
+
+
+def _hint(stage: str) -> str:
+    return f"set {stage}.precision to full"

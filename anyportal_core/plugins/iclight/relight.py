@@ -120,6 +120,16 @@ def by_text(
     return frames.on_background(codec.decode(latents))
 
 
+def background_evaluations(steps: int) -> int:
+    """Of both halves of the pass by the background."""
+    return steps + len(_steps_from(HALF_WAY, steps))
+
+
+def text_evaluations(strength: float, steps: int) -> int:
+    """Of the pass by the prompt."""
+    return len(_steps_from(strength, steps))
+
+
 def _steps_from(strength: float, count: int) -> Steps:
     """Steps so fine that about ``count`` are left from a noise level."""
     return Steps(round(count / strength), strength)

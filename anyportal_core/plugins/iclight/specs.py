@@ -1,6 +1,6 @@
 """IC-Light's plug-ins, as data: importing this imports nothing heavy."""
 
-from anyportal_core.registry import PluginSpec
+from anyportal_core.registry import ModelUse, PluginSpec
 from anyportal_core.settings import Setting
 
 _COMMON = (
@@ -30,6 +30,7 @@ HARMONISE = PluginSpec(
     makes="relit",
     prompted=True,
     models=("sd15", "iclight/fbc", "iclight/fc"),
+    model_uses=(ModelUse("iclight/fc", "text_relight", text=True),),
     extra="diffusion",
 )
 
@@ -47,5 +48,6 @@ FIRST_FRAME = PluginSpec(
     makes="picture",
     prompted=True,
     models=("sd15", "iclight/fc", "sd15-inpainting"),
+    model_uses=tuple(ModelUse(model, backdrops=("prompt",)) for model in ("sd15", "iclight/fc", "sd15-inpainting")),
     extra="diffusion",
 )

@@ -13,11 +13,10 @@ from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenc
 
 from anyportal_core.errors import NoForegroundError
 from anyportal_core.frames import FrameSource, Image
-from anyportal_core.plugins.device import dtype_of, make_room
+from anyportal_core.plugins.device import Load, check_fits, dtype_of, keep_on
 from anyportal_core.plugins.draft.flow import Flow, follow
 from anyportal_core.plugins.draft.matte.common import OPS, each_frame, each_frame_back, in_chunks, reach, render_edges
 from anyportal_core.plugins.draft.matte.pile import Pile
-from anyportal_core.plugins.loaded import keep
 from anyportal_core.plugins.matting.edges import UNKNOWN, SoftEdges, make_trimap
 from anyportal_core.plugins.matting.found import LEAST, first_prompt
 from anyportal_core.plugins.matting.tracker import Prompt, Tracker
@@ -44,6 +43,11 @@ class FollowedMatte:
     def find(self, plate: FrameSource, hints: MatteHints, context: RoleContext) -> Iterator[Chunk]:
         return in_chunks(self._alphas(plate, hints, context))
 
+    def check_memory(self, context: RoleContext) -> None:
+        precisions = {self._model: dtype_of(context.device), "vitmatte": torch.float32}
+        weights = tuple((context.models.find(name), dtype) for name, dtype in precisions.items())
+        check_fits(context.device, Load(weights, _WORKING))
+
     def render(self, frame: Image, stored: Stored, given: Image | None, context: RoleContext) -> Image:
         return render_edges(frame, stored, context)
 
@@ -65,10 +69,10 @@ class FollowedMatte:
         folder, device = context.models.find(name), context.device
 
         def load() -> Any:
-            make_room(device, folder, _WORKING)
             return load_published(kind, folder, device, dtype, _NEEDS)
 
-        return keep((name, context.models.revision(name), device, dtype), load)
+        key = name, context.models.revision(name), device, dtype
+        return keep_on(device, key, Load(((folder, dtype),), _WORKING), load)
 
 
 def sam2_matte() -> FollowedMatte:
