@@ -49,20 +49,21 @@ PUBLISHED: Final[Mapping[str, Published]] = MappingProxyType(
         "cogvideox-5b": Published("cogvideox-5b", 21.5, "huggingface.co/THUDM/CogVideoX-5b"),
         "cogvideox-2b": Published("cogvideox-2b", 13.8, "huggingface.co/THUDM/CogVideoX-2b"),
         "controlnet/5b-hed": Published(
-            "controlnet/5b-hed", 2.5, "huggingface.co/TheDenk/cogvideox-5b-controlnet-hed-v1"
+            "controlnet/5b-hed", 1.5, "huggingface.co/TheDenk/cogvideox-5b-controlnet-hed-v1"
         ),
         "controlnet/5b-canny": Published(
-            "controlnet/5b-canny", 2.5, "huggingface.co/TheDenk/cogvideox-5b-controlnet-canny-v1"
+            "controlnet/5b-canny", 2.3, "huggingface.co/TheDenk/cogvideox-5b-controlnet-canny-v1"
         ),
         "controlnet/2b-hed": Published(
-            "controlnet/2b-hed", 1.0, "huggingface.co/TheDenk/cogvideox-2b-controlnet-hed-v1"
+            "controlnet/2b-hed", 1.8, "huggingface.co/TheDenk/cogvideox-2b-controlnet-hed-v1"
         ),
         "controlnet/2b-canny": Published(
-            "controlnet/2b-canny", 1.0, "huggingface.co/TheDenk/cogvideox-2b-controlnet-canny-v1"
+            "controlnet/2b-canny", 1.8, "huggingface.co/TheDenk/cogvideox-2b-controlnet-canny-v1"
         ),
-        "hed": Published("hed", 0.06, "huggingface.co/lllyasviel/Annotators"),
+        "hed": Published("hed", 0.03, "huggingface.co/lllyasviel/Annotators"),
         "propainter": Published("propainter", 0.2, "github.com/sczhou/ProPainter/releases"),
         "depth": Published("depth", 1.4, "huggingface.co/Intel/zoedepth-nyu-kitti"),
+        "cotracker": Published("cotracker/scaled_offline.pth", 0.1, "huggingface.co/facebook/cotracker3"),
         "sam2": Published("sam2", 0.9, "huggingface.co/facebook/sam2.1-hiera-large"),
         "edgetam": Published("edgetam", 0.06, "huggingface.co/yonigozlan/EdgeTAM-hf"),
         "vitmatte": Published("vitmatte", 0.1, "huggingface.co/hustvl/vitmatte-small-composition-1k"),

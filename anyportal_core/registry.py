@@ -13,11 +13,20 @@ from anyportal_core.settings import Setting
 
 ENTRY_POINT_GROUP = "anyportal.plugins"
 
-Role = Literal["matte", "clean_plate", "motion", "first_frame", "background", "harmonise", "refine"]
-ROLES: tuple[Role, ...] = ("matte", "clean_plate", "motion", "first_frame", "background", "harmonise", "refine")
+Role = Literal["matte", "clean_plate", "tracks", "motion", "first_frame", "background", "harmonise", "refine"]
+ROLES: tuple[Role, ...] = (
+    "matte",
+    "clean_plate",
+    "tracks",
+    "motion",
+    "first_frame",
+    "background",
+    "harmonise",
+    "refine",
+)
 """All roles, in the order their stages run."""
 
-OPTIONAL_ROLES: frozenset[Role] = frozenset({"clean_plate", "first_frame"})
+OPTIONAL_ROLES: frozenset[Role] = frozenset({"clean_plate", "tracks", "first_frame"})
 """Roles that a preset may leave out: their stages do not run then."""
 
 BackdropKind = Literal["prompt", "still", "clip", "colour"]

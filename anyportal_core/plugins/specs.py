@@ -1,4 +1,4 @@
-"""The plug-ins that need the extra ``diffusion``, as data: importing this imports nothing heavy."""
+"""The plug-ins of the whole method, as data: importing this imports nothing heavy."""
 
 from anyportal_core.plugins.cogvideox import specs as cogvideox
 from anyportal_core.plugins.das import specs as das
@@ -10,6 +10,7 @@ from anyportal_core.plugins.tracks import specs as tracks
 PLUGINS = (
     *matting.MATTES,
     propainter.CLEAN_PLATE,
+    *tracks.TRACKS,
     tracks.VIDEO,
     iclight.FIRST_FRAME,
     das.BACKGROUND,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from anyportal_core.frames import FrameSource
-from anyportal_core.roles import Chunk, RoleContext
+from anyportal_core.roles import Chunk, RoleContext, StoredFrames
 
 
 class MotionPlugin(Protocol):
@@ -16,9 +16,18 @@ class MotionPlugin(Protocol):
     the shot's first frame to frame ``t``, both in unit coordinates ``((x+0.5)/W, (y+0.5)/H)``, with
     ``[2, 2] == 1``; so the first is the identity, and no matrix depends on a resolution. It also yields
     ``confidence`` ``(t,)`` float32 0..1.
-    A plug-in that makes ``tracking_video`` yields ``tracking`` ``(t, H, W, 3)``.
+    A plug-in that makes ``tracking_video`` yields ``tracking`` ``(t, H, W, 3)``, in the windows of the tracks that it
+    is drawn from (see `anyportal_core.overlaps`).
     """
 
-    def follow(self, plate: FrameSource, matte: FrameSource, context: RoleContext) -> Iterator[Chunk]:
-        """Yield the motion for all frames in order. ``matte`` is ``(T, H, W, 1)``."""
+    def follow(
+        self, plate: FrameSource, matte: FrameSource, tracks: StoredFrames | None, context: RoleContext
+    ) -> Iterator[Chunk]:
+        """Yield the motion for all frames in order.
+
+        Args:
+            matte: ``(T, H, W, 1)``.
+            tracks: what the tracks stage stored (see `anyportal_core.roles.tracks`), for a plug-in whose spec needs
+                them; None for others.
+        """
         ...

@@ -1,4 +1,4 @@
-"""Stage ``motion``: how the camera moved, from the background alone."""
+"""Stage ``motion``: how the camera moved, from the background alone or from tracks."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from anyportal_core.roles.motion import MotionPlugin
 from anyportal_core.stages.casting import Cast
 from anyportal_core.stages.material import Material
 
-CODE_VERSION = 2
+CODE_VERSION = 3
 
 
 def run(material: Material, cast: Cast) -> Iterator[Chunk]:
     plugin: MotionPlugin = cast.plugin("motion")
-    yield from plugin.follow(material.clean_plate(), material.matte(), cast.context("motion"))
+    tracks = material.results.get("tracks")
+    yield from plugin.follow(material.clean_plate(), material.matte(), tracks, cast.context("motion"))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from anyportal_core.recipe import Recipe
 from anyportal_core.registry import Role
 from anyportal_core.roles import Chunk
-from anyportal_core.stages import background, clean_plate, first_frame, harmonise, matte, motion, refine
+from anyportal_core.stages import background, clean_plate, first_frame, harmonise, matte, motion, refine, tracks
 from anyportal_core.stages.casting import Cast
 from anyportal_core.stages.material import Material
 
@@ -42,7 +42,8 @@ _BACKGROUND = ("background", "clean_background")
 STAGES = (
     Stage("matte", "matte", matte.CODE_VERSION, ("plate", "matte", "mask"), (), 0.35, matte.run),
     Stage("clean_plate", "clean_plate", clean_plate.CODE_VERSION, ("plate",), ("matte",), 0.3, clean_plate.run),
-    Stage("motion", "motion", motion.CODE_VERSION, ("plate",), ("matte", "clean_plate"), 0.1, motion.run),
+    Stage("tracks", "tracks", tracks.CODE_VERSION, ("plate",), ("clean_plate",), 0.05, tracks.run),
+    Stage("motion", "motion", motion.CODE_VERSION, ("plate",), ("matte", "clean_plate", "tracks"), 0.1, motion.run),
     Stage(
         "first_frame",
         "first_frame",
@@ -103,6 +104,8 @@ def stages(recipe: Recipe, cast: Cast) -> tuple[Stage, ...]:
     """The stages that a recipe runs, in order."""
     as_it_is = recipe.backdrop.kind in cast.spec("background").as_they_are
     left_out = {"motion"} if as_it_is else set()
+    if as_it_is or not any(role == "tracks" for role, _ in cast.spec("motion").needs):
+        left_out.add("tracks")
     if not paints(recipe, cast):
         left_out |= {"clean_plate", "first_frame", "clean_background"}
     cleaner = recipe.roles.get("clean_plate")

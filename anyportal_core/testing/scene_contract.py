@@ -99,7 +99,7 @@ class SceneCase:
         plate, matte = source(self.scene.plate), source(self.scene.matte[..., None])
         count = len(self.scene.plate)
         if self.spec.role == "motion":
-            return plugin.follow(plate, matte, context)
+            return plugin.follow(plate, matte, None, context)
         if self.spec.role == "background":
             motion = StoredArrays((self.earlier or _moved)(count))
             return plugin.make(BackgroundInputs(plate, matte, motion, self.still(source), 24.0), context)

@@ -57,7 +57,7 @@ def follow(plate: ArraySource, matte: ArraySource, smoothing: float = 0.05) -> t
         models.Models.configured(),
         "cpu",
     )
-    chunks = list(Homography().follow(plate, matte, context))
+    chunks = list(Homography().follow(plate, matte, None, context))
     return (
         np.concatenate([chunk["homography"] for chunk in chunks]),
         np.concatenate([chunk["confidence"] for chunk in chunks]),

@@ -18,7 +18,7 @@ from anyportal_client.patterns import is_pattern
 from anyportal_client.version import __version__
 
 _SWATCH = (200, 200)
-_STAGES = ("matte", "clean_plate", "motion", "first_frame", "background", "harmonise", "refine", "finish")
+_STAGES = ("matte", "clean_plate", "tracks", "motion", "first_frame", "background", "harmonise", "refine", "finish")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from anyportal_core.frames import FrameSource, Image, chunks
 from anyportal_core.plugins.draft.scene.path import shot_path
 from anyportal_core.plugins.draft.scene.plane import Models, Points, fit_models
-from anyportal_core.roles import Chunk, RoleContext
+from anyportal_core.roles import Chunk, RoleContext, StoredFrames
 
 Grey = NDArray[np.uint8]
 Mask = NDArray[np.uint8]
@@ -28,7 +28,9 @@ _PATIENCE = 5  # frames without a fit before a new keyframe is taken from the ne
 class Homography:
     """Role ``motion``: follows the background's corners (KLT) and fits the simplest motion that explains them."""
 
-    def follow(self, plate: FrameSource, matte: FrameSource, context: RoleContext) -> Iterator[Chunk]:
+    def follow(
+        self, plate: FrameSource, matte: FrameSource, tracks: StoredFrames | None, context: RoleContext
+    ) -> Iterator[Chunk]:
         """Yield ``homography`` and ``confidence``. Memory: two pictures, and a few numbers for every frame."""
         fits = list(_fits(plate, matte, context))
         path = shot_path(fits, plate.height, plate.width, context.settings.number("smoothing"))
