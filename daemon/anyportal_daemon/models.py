@@ -39,6 +39,7 @@ def models(
 def _list(folder: Path | None, as_json: bool) -> None:
     from anyportal_core.catalogue import load_catalogue
     from anyportal_core.models import PUBLISHED, Models
+    from anyportal_core.verified import statement
 
     root = Models.configured(folder)
     specs = load_catalogue().plugins.values()
@@ -47,12 +48,14 @@ def _list(folder: Path | None, as_json: bool) -> None:
         known = PUBLISHED.get(name)
         if as_json:
             found = {"name": name, "plugins": users, "available": size > 0, "size_bytes": size}
-            print(json.dumps({"schema": SCHEMA, "event": "model", **found, "location": str(root.place(name))}))
+            said = {"location": str(root.place(name)), "verified": statement(name)}
+            print(json.dumps({"schema": SCHEMA, "event": "model", **found, **said}))
         else:
             state = f"{size / 1e9:.2f} GB" if size else f"missing (about {known.size:g} GB)" if known else "missing"
             print(f"{name:22} {state:26} {', '.join(users)}")
             if not size and known:
                 print(f"{'':22} {known.source}")
+            print(f"{'':22} {statement(name)}")
 
 
 def _make_tiny(folder: Path | None, as_json: bool) -> None:
