@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -282,3 +283,13 @@ def test_numbers_out_of_range_are_named(models: Models, scene: Scene, tmp_path: 
     save_file(tensors, file)
     with pytest.raises(NonFiniteLatentsError):
         found(SAM, scene.plate, mask_of(scene, 0), broken)
+
+
+def test_progress_is_told_while_the_earlier_frames_wait(models: Models, scene: Scene) -> None:
+    """They are all found before the first chunk can be given out."""
+    told: list[float] = []
+    given = replace(context(SAM, models), progress=told.append)
+    count = 6
+    chunks = create(SAM).find(ArraySource(scene.plate[:count]), mask_of(scene, 4), given)
+    assert sum(len(chunk["alpha"]) for chunk in chunks) == count
+    assert told == pytest.approx([step / (count + 1) for step in range(1, count + 2)])

@@ -21,6 +21,7 @@ from anyportal_core.plugins.matting.edges import UNKNOWN, SoftEdges, make_trimap
 from anyportal_core.plugins.matting.found import LEAST, first_prompt
 from anyportal_core.plugins.matting.tracker import Prompt, Tracker
 from anyportal_core.plugins.pretrained import load_published
+from anyportal_core.plugins.steps import Steps
 from anyportal_core.roles import Chunk, RoleContext, Stored
 from anyportal_core.roles.matte import MatteHints
 
@@ -89,24 +90,26 @@ def _both_ways(
     plate: FrameSource, index: int, prompt: Prompt, tracker: Tracker, edges: SoftEdges, context: RoleContext
 ) -> Iterator[Image]:
     """Alphas of all frames in order. Those before ``index`` are found last to first, and wait on disk."""
+    # The frame that both begin with is done twice.
+    step = Steps(len(plate) + (1 if index else 0), context)
     if index:
         with Pile(plate.height, plate.width) as pile:
-            earlier = _one_way(each_frame_back(plate, index), prompt, tracker, edges, context)
+            earlier = _one_way(each_frame_back(plate, index), prompt, tracker, edges, context, step)
             next(earlier)
             for alpha in earlier:
                 pile.push(alpha)
             yield from pile.unpile()
-    yield from _one_way(each_frame(plate, index), prompt, tracker, edges, context)
+    yield from _one_way(each_frame(plate, index), prompt, tracker, edges, context, step)
 
 
 def _one_way(
-    frames: Iterable[Image], prompt: Prompt, tracker: Tracker, edges: SoftEdges, context: RoleContext
+    frames: Iterable[Image], prompt: Prompt, tracker: Tracker, edges: SoftEdges, context: RoleContext, step: Steps
 ) -> Iterator[Image]:
     """Alphas of ``frames``; soft edges are averaged with what the frame before became, along the flow."""
     steadiness, flow = context.settings.number("steadiness"), Flow(shrink=2)
     before: tuple[Image, Image] | None = None
     for frame, probability in tracker.follow(frames, prompt):
-        context.checkpoint()
+        step()
         trimap = make_trimap(probability, reach(frame, context), OPS)
         alpha = edges(frame, trimap)
         if before is not None and steadiness > 0:
