@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import av
 import numpy as np
@@ -103,6 +104,38 @@ class MovieWriter:
         return np.clip(pixels, low, high)
 
 
+class _Sink:
+    """A file that fails once: afterwards all is written into the void.
+
+    libav tidies up after an error, which would fail again, and PyAV can carry one error and prints the others.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._error: OSError | None = None
+
+    def write(self, content: bytes) -> int:
+        return self._tried(lambda: self._file.write(content))
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._tried(lambda: self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        return self._tried(self._file.tell)
+
+    def check(self) -> None:
+        """Raise what went wrong, whether or not libav minded."""
+        if self._error is not None:
+            raise self._error
+
+    def _tried(self, call: Callable[[], int]) -> int:
+        try:
+            return call()
+        except OSError as error:
+            self._error, self._file = error, BytesIO()
+            raise
+
+
 class _Movie:
     """One file that grows aside."""
 
@@ -125,8 +158,9 @@ class _Movie:
         self._count = 0
         with storage_errors(path):
             self._file = self._part.open("wb")
+            self._sink = _Sink(self._file)
             self._container: Any = av.open(
-                self._file, "w", format="mp4" if form == "mp4" else "mov", options=_container_options(form)
+                self._sink, "w", format="mp4" if form == "mp4" else "mov", options=_container_options(form)
             )
             self._stream = self._add_stream(form, size, rate, info.pixel_aspect, start)
 
@@ -152,11 +186,13 @@ class _Movie:
         self._count += 1
         with storage_errors(self.path):
             self._container.mux(self._stream.encode(frame))
+            self._sink.check()
 
     def finish(self) -> None:
         with storage_errors(self.path):
             self._container.mux(self._stream.encode(None))
             self._container.close()
+            self._sink.check()
             self._file.close()
 
     def publish(self) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -280,6 +283,37 @@ def test_a_full_disk(tmp_path: Path, form: str) -> None:
         writer.close()
     writer.abort()
     assert list(tmp_path.iterdir()) == []
+
+
+class SmallDisk(io.BytesIO):
+    """Takes so many bytes and no more: of what does not fit, the first part."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self._room = room
+
+    def write(self, content: Any) -> int:
+        fits = self._room - self.tell()
+        if fits <= 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(bytes(content)[:fits])
+
+
+@pytest.mark.parametrize("room", [0, 200, 3000, 9000, 20_000])
+@pytest.mark.parametrize("form", ["mp4", "prores"])
+def test_a_full_disk_is_spoken_of_once(
+    tmp_path: Path, form: str, room: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The buffer keeps what the disk did not take, so that whatever libav does to tidy up fails too, in each file."""
+    monkeypatch.setattr(Path, "open", lambda *_: io.BufferedWriter(SmallDisk(room)))  # type: ignore[arg-type]
+    writer = open_writer(form, tmp_path, "shot", ("comp", "foreground"), plate(), RATE, {})
+    pixels = moving_scene(30).plate
+    with pytest.raises(DiskFullError, match="shot"):
+        for index, image in enumerate(pixels):
+            writer.write(index, {"comp": image, "foreground": image})
+        writer.close()
+    writer.abort()
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("form", ["mp4", "prores", "png", "exr"])
