@@ -317,6 +317,10 @@ def test_names_of_clips() -> None:
     assert title_of(movie("Ünïcode take.2.mov")) == "Ünïcode take.2"
     shared = media_pb2.ClipManifest(shared=media_pb2.SharedMedia(mapping="nas", path="a/b/plate.####.exr"))
     assert (title_of(shared), kind_of(shared)) == ("plate", "clip")
+    for name in ("me@home.jpg", "a#1.jpg", "100%d.png"):
+        file = media_pb2.MediaFile(filename=name)
+        assert kind_of(media_pb2.ClipManifest(file=file)) == "still"
+    assert len(title_of(media_pb2.ClipManifest(file=media_pb2.MediaFile(filename="é" * 120 + ".mp4"))).encode()) == 200
 
 
 def test_settings_come_as_numbers_texts_and_tables() -> None:

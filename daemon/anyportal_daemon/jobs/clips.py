@@ -121,7 +121,7 @@ def title_of(clip: media_pb2.ClipManifest) -> str:
 def kind_of(clip: media_pb2.ClipManifest) -> BackdropKind:
     """Whether a backdrop is a still or a clip: one file with an image's ending is a still."""
     name = filename_of(clip)
-    numbered = clip.HasField("sequence") or re.search(r"%\d*d|#|@", name)
+    numbered = clip.HasField("sequence") or (clip.HasField("shared") and re.search(r"%\d*d|#|@", name))
     return "still" if not numbered and PurePosixPath(name).suffix.lower() in _STILLS else "clip"
 
 
