@@ -146,4 +146,5 @@ def error(name: str, seed: int) -> float:
     assert exact.dtype == np.float64 and np.isfinite(exact).all()
     assert single.dtype == np.float32 or name == "frequency_split"  # its bands are float64
     assert exact.std() > 0.01, "a case in which nothing happens"
+    assert (exact != exact.astype(np.float32)).any(), "not evaluated in float64"
     return float(np.abs(exact - single).max() / np.abs(exact).max())
