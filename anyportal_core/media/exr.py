@@ -108,7 +108,7 @@ class ExrWriter:
         spec.attribute("chromaticities", oiio.TypeDesc("float[8]"), chromaticities(info.encoding.primaries))
         rate = (self._rate.numerator, self._rate.denominator)
         spec.attribute("framesPerSecond", oiio.TypeDesc("rational"), rate)
-        if info.timecode:
+        if info.timecode and timecode.countable(info.timecode, self._rate):
             own = timecode.shifted(info.timecode, number - info.numbers[0], self._rate)
             bits = timecode.to_bits(own)
             if bits is not None:

@@ -88,10 +88,12 @@ class MovieWriter:
         A part of a plate that has none counts from the plate's beginning, else hosts would take it for that.
         """
         later = number - self._info.numbers[0]
-        origin = self._info.timecode or ("00:00:00:00" if later else None)
-        if origin is None or self._rate > _MOST_TIMECODE_RATE:
+        own = self._info.timecode
+        if own is None or not timecode.countable(own, self._rate):
+            own = "00:00:00:00" if later else None
+        if own is None or self._rate > _MOST_TIMECODE_RATE:
             return None
-        return timecode.shifted(origin, later, self._rate)
+        return timecode.shifted(own, later, self._rate)
 
     def _pixels(self, layer: str, image: Image) -> Image:
         if layer == "matte":

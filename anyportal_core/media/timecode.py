@@ -15,6 +15,12 @@ def valid(timecode: str | None) -> str | None:
     return found[0] if found and fine else None
 
 
+def countable(timecode: str, rate: Fraction) -> bool:
+    """Whether a timecode has a meaning at ``rate`` frames a second: drop frame has one at multiples of 30 alone."""
+    found = _TEXT.fullmatch(timecode.strip())
+    return found is not None and (found[4] == ":" or round(rate) % 30 == 0)
+
+
 def shifted(timecode: str, frames: int, rate: Fraction) -> str:
     """The timecode ``frames`` later, at ``rate`` frames a second; drop frame stays drop frame (SMPTE ST 12-1)."""
     found = _TEXT.fullmatch(timecode.strip())

@@ -15,6 +15,7 @@ from anyportal_core.errors import FrameRangeError, ShotError
 from anyportal_core.frames import ArraySource, FrameSet, FrameSource, Image
 from anyportal_core.media.clip import Clip, ClipInfo, Frame, open_clip
 from anyportal_core.media.encoding import SRGB, Encoding, convert
+from anyportal_core.media.timecode import countable
 from anyportal_core.media.work import AlphaFrames, WorkFrames, alpha_says_something, work_size
 from anyportal_core.recipe import Recipe
 from anyportal_core.roles import RoleContext, Stored
@@ -98,6 +99,11 @@ class Material:
             yield (
                 f"{info.path.name} has a variable frame rate: its frames are kept in order and shown evenly at "
                 f"{float(self.rate):.3f} frames a second, so some move in time; sound may drift from them"
+            )
+        if info.timecode and not countable(info.timecode, self.rate):
+            yield (
+                f"{info.path.name} begins at {info.timecode}, a drop frame timecode, which cannot be counted at "
+                f"{float(self.rate):.3f} frames a second: results do not carry it"
             )
         if _overscans(info):
             yield f"{info.path.name} has overscan: results end with its display window, {info.width}x{info.height}"

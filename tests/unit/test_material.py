@@ -93,3 +93,11 @@ def test_overscan_is_spoken_of(tmp_path: Path, window: tuple[int, int, int, int]
     assert list(Material(Shot(MediaRef(over)), RECIPE).remarks()) == [said]
     under = write_image(tmp_path / "under.exr", picture, "half", window=(-4, -4, 48, 48))
     assert list(Material(Shot(MediaRef(under)), RECIPE).remarks()) == []
+
+
+def test_a_timecode_that_is_left_out_is_spoken_of(tmp_path: Path) -> None:
+    frames = moving_scene(3, 24, 32).plate
+    path = write_movie(tmp_path / "a.mov", frames, rate=Fraction(30000, 1001), timecode="00:00:59;20")
+    assert list(Material(Shot(MediaRef(path)), RECIPE).remarks()) == []
+    (said,) = Material(Shot(MediaRef(path, rate=Fraction(25))), RECIPE).remarks()
+    assert "00:00:59;20" in said and "25.000 frames a second: results do not carry it" in said

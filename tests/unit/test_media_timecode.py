@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anyportal_core.media.timecode import from_bits, shifted, to_bits, valid
+from anyportal_core.media.timecode import countable, from_bits, shifted, to_bits, valid
 
 NTSC = Fraction(30000, 1001)
 
@@ -60,6 +60,22 @@ def test_valid(text: str) -> None:
 @pytest.mark.parametrize("text", [None, "", "nonsense", "24:00:00:00", "01:60:00:00", "01:00:61:00", "1:00:00:00"])
 def test_invalid(text: str | None) -> None:
     assert valid(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "rate", "expected"),
+    [
+        ("00:00:59;29", NTSC, True),
+        ("00:00:59;29", 2 * NTSC, True),
+        ("00:00:59;29", Fraction(30), True),
+        ("00:00:59;20", Fraction(25), False),
+        ("00:00:59;20", Fraction(24000, 1001), False),
+        ("00:00:59:20", Fraction(25), True),
+        ("nonsense", Fraction(25), False),
+    ],
+)
+def test_countable(text: str, rate: Fraction, expected: bool) -> None:
+    assert countable(text, rate) is expected
 
 
 def test_what_is_no_timecode_has_no_bits() -> None:

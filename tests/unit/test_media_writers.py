@@ -193,6 +193,16 @@ def test_a_part_of_a_plate_without_timecode_says_where_it_begins(tmp_path: Path)
     assert opened(whole[0].path).info.timecode is None
 
 
+def test_a_drop_frame_timecode_at_a_rate_that_has_none(tmp_path: Path) -> None:
+    info = replace(plate(), timecode="00:00:59;20")
+    for form in ("mp4", "exr"):
+        for number, expected in ((0, None), (10, "00:00:00:10" if form == "mp4" else None)):
+            folder = tmp_path / f"{form}{number}"
+            writer = open_writer(form, folder, "shot", ("comp",), info, Fraction(25), {})
+            written = writer.write(number, {"comp": layers_of(0)["comp"]}) + writer.close()
+            assert opened(written[0].path).info.timecode == expected
+
+
 @pytest.mark.parametrize("rate", [Fraction(8), Fraction(17400, 673), Fraction(1000)])
 def test_odd_rates_with_a_timecode(tmp_path: Path, rate: Fraction) -> None:
     info = replace(plate(), timecode="01:00:00:00")
