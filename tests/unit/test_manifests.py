@@ -61,6 +61,7 @@ def patterns(keys: Iterable[str]) -> set[str]:
         ("controlnet_2b", "cogvideox_controlnet_2b", "controlnet"),
         ("controlnet_5b_hed", "cogvideox_controlnet_rotary", "controlnet"),
         ("controlnet_5b_canny", "cogvideox_controlnet_rotary", "controlnet"),
+        ("controlnet_5b_trainscript", "cogvideox_controlnet_5b_trainscript", "controlnet"),
     ],
 )
 def test_the_names_are_those_of_the_golden_cases(shared: Path, manifest: str, case: str, network: str) -> None:
