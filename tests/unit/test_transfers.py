@@ -47,6 +47,18 @@ def test_a_latent_stands_for_eight_pixels_and_four_frames() -> None:
     assert latent_mask(matte[:1], 0).shape == (1, 1, 1, 6, 8)
 
 
+@pytest.mark.parametrize("dilate", [0, 1, 5, 16])
+def test_a_latent_may_change_where_the_matte_is_within_a_square(dilate: int) -> None:
+    matte = (torch.rand((5, *SIZE, 1), generator=torch.Generator().manual_seed(dilate)) > 0.999).float()
+    mask = latent_mask(matte, dilate)
+    for latent, frames in enumerate([matte[:1], matte[1:]]):
+        near = torch.zeros(SIZE, dtype=torch.bool)
+        for _, row, column, _ in torch.nonzero(frames).tolist():
+            near[max(row - dilate, 0) : row + dilate + 1, max(column - dilate, 0) : column + dilate + 1] = True
+        assert torch.equal(mask[0, latent, 0], near.reshape(6, 8, 8, 8).any(3).any(1))
+    assert mask.any() and not mask.all()
+
+
 @pytest.mark.parametrize("transfer", [PATCH, DETAIL, PLATE_DETAIL])
 def test_the_foreground_is_taken_and_what_surrounds_it(transfer: Transfer) -> None:
     given, frames = pictures(), decoded()
