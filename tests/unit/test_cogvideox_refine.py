@@ -26,7 +26,7 @@ from anyportal_core.registry import PluginSpec, create  # noqa: E402
 from anyportal_core.roles import Prompts, RoleContext  # noqa: E402
 from anyportal_core.settings import Settings  # noqa: E402
 from anyportal_core.testing.tiny.hed import write_hed  # noqa: E402
-from anyportal_core.testing.tiny.video import write_cogvideox, write_controlnet  # noqa: E402
+from anyportal_core.testing.tiny.video import SEEN, write_cogvideox, write_controlnet  # noqa: E402
 
 REFINE, CANNY, SMALL, _ = REFINES
 SIZE = 30, 44
@@ -115,6 +115,19 @@ def test_a_shot_becomes_frames_and_the_gain_they_show(models: Models) -> None:
     assert np.isfinite(chunk["log_gain"]).all() and chunk["log_gain"].std() > 1e-3
     assert np.array_equal(job.run(), chunk["frames"])
     assert "too long" in job.notes[0]
+
+
+def test_a_model_sees_no_more_frames_than_it_was_trained_on(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    forward = CogVideoX.forward
+
+    def watched(self: CogVideoX, latents: torch.Tensor, *rest: Any) -> torch.Tensor:
+        seen.append(latents.shape[1])
+        return forward(self, latents, *rest)
+
+    monkeypatch.setattr(CogVideoX, "forward", watched)
+    Job(models, 21).run(window=49)
+    assert set(seen) == {(SEEN - 1) // 4 + 1}
 
 
 @pytest.mark.parametrize("count", [1, 2, 5, 21])

@@ -32,6 +32,15 @@ _TRANSFORMER = _COMMON | {
     "max_text_seq_length": TEXT_LENGTH,
     "use_rotary_positional_embeddings": True,
 }
+_CODEC: dict[str, Any] = {
+    "block_out_channels": (4, 4, 4, 4),
+    "layers_per_block": 1,
+    "latent_channels": LATENT[2],
+    "norm_num_groups": 2,
+    "scaling_factor": 0.7,
+    "sample_height": HEIGHT,
+    "sample_width": WIDTH,
+}
 
 
 def tiny_transformer(seed: int = 0, **config: Any) -> CogVideoX:
@@ -49,14 +58,5 @@ def tiny_controlnet(seed: int = 0, **config: Any) -> CogVideoXControlnet:
     return network
 
 
-def tiny_codec(seed: int = 0) -> AutoencoderKLCogVideoX:
-    network = AutoencoderKLCogVideoX(
-        block_out_channels=(4, 4, 4, 4),
-        layers_per_block=1,
-        latent_channels=LATENT[2],
-        norm_num_groups=2,
-        scaling_factor=0.7,
-        sample_height=HEIGHT,
-        sample_width=WIDTH,
-    )
-    return randomised(network, seed)
+def tiny_codec(seed: int = 0, **config: Any) -> AutoencoderKLCogVideoX:
+    return randomised(AutoencoderKLCogVideoX(**_CODEC | config), seed)

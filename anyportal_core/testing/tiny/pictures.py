@@ -18,10 +18,10 @@ from anyportal_core.testing.tiny.random import randomised
 
 UNET: Final[dict[str, Any]] = {
     "in_channels": 4,
-    "block_out_channels": [8, 16],
+    "block_out_channels": [4, 16],
     "layers_per_block": 1,
-    "down_block_types": ["CrossAttnDownBlock2D", "DownBlock2D"],
-    "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D"],
+    "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D"],
+    "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D"],
     "cross_attention_dim": 16,
     "attention_head_dim": 2,
     "norm_num_groups": 4,

@@ -22,19 +22,29 @@ from anyportal_core.testing.tiny.text import PIECES, T5, tiny_text_encoder, voca
 
 SCHEDULE: Final = EXPECTED | {"num_train_timesteps": 1000, "beta_start": 0.00085, "beta_end": 0.012}
 
+SEEN: Final = 17
+"""Frames that tiny models see at once: a third of what the published ones do, and of the time it takes."""
+
+PAINTED: Final = 49
+"""Frames that the tracking one has positions for: those of a preset's window, as the published one."""
+
+NARROW: Final[dict[str, Any]] = {"block_out_channels": (1, 2, 2, 2), "norm_num_groups": 1}
+"""The codec runs more than a hundred times a window, and nearly all of its time goes into pictures of full size."""
+
 PLAIN: Final[dict[str, Any]] = {"use_rotary_positional_embeddings": False, "max_text_seq_length": 226}
 """What the 2b models have; their ControlNets add positions to as many text tokens, whatever the transformer says."""
 
 
 def write_cogvideox(folder: Path, rotary: bool, seed: int = 0) -> None:
     """A 5b (``rotary``) or a 2b model."""
-    transformer = tiny_transformer(seed) if rotary else tiny_transformer(seed, **PLAIN)
+    more: dict[str, Any] = {"sample_frames": SEEN} | ({} if rotary else PLAIN)
+    transformer = tiny_transformer(seed, **more)
     _write_model(folder, transformer, 1.0 if rotary else 3.0, seed)
 
 
 def write_das(folder: Path, seed: int = 0) -> None:
     """Diffusion-as-Shader."""
-    _write_model(folder, tiny_tracking_transformer(seed), 1.0, seed)
+    _write_model(folder, tiny_tracking_transformer(seed, sample_frames=PAINTED), 1.0, seed)
 
 
 def write_controlnet(folder: Path, rotary: bool, seed: int = 0) -> None:
@@ -50,7 +60,7 @@ def write_network(folder: Path, network: Any) -> None:
 def _write_model(folder: Path, transformer: Any, snr_shift: float, seed: int) -> None:
     """A whole folder: ``transformer``, ``vae``, ``scheduler``, ``text_encoder``, ``tokenizer``."""
     write_network(folder / "transformer", transformer)
-    write_network(folder / "vae", tiny_codec(seed + 1))
+    write_network(folder / "vae", tiny_codec(seed + 1, **NARROW))
     words = tiny_text_encoder(seed + 2).state_dict()
     words.pop(TIED[1])  # one table is saved once
     _write(folder / "text_encoder", T5, words, "model")
