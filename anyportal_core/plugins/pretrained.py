@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from safetensors import SafetensorError
 from transformers.utils import logging
 
 from anyportal_core.errors import CheckpointError, MissingExtraError
+from anyportal_core.plugins.passes import named
 from anyportal_core.plugins.weights import FIRST, read_config
+
+NAME: Final = "model.safetensors"
+"""What the library calls a folder's weights, whole or as an index of parts."""
 
 
 def load_published(kind: Any, folder: Path, device: str, dtype: torch.dtype, needs: str = "") -> Any:
@@ -60,7 +64,7 @@ def load_published(kind: Any, folder: Path, device: str, dtype: torch.dtype, nee
             where=str(folder),
             hint="check that the folder is the model it is named after, and complete",
         )
-    return network.to(device).eval().requires_grad_(False)
+    return named(network.to(device).eval().requires_grad_(False), folder / NAME)
 
 
 def _list(what: str, keys: Any) -> str:

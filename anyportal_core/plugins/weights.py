@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from anyportal_core.errors import CheckpointError, ModelNotFoundError
+from anyportal_core.plugins.passes import named
 
 NAMES = ("diffusion_pytorch_model", "model", "pytorch_model")
 ENDINGS = (".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json")
@@ -121,7 +122,7 @@ def fill(network: Network, checkpoint: Checkpoint, dtype: torch.dtype | None = N
         )
     tensors = {key: _cast(value, dtype) for key, value in checkpoint.tensors.items()}
     network.load_state_dict(tensors, assign=True)
-    return network.eval().requires_grad_(False)
+    return named(network.eval().requires_grad_(False), checkpoint.file)
 
 
 def _weights_of(folder: Path) -> Path:
