@@ -28,7 +28,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x61nyportal/v1/jobs.proto\x12\x0c\x61nyportal.v1\x1a\x18\x61nyportal/v1/media.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcf\x01\n\x04Shot\x12)\n\x05plate\x18\x01 \x01(\x0b\x32\x1a.anyportal.v1.ClipManifest\x12\x0e\n\x06\x66rames\x18\x02 \x01(\t\x12\x0f\n\x07handles\x18\x03 \x01(\x05\x12)\n\x05matte\x18\x04 \x01(\x0b\x32\x1a.anyportal.v1.ClipManifest\x12(\n\x04mask\x18\x05 \x01(\x0b\x32\x1a.anyportal.v1.ClipManifest\x12\x17\n\nmask_frame\x18\x06 \x01(\x03H\x00\x88\x01\x01\x42\r\n\x0b_mask_frame\"c\n\x08\x42\x61\x63kdrop\x12\x10\n\x06prompt\x18\x01 \x01(\tH\x00\x12+\n\x05media\x18\x02 \x01(\x0b\x32\x1a.anyportal.v1.ClipManifestH\x00\x12\x10\n\x06\x63olour\x18\x03 \x01(\tH\x00\x42\x06\n\x04kind\"\x8c\x01\n\x06Recipe\x12\x0e\n\x06preset\x18\x01 \x01(\t\x12(\n\x08\x62\x61\x63kdrop\x18\x02 \x01(\x0b\x32\x16.anyportal.v1.Backdrop\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0c\n\x04seed\x18\x04 \x01(\x03\x12)\n\x08settings\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\"*\n\x08\x44\x65livery\x12\x0e\n\x06layers\x18\x01 \x03(\t\x12\x0e\n\x06\x66ormat\x18\x02 \x01(\t\"n\n\nResultFile\x12 \n\x04\x62lob\x18\x01 \x01(\x0b\x32\x12.anyportal.v1.Blob\x12\x10\n\x08\x66ilename\x18\x02 \x01(\t\x12\x0e\n\x06layers\x18\x03 \x03(\t\x12\x12\n\x05\x66rame\x18\x04 \x01(\x03H\x00\x88\x01\x01\x42\x08\n\x06_frame\"F\n\x08JobError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\r\n\x05where\x18\x03 \x01(\t\x12\x0c\n\x04hint\x18\x04 \x01(\t\"C\n\x08Progress\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x16\n\x0estage_fraction\x18\x02 \x01(\x01\x12\x10\n\x08\x66raction\x18\x03 \x01(\x01\"\xa7\x07\n\x03Job\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12 \n\x04shot\x18\x03 \x01(\x0b\x32\x12.anyportal.v1.Shot\x12$\n\x06recipe\x18\x04 \x01(\x0b\x32\x14.anyportal.v1.Recipe\x12(\n\x08\x64\x65livery\x18\x05 \x01(\x0b\x32\x16.anyportal.v1.Delivery\x12-\n\x06labels\x18\x06 \x03(\x0b\x32\x1d.anyportal.v1.Job.LabelsEntry\x12&\n\x05state\x18\n \x01(\x0e\x32\x17.anyportal.v1.Job.State\x12\x18\n\x10\x63\x61ncel_requested\x18\x0b \x01(\x08\x12(\n\x08progress\x18\x0c \x01(\x0b\x32\x16.anyportal.v1.Progress\x12%\n\x05\x65rror\x18\r \x01(\x0b\x32\x16.anyportal.v1.JobError\x12)\n\x07results\x18\x0e \x03(\x0b\x32\x18.anyportal.v1.ResultFile\x12\x15\n\rrecipe_digest\x18\x0f \x01(\t\x12\x17\n\x0fresolved_recipe\x18\x10 \x01(\t\x12/\n\x0b\x63reate_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rlast_sequence\x18\x14 \x01(\x03\x12:\n\rstage_seconds\x18\x15 \x03(\x0b\x32#.anyportal.v1.Job.StageSecondsEntry\x12\x18\n\x10\x66rames_delivered\x18\x16 \x01(\t\x12*\n\nframe_rate\x18\x17 \x01(\x0b\x32\x16.anyportal.v1.Rational\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x33\n\x11StageSecondsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"a\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\n\n\x06QUEUED\x10\x01\x12\x0b\n\x07RUNNING\x10\x02\x12\r\n\tSUCCEEDED\x10\x03\x12\n\n\x06\x46\x41ILED\x10\x04\x12\r\n\tCANCELLED\x10\x05\"\xfc\x01\n\x08JobEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x05state\x18\x03 \x01(\x0b\x32\x19.anyportal.v1.StateChangeH\x00\x12*\n\x08progress\x18\x04 \x01(\x0b\x32\x16.anyportal.v1.ProgressH\x00\x12-\n\x07results\x18\x05 \x01(\x0b\x32\x1a.anyportal.v1.ResultsReadyH\x00\x12$\n\x03log\x18\x06 \x01(\x0b\x32\x15.anyportal.v1.LogLineH\x00\x42\x07\n\x05\x65vent\"\\\n\x0bStateChange\x12&\n\x05state\x18\x01 \x01(\x0e\x32\x17.anyportal.v1.Job.State\x12%\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x16.anyportal.v1.JobError\"7\n\x0cResultsReady\x12\'\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x18.anyportal.v1.ResultFile\"\x86\x01\n\x07LogLine\x12\x30\n\x08severity\x18\x01 \x01(\x0e\x32\x1e.anyportal.v1.LogLine.Severity\x12\x0c\n\x04text\x18\x02 \x01(\t\";\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x08\n\x04INFO\x10\x01\x12\x0b\n\x07WARNING\x10\x02\"]\n\x10\x43reateJobRequest\x12\x1e\n\x03job\x18\x01 \x01(\x0b\x32\x11.anyportal.v1.Job\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"\x1d\n\rGetJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"a\n\x0fListJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\'\n\x06states\x18\x03 \x03(\x0e\x32\x17.anyportal.v1.Job.State\"L\n\x10ListJobsResponse\x12\x1f\n\x04jobs\x18\x01 \x03(\x0b\x32\x11.anyportal.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"7\n\x0fWatchJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x03\" \n\x10\x43\x61ncelJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x1f\n\x0fRetryJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\" \n\x10\x44\x65leteJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t2\xd9\x03\n\nJobService\x12>\n\tCreateJob\x12\x1e.anyportal.v1.CreateJobRequest\x1a\x11.anyportal.v1.Job\x12\x38\n\x06GetJob\x12\x1b.anyportal.v1.GetJobRequest\x1a\x11.anyportal.v1.Job\x12I\n\x08ListJobs\x12\x1d.anyportal.v1.ListJobsRequest\x1a\x1e.anyportal.v1.ListJobsResponse\x12\x43\n\x08WatchJob\x12\x1d.anyportal.v1.WatchJobRequest\x1a\x16.anyportal.v1.JobEvent0\x01\x12>\n\tCancelJob\x12\x1e.anyportal.v1.CancelJobRequest\x1a\x11.anyportal.v1.Job\x12<\n\x08RetryJob\x12\x1d.anyportal.v1.RetryJobRequest\x1a\x11.anyportal.v1.Job\x12\x43\n\tDeleteJob\x12\x1e.anyportal.v1.DeleteJobRequest\x1a\x16.google.protobuf.Emptyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x61nyportal/v1/jobs.proto\x12\x0c\x61nyportal.v1\x1a\x18\x61nyportal/v1/media.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcf\x01\n\x04Shot\x12)\n\x05plate\x18\x01 \x01(\x0b\x32\x1a.anyportal.v1.ClipManifest\x12\x0e\n\x06\x66rames\x18\x02 \x01(\t\x12\x0f\n\x07handles\x18\x03 \x01(\x05\x12)\n\x05matte\x18\x04 \x01(\x0b\x32\x1a.anyportal.v1.ClipManifest\x12(\n\x04mask\x18\x05 \x01(\x0b\x32\x1a.anyportal.v1.ClipManifest\x12\x17\n\nmask_frame\x18\x06 \x01(\x03H\x00\x88\x01\x01\x42\r\n\x0b_mask_frame\"c\n\x08\x42\x61\x63kdrop\x12\x10\n\x06prompt\x18\x01 \x01(\tH\x00\x12+\n\x05media\x18\x02 \x01(\x0b\x32\x1a.anyportal.v1.ClipManifestH\x00\x12\x10\n\x06\x63olour\x18\x03 \x01(\tH\x00\x42\x06\n\x04kind\"\x8c\x01\n\x06Recipe\x12\x0e\n\x06preset\x18\x01 \x01(\t\x12(\n\x08\x62\x61\x63kdrop\x18\x02 \x01(\x0b\x32\x16.anyportal.v1.Backdrop\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0c\n\x04seed\x18\x04 \x01(\x03\x12)\n\x08settings\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\"*\n\x08\x44\x65livery\x12\x0e\n\x06layers\x18\x01 \x03(\t\x12\x0e\n\x06\x66ormat\x18\x02 \x01(\t\"n\n\nResultFile\x12 \n\x04\x62lob\x18\x01 \x01(\x0b\x32\x12.anyportal.v1.Blob\x12\x10\n\x08\x66ilename\x18\x02 \x01(\t\x12\x0e\n\x06layers\x18\x03 \x03(\t\x12\x12\n\x05\x66rame\x18\x04 \x01(\x03H\x00\x88\x01\x01\x42\x08\n\x06_frame\"F\n\x08JobError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\r\n\x05where\x18\x03 \x01(\t\x12\x0c\n\x04hint\x18\x04 \x01(\t\"C\n\x08Progress\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x16\n\x0estage_fraction\x18\x02 \x01(\x01\x12\x10\n\x08\x66raction\x18\x03 \x01(\x01\"\xcf\x07\n\x03Job\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12 \n\x04shot\x18\x03 \x01(\x0b\x32\x12.anyportal.v1.Shot\x12$\n\x06recipe\x18\x04 \x01(\x0b\x32\x14.anyportal.v1.Recipe\x12(\n\x08\x64\x65livery\x18\x05 \x01(\x0b\x32\x16.anyportal.v1.Delivery\x12-\n\x06labels\x18\x06 \x03(\x0b\x32\x1d.anyportal.v1.Job.LabelsEntry\x12&\n\x05state\x18\n \x01(\x0e\x32\x17.anyportal.v1.Job.State\x12\x18\n\x10\x63\x61ncel_requested\x18\x0b \x01(\x08\x12(\n\x08progress\x18\x0c \x01(\x0b\x32\x16.anyportal.v1.Progress\x12%\n\x05\x65rror\x18\r \x01(\x0b\x32\x16.anyportal.v1.JobError\x12)\n\x07results\x18\x0e \x03(\x0b\x32\x18.anyportal.v1.ResultFile\x12\x15\n\rrecipe_digest\x18\x0f \x01(\t\x12\x17\n\x0fresolved_recipe\x18\x10 \x01(\t\x12/\n\x0b\x63reate_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rlast_sequence\x18\x14 \x01(\x03\x12:\n\rstage_seconds\x18\x15 \x03(\x0b\x32#.anyportal.v1.Job.StageSecondsEntry\x12\x18\n\x10\x66rames_delivered\x18\x16 \x01(\t\x12*\n\nframe_rate\x18\x17 \x01(\x0b\x32\x16.anyportal.v1.Rational\x12\x10\n\x08\x61ttempts\x18\x18 \x01(\x05\x12\x14\n\x0cworkers_lost\x18\x19 \x01(\x05\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x33\n\x11StageSecondsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"a\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\n\n\x06QUEUED\x10\x01\x12\x0b\n\x07RUNNING\x10\x02\x12\r\n\tSUCCEEDED\x10\x03\x12\n\n\x06\x46\x41ILED\x10\x04\x12\r\n\tCANCELLED\x10\x05\"\xfc\x01\n\x08JobEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x05state\x18\x03 \x01(\x0b\x32\x19.anyportal.v1.StateChangeH\x00\x12*\n\x08progress\x18\x04 \x01(\x0b\x32\x16.anyportal.v1.ProgressH\x00\x12-\n\x07results\x18\x05 \x01(\x0b\x32\x1a.anyportal.v1.ResultsReadyH\x00\x12$\n\x03log\x18\x06 \x01(\x0b\x32\x15.anyportal.v1.LogLineH\x00\x42\x07\n\x05\x65vent\"\\\n\x0bStateChange\x12&\n\x05state\x18\x01 \x01(\x0e\x32\x17.anyportal.v1.Job.State\x12%\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x16.anyportal.v1.JobError\"7\n\x0cResultsReady\x12\'\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x18.anyportal.v1.ResultFile\"\x86\x01\n\x07LogLine\x12\x30\n\x08severity\x18\x01 \x01(\x0e\x32\x1e.anyportal.v1.LogLine.Severity\x12\x0c\n\x04text\x18\x02 \x01(\t\";\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x08\n\x04INFO\x10\x01\x12\x0b\n\x07WARNING\x10\x02\"]\n\x10\x43reateJobRequest\x12\x1e\n\x03job\x18\x01 \x01(\x0b\x32\x11.anyportal.v1.Job\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"\x1d\n\rGetJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"a\n\x0fListJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\'\n\x06states\x18\x03 \x03(\x0e\x32\x17.anyportal.v1.Job.State\"L\n\x10ListJobsResponse\x12\x1f\n\x04jobs\x18\x01 \x03(\x0b\x32\x11.anyportal.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"7\n\x0fWatchJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x03\" \n\x10\x43\x61ncelJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x1f\n\x0fRetryJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\" \n\x10\x44\x65leteJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t2\xd9\x03\n\nJobService\x12>\n\tCreateJob\x12\x1e.anyportal.v1.CreateJobRequest\x1a\x11.anyportal.v1.Job\x12\x38\n\x06GetJob\x12\x1b.anyportal.v1.GetJobRequest\x1a\x11.anyportal.v1.Job\x12I\n\x08ListJobs\x12\x1d.anyportal.v1.ListJobsRequest\x1a\x1e.anyportal.v1.ListJobsResponse\x12\x43\n\x08WatchJob\x12\x1d.anyportal.v1.WatchJobRequest\x1a\x16.anyportal.v1.JobEvent0\x01\x12>\n\tCancelJob\x12\x1e.anyportal.v1.CancelJobRequest\x1a\x11.anyportal.v1.Job\x12<\n\x08RetryJob\x12\x1d.anyportal.v1.RetryJobRequest\x1a\x11.anyportal.v1.Job\x12\x43\n\tDeleteJob\x12\x1e.anyportal.v1.DeleteJobRequest\x1a\x16.google.protobuf.Emptyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -54,39 +54,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROGRESS']._serialized_start=841
   _globals['_PROGRESS']._serialized_end=908
   _globals['_JOB']._serialized_start=911
-  _globals['_JOB']._serialized_end=1846
-  _globals['_JOB_LABELSENTRY']._serialized_start=1649
-  _globals['_JOB_LABELSENTRY']._serialized_end=1694
-  _globals['_JOB_STAGESECONDSENTRY']._serialized_start=1696
-  _globals['_JOB_STAGESECONDSENTRY']._serialized_end=1747
-  _globals['_JOB_STATE']._serialized_start=1749
-  _globals['_JOB_STATE']._serialized_end=1846
-  _globals['_JOBEVENT']._serialized_start=1849
-  _globals['_JOBEVENT']._serialized_end=2101
-  _globals['_STATECHANGE']._serialized_start=2103
-  _globals['_STATECHANGE']._serialized_end=2195
-  _globals['_RESULTSREADY']._serialized_start=2197
-  _globals['_RESULTSREADY']._serialized_end=2252
-  _globals['_LOGLINE']._serialized_start=2255
-  _globals['_LOGLINE']._serialized_end=2389
-  _globals['_LOGLINE_SEVERITY']._serialized_start=2330
-  _globals['_LOGLINE_SEVERITY']._serialized_end=2389
-  _globals['_CREATEJOBREQUEST']._serialized_start=2391
-  _globals['_CREATEJOBREQUEST']._serialized_end=2484
-  _globals['_GETJOBREQUEST']._serialized_start=2486
-  _globals['_GETJOBREQUEST']._serialized_end=2515
-  _globals['_LISTJOBSREQUEST']._serialized_start=2517
-  _globals['_LISTJOBSREQUEST']._serialized_end=2614
-  _globals['_LISTJOBSRESPONSE']._serialized_start=2616
-  _globals['_LISTJOBSRESPONSE']._serialized_end=2692
-  _globals['_WATCHJOBREQUEST']._serialized_start=2694
-  _globals['_WATCHJOBREQUEST']._serialized_end=2749
-  _globals['_CANCELJOBREQUEST']._serialized_start=2751
-  _globals['_CANCELJOBREQUEST']._serialized_end=2783
-  _globals['_RETRYJOBREQUEST']._serialized_start=2785
-  _globals['_RETRYJOBREQUEST']._serialized_end=2816
-  _globals['_DELETEJOBREQUEST']._serialized_start=2818
-  _globals['_DELETEJOBREQUEST']._serialized_end=2850
-  _globals['_JOBSERVICE']._serialized_start=2853
-  _globals['_JOBSERVICE']._serialized_end=3326
+  _globals['_JOB']._serialized_end=1886
+  _globals['_JOB_LABELSENTRY']._serialized_start=1689
+  _globals['_JOB_LABELSENTRY']._serialized_end=1734
+  _globals['_JOB_STAGESECONDSENTRY']._serialized_start=1736
+  _globals['_JOB_STAGESECONDSENTRY']._serialized_end=1787
+  _globals['_JOB_STATE']._serialized_start=1789
+  _globals['_JOB_STATE']._serialized_end=1886
+  _globals['_JOBEVENT']._serialized_start=1889
+  _globals['_JOBEVENT']._serialized_end=2141
+  _globals['_STATECHANGE']._serialized_start=2143
+  _globals['_STATECHANGE']._serialized_end=2235
+  _globals['_RESULTSREADY']._serialized_start=2237
+  _globals['_RESULTSREADY']._serialized_end=2292
+  _globals['_LOGLINE']._serialized_start=2295
+  _globals['_LOGLINE']._serialized_end=2429
+  _globals['_LOGLINE_SEVERITY']._serialized_start=2370
+  _globals['_LOGLINE_SEVERITY']._serialized_end=2429
+  _globals['_CREATEJOBREQUEST']._serialized_start=2431
+  _globals['_CREATEJOBREQUEST']._serialized_end=2524
+  _globals['_GETJOBREQUEST']._serialized_start=2526
+  _globals['_GETJOBREQUEST']._serialized_end=2555
+  _globals['_LISTJOBSREQUEST']._serialized_start=2557
+  _globals['_LISTJOBSREQUEST']._serialized_end=2654
+  _globals['_LISTJOBSRESPONSE']._serialized_start=2656
+  _globals['_LISTJOBSRESPONSE']._serialized_end=2732
+  _globals['_WATCHJOBREQUEST']._serialized_start=2734
+  _globals['_WATCHJOBREQUEST']._serialized_end=2789
+  _globals['_CANCELJOBREQUEST']._serialized_start=2791
+  _globals['_CANCELJOBREQUEST']._serialized_end=2823
+  _globals['_RETRYJOBREQUEST']._serialized_start=2825
+  _globals['_RETRYJOBREQUEST']._serialized_end=2856
+  _globals['_DELETEJOBREQUEST']._serialized_start=2858
+  _globals['_DELETEJOBREQUEST']._serialized_end=2890
+  _globals['_JOBSERVICE']._serialized_start=2893
+  _globals['_JOBSERVICE']._serialized_end=3366
 # @@protoc_insertion_point(module_scope)

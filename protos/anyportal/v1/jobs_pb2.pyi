@@ -288,7 +288,7 @@ class Job(_message.Message):
         DESCRIPTOR: _descriptor.EnumDescriptor
         STATE_UNSPECIFIED: Job._State.ValueType  # 0
         QUEUED: Job._State.ValueType  # 1
-        """Waiting for a worker."""
+        """Waiting for a worker: for its first, or for the next one after it lost one (see `attempts`)."""
         RUNNING: Job._State.ValueType  # 2
         SUCCEEDED: Job._State.ValueType  # 3
         """All results are there. Final."""
@@ -300,7 +300,7 @@ class Job(_message.Message):
     class State(_State, metaclass=_StateEnumTypeWrapper): ...
     STATE_UNSPECIFIED: Job.State.ValueType  # 0
     QUEUED: Job.State.ValueType  # 1
-    """Waiting for a worker."""
+    """Waiting for a worker: for its first, or for the next one after it lost one (see `attempts`)."""
     RUNNING: Job.State.ValueType  # 2
     SUCCEEDED: Job.State.ValueType  # 3
     """All results are there. Final."""
@@ -369,6 +369,8 @@ class Job(_message.Message):
     STAGE_SECONDS_FIELD_NUMBER: _builtins.int
     FRAMES_DELIVERED_FIELD_NUMBER: _builtins.int
     FRAME_RATE_FIELD_NUMBER: _builtins.int
+    ATTEMPTS_FIELD_NUMBER: _builtins.int
+    WORKERS_LOST_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`jobs/{id}`, given by the daemon. Output only."""
     display_name: _builtins.str
@@ -385,6 +387,12 @@ class Job(_message.Message):
     """The last event's number."""
     frames_delivered: _builtins.str
     """The frames delivered (range and handles, clamped to what the plate has). Known once the job runs."""
+    attempts: _builtins.int
+    """How often a worker has begun it since it was created or last retried. A job whose worker or daemon died, or whose
+    daemon was stopped, is queued again by itself and goes on where it was; the log line beside that event says why.
+    """
+    workers_lost: _builtins.int
+    """How many workers have died under it. The third death fails it with `WORKER_LOST`."""
     @_builtins.property
     def shot(self) -> Global___Shot: ...
     @_builtins.property
@@ -438,10 +446,12 @@ class Job(_message.Message):
         stage_seconds: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
         frames_delivered: _builtins.str = ...,
         frame_rate: _media_pb2.Rational | None = ...,
+        attempts: _builtins.int = ...,
+        workers_lost: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "delivery", b"delivery", "end_time", b"end_time", "error", b"error", "frame_rate", b"frame_rate", "progress", b"progress", "recipe", b"recipe", "shot", b"shot", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_requested", b"cancel_requested", "create_time", b"create_time", "delivery", b"delivery", "display_name", b"display_name", "end_time", b"end_time", "error", b"error", "frame_rate", b"frame_rate", "frames_delivered", b"frames_delivered", "labels", b"labels", "last_sequence", b"last_sequence", "name", b"name", "progress", b"progress", "recipe", b"recipe", "recipe_digest", b"recipe_digest", "resolved_recipe", b"resolved_recipe", "results", b"results", "shot", b"shot", "stage_seconds", b"stage_seconds", "start_time", b"start_time", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "cancel_requested", b"cancel_requested", "create_time", b"create_time", "delivery", b"delivery", "display_name", b"display_name", "end_time", b"end_time", "error", b"error", "frame_rate", b"frame_rate", "frames_delivered", b"frames_delivered", "labels", b"labels", "last_sequence", b"last_sequence", "name", b"name", "progress", b"progress", "recipe", b"recipe", "recipe_digest", b"recipe_digest", "resolved_recipe", b"resolved_recipe", "results", b"results", "shot", b"shot", "stage_seconds", b"stage_seconds", "start_time", b"start_time", "state", b"state", "workers_lost", b"workers_lost"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -127,7 +127,8 @@ class JobServiceServicer(object):
     def WatchJob(self, request, context):
         """A job's events, first those that were, then those to come, until the job has ended.
 
-        Start after any sequence number; no event is skipped or given twice within one call.
+        Start after any sequence number; no event is skipped or given twice within one call. A job that loses its worker
+        is QUEUED and RUNNING again in the same log, and files that were told of before stay.
         NOT_FOUND `JOB_NOT_FOUND`. After UNAVAILABLE call again from the last sequence number received.
         RESOURCE_EXHAUSTED `DISK_FULL`, INTERNAL `STORAGE`: the job has ended, and the daemon's disk cannot take it down; make
         room and call again.
@@ -147,7 +148,8 @@ class JobServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RetryJob(self, request, context):
-        """Queue a failed or cancelled job again under its own name. Finished stages are reused.
+        """Queue a failed or cancelled job again under its own name. Finished stages, and finished windows of the stage that
+        was at work, are reused; what it delivers is made and told of anew.
 
         NOT_FOUND `JOB_NOT_FOUND`. FAILED_PRECONDITION `JOB_STATE`: it has not ended, or it succeeded; so
         after a lost answer a retry may get this error: look at the job. RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry.

@@ -65,7 +65,8 @@ class JobServiceStub:
     WatchJob: _grpc.UnaryStreamMultiCallable[_jobs_pb2.WatchJobRequest, _jobs_pb2.JobEvent]
     """A job's events, first those that were, then those to come, until the job has ended.
 
-    Start after any sequence number; no event is skipped or given twice within one call.
+    Start after any sequence number; no event is skipped or given twice within one call. A job that loses its worker
+    is QUEUED and RUNNING again in the same log, and files that were told of before stay.
     NOT_FOUND `JOB_NOT_FOUND`. After UNAVAILABLE call again from the last sequence number received.
     RESOURCE_EXHAUSTED `DISK_FULL`, INTERNAL `STORAGE`: the job has ended, and the daemon's disk cannot take it down; make
     room and call again.
@@ -77,7 +78,8 @@ class JobServiceStub:
     NOT_FOUND `JOB_NOT_FOUND`.
     """
     RetryJob: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.RetryJobRequest, _jobs_pb2.Job]
-    """Queue a failed or cancelled job again under its own name. Finished stages are reused.
+    """Queue a failed or cancelled job again under its own name. Finished stages, and finished windows of the stage that
+    was at work, are reused; what it delivers is made and told of anew.
 
     NOT_FOUND `JOB_NOT_FOUND`. FAILED_PRECONDITION `JOB_STATE`: it has not ended, or it succeeded; so
     after a lost answer a retry may get this error: look at the job. RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry.
@@ -124,7 +126,8 @@ class JobServiceAsyncStub(JobServiceStub):
     WatchJob: _aio.UnaryStreamMultiCallable[_jobs_pb2.WatchJobRequest, _jobs_pb2.JobEvent]  # type: ignore[assignment]
     """A job's events, first those that were, then those to come, until the job has ended.
 
-    Start after any sequence number; no event is skipped or given twice within one call.
+    Start after any sequence number; no event is skipped or given twice within one call. A job that loses its worker
+    is QUEUED and RUNNING again in the same log, and files that were told of before stay.
     NOT_FOUND `JOB_NOT_FOUND`. After UNAVAILABLE call again from the last sequence number received.
     RESOURCE_EXHAUSTED `DISK_FULL`, INTERNAL `STORAGE`: the job has ended, and the daemon's disk cannot take it down; make
     room and call again.
@@ -136,7 +139,8 @@ class JobServiceAsyncStub(JobServiceStub):
     NOT_FOUND `JOB_NOT_FOUND`.
     """
     RetryJob: _aio.UnaryUnaryMultiCallable[_jobs_pb2.RetryJobRequest, _jobs_pb2.Job]  # type: ignore[assignment]
-    """Queue a failed or cancelled job again under its own name. Finished stages are reused.
+    """Queue a failed or cancelled job again under its own name. Finished stages, and finished windows of the stage that
+    was at work, are reused; what it delivers is made and told of anew.
 
     NOT_FOUND `JOB_NOT_FOUND`. FAILED_PRECONDITION `JOB_STATE`: it has not ended, or it succeeded; so
     after a lost answer a retry may get this error: look at the job. RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry.
@@ -204,7 +208,8 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_jobs_pb2.JobEvent], _abc.AsyncIterator[_jobs_pb2.JobEvent]]:
         """A job's events, first those that were, then those to come, until the job has ended.
 
-        Start after any sequence number; no event is skipped or given twice within one call.
+        Start after any sequence number; no event is skipped or given twice within one call. A job that loses its worker
+        is QUEUED and RUNNING again in the same log, and files that were told of before stay.
         NOT_FOUND `JOB_NOT_FOUND`. After UNAVAILABLE call again from the last sequence number received.
         RESOURCE_EXHAUSTED `DISK_FULL`, INTERNAL `STORAGE`: the job has ended, and the daemon's disk cannot take it down; make
         room and call again.
@@ -228,7 +233,8 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _jobs_pb2.RetryJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_jobs_pb2.Job, _abc.Awaitable[_jobs_pb2.Job]]:
-        """Queue a failed or cancelled job again under its own name. Finished stages are reused.
+        """Queue a failed or cancelled job again under its own name. Finished stages, and finished windows of the stage that
+        was at work, are reused; what it delivers is made and told of anew.
 
         NOT_FOUND `JOB_NOT_FOUND`. FAILED_PRECONDITION `JOB_STATE`: it has not ended, or it succeeded; so
         after a lost answer a retry may get this error: look at the job. RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry.
