@@ -11,6 +11,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
@@ -120,6 +121,8 @@ class Worker(_message.Message):
         READY: Worker._State.ValueType  # 2
         BUSY: Worker._State.ValueType  # 3
         DEAD: Worker._State.ValueType  # 4
+        DRAINING: Worker._State.ValueType  # 5
+        """It ends its job, if it can, and takes no more: the daemon stops."""
 
     class State(_State, metaclass=_StateEnumTypeWrapper): ...
     STATE_UNSPECIFIED: Worker.State.ValueType  # 0
@@ -127,12 +130,16 @@ class Worker(_message.Message):
     READY: Worker.State.ValueType  # 2
     BUSY: Worker.State.ValueType  # 3
     DEAD: Worker.State.ValueType  # 4
+    DRAINING: Worker.State.ValueType  # 5
+    """It ends its job, if it can, and takes no more: the daemon stops."""
 
     DEVICE_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     JOB_FIELD_NUMBER: _builtins.int
     PROCESS_ID_FIELD_NUMBER: _builtins.int
     TROUBLE_FIELD_NUMBER: _builtins.int
+    MEMORY_BYTES_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_TIME_FIELD_NUMBER: _builtins.int
     device: _builtins.str
     """`cpu`, `cuda:0`, ..."""
     state: Global___Worker.State.ValueType
@@ -141,6 +148,12 @@ class Worker(_message.Message):
     process_id: _builtins.int
     trouble: _builtins.str
     """Why it is DEAD, where that is known."""
+    memory_bytes: _builtins.int
+    """What the process takes of the machine's memory, as it said last."""
+    @_builtins.property
+    def heartbeat_time(self) -> _timestamp_pb2.Timestamp:
+        """When it last gave a sign of life."""
+
     def __init__(
         self,
         *,
@@ -149,10 +162,12 @@ class Worker(_message.Message):
         job: _builtins.str = ...,
         process_id: _builtins.int = ...,
         trouble: _builtins.str = ...,
+        memory_bytes: _builtins.int = ...,
+        heartbeat_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["heartbeat_time", b"heartbeat_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "job", b"job", "process_id", b"process_id", "state", b"state", "trouble", b"trouble"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "heartbeat_time", b"heartbeat_time", "job", b"job", "memory_bytes", b"memory_bytes", "process_id", b"process_id", "state", b"state", "trouble", b"trouble"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -355,6 +355,7 @@ class Job(_message.Message):
     RECIPE_FIELD_NUMBER: _builtins.int
     DELIVERY_FIELD_NUMBER: _builtins.int
     LABELS_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     CANCEL_REQUESTED_FIELD_NUMBER: _builtins.int
     PROGRESS_FIELD_NUMBER: _builtins.int
@@ -371,10 +372,15 @@ class Job(_message.Message):
     FRAME_RATE_FIELD_NUMBER: _builtins.int
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     WORKERS_LOST_FIELD_NUMBER: _builtins.int
+    OUTLOOK_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`jobs/{id}`, given by the daemon. Output only."""
     display_name: _builtins.str
     """For people; also names the results. Default: the plate's name."""
+    priority: _builtins.int
+    """Jobs of a greater one run first, -100 to 100. Among equal ones the user goes first who had the device least in the
+    last hour, then the job that waits longest. Whoever has waited very long goes before all of this.
+    """
     state: Global___Job.State.ValueType
     """All below: output only."""
     cancel_requested: _builtins.bool
@@ -423,6 +429,10 @@ class Job(_message.Message):
     def frame_rate(self) -> _media_pb2.Rational:
         """Frames per second of the result. Known once the job runs."""
 
+    @_builtins.property
+    def outlook(self) -> Global___Outlook:
+        """What is to be expected of it when this message was made; unset where it has ended."""
+
     def __init__(
         self,
         *,
@@ -432,6 +442,7 @@ class Job(_message.Message):
         recipe: Global___Recipe | None = ...,
         delivery: Global___Delivery | None = ...,
         labels: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        priority: _builtins.int = ...,
         state: Global___Job.State.ValueType = ...,
         cancel_requested: _builtins.bool = ...,
         progress: Global___Progress | None = ...,
@@ -448,14 +459,64 @@ class Job(_message.Message):
         frame_rate: _media_pb2.Rational | None = ...,
         attempts: _builtins.int = ...,
         workers_lost: _builtins.int = ...,
+        outlook: Global___Outlook | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "delivery", b"delivery", "end_time", b"end_time", "error", b"error", "frame_rate", b"frame_rate", "progress", b"progress", "recipe", b"recipe", "shot", b"shot", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "delivery", b"delivery", "end_time", b"end_time", "error", b"error", "frame_rate", b"frame_rate", "outlook", b"outlook", "progress", b"progress", "recipe", b"recipe", "shot", b"shot", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "cancel_requested", b"cancel_requested", "create_time", b"create_time", "delivery", b"delivery", "display_name", b"display_name", "end_time", b"end_time", "error", b"error", "frame_rate", b"frame_rate", "frames_delivered", b"frames_delivered", "labels", b"labels", "last_sequence", b"last_sequence", "name", b"name", "progress", b"progress", "recipe", b"recipe", "recipe_digest", b"recipe_digest", "resolved_recipe", b"resolved_recipe", "results", b"results", "shot", b"shot", "stage_seconds", b"stage_seconds", "start_time", b"start_time", "state", b"state", "workers_lost", b"workers_lost"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "cancel_requested", b"cancel_requested", "create_time", b"create_time", "delivery", b"delivery", "display_name", b"display_name", "end_time", b"end_time", "error", b"error", "frame_rate", b"frame_rate", "frames_delivered", b"frames_delivered", "labels", b"labels", "last_sequence", b"last_sequence", "name", b"name", "outlook", b"outlook", "priority", b"priority", "progress", b"progress", "recipe", b"recipe", "recipe_digest", b"recipe_digest", "resolved_recipe", b"resolved_recipe", "results", b"results", "shot", b"shot", "stage_seconds", b"stage_seconds", "start_time", b"start_time", "state", b"state", "workers_lost", b"workers_lost"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Job: _TypeAlias = Job  # noqa: Y015
+
+@_typing.final
+class Outlook(_message.Message):
+    """When a job that has not ended will run and be done, as far as that can be known.
+
+    Times are worked out from what the same stages took in earlier jobs for each frame and pixel. Stages that will be reused
+    are not foreseen, nor jobs that come and go first: a job may be done earlier or later. What is not known is unset.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUEUE_POSITION_FIELD_NUMBER: _builtins.int
+    START_SECONDS_FIELD_NUMBER: _builtins.int
+    END_SECONDS_FIELD_NUMBER: _builtins.int
+    UNKNOWN_FIELD_NUMBER: _builtins.int
+    ROUGH_FIELD_NUMBER: _builtins.int
+    queue_position: _builtins.int
+    """1: the next to run. 0: it runs already."""
+    start_seconds: _builtins.float
+    """Seconds until it begins, unset where it has."""
+    end_seconds: _builtins.float
+    """Seconds until it has ended."""
+    unknown: _builtins.str
+    """Why a time is unset."""
+    rough: _builtins.bool
+    """The size of the plate was not known: it was taken to be like that of earlier ones."""
+    def __init__(
+        self,
+        *,
+        queue_position: _builtins.int = ...,
+        start_seconds: _builtins.float | None = ...,
+        end_seconds: _builtins.float | None = ...,
+        unknown: _builtins.str = ...,
+        rough: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_end_seconds", b"_end_seconds", "_start_seconds", b"_start_seconds", "end_seconds", b"end_seconds", "start_seconds", b"start_seconds"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_end_seconds", b"_end_seconds", "_start_seconds", b"_start_seconds", "end_seconds", b"end_seconds", "queue_position", b"queue_position", "rough", b"rough", "start_seconds", b"start_seconds", "unknown", b"unknown"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__end_seconds: _TypeAlias = _typing.Literal["end_seconds"]  # noqa: Y015
+    _WhichOneofArgType__end_seconds: _TypeAlias = _typing.Literal["_end_seconds", b"_end_seconds"]  # noqa: Y015
+    _WhichOneofReturnType__start_seconds: _TypeAlias = _typing.Literal["start_seconds"]  # noqa: Y015
+    _WhichOneofArgType__start_seconds: _TypeAlias = _typing.Literal["_start_seconds", b"_start_seconds"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__end_seconds) -> _WhichOneofReturnType__end_seconds | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__start_seconds) -> _WhichOneofReturnType__start_seconds | None: ...
+
+Global___Outlook: _TypeAlias = Outlook  # noqa: Y015
 
 @_typing.final
 class JobEvent(_message.Message):
@@ -469,6 +530,7 @@ class JobEvent(_message.Message):
     PROGRESS_FIELD_NUMBER: _builtins.int
     RESULTS_FIELD_NUMBER: _builtins.int
     LOG_FIELD_NUMBER: _builtins.int
+    OUTLOOK_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp: ...
@@ -484,6 +546,10 @@ class JobEvent(_message.Message):
 
     @_builtins.property
     def log(self) -> Global___LogLine: ...
+    @_builtins.property
+    def outlook(self) -> Global___Outlook:
+        """Of the job at the time when this message was sent, which may be long after the event. Unset where the job has ended."""
+
     def __init__(
         self,
         *,
@@ -493,10 +559,11 @@ class JobEvent(_message.Message):
         progress: Global___Progress | None = ...,
         results: Global___ResultsReady | None = ...,
         log: Global___LogLine | None = ...,
+        outlook: Global___Outlook | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "log", b"log", "progress", b"progress", "results", b"results", "state", b"state", "time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "log", b"log", "outlook", b"outlook", "progress", b"progress", "results", b"results", "state", b"state", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "log", b"log", "progress", b"progress", "results", b"results", "sequence", b"sequence", "state", b"state", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "log", b"log", "outlook", b"outlook", "progress", b"progress", "results", b"results", "sequence", b"sequence", "state", b"state", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["state", "progress", "results", "log"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
@@ -763,3 +830,207 @@ class DeleteJobRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteJobRequest: _TypeAlias = DeleteJobRequest  # noqa: Y015
+
+@_typing.final
+class ExplainJobRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainJobRequest: _TypeAlias = ExplainJobRequest  # noqa: Y015
+
+@_typing.final
+class Explanation(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_FIELD_NUMBER: _builtins.int
+    STAGES_FIELD_NUMBER: _builtins.int
+    job: _builtins.str
+    """`jobs/{id}`"""
+    @_builtins.property
+    def stages(self) -> _containers.RepeatedCompositeFieldContainer[Global___StageExplanation]:
+        """In the order in which they ran."""
+
+    def __init__(
+        self,
+        *,
+        job: _builtins.str = ...,
+        stages: _abc.Iterable[Global___StageExplanation] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["job", b"job", "stages", b"stages"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Explanation: _TypeAlias = Explanation  # noqa: Y015
+
+@_typing.final
+class StageExplanation(_message.Message):
+    """What became of one stage of a job, and why."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Reason:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[StageExplanation._Reason.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        REASON_UNSPECIFIED: StageExplanation._Reason.ValueType  # 0
+        SAME: StageExplanation._Reason.ValueType  # 1
+        """Reused: all that decides it is as in `compared_with`."""
+        CHANGED: StageExplanation._Reason.ValueType  # 2
+        """Ran: `differences` from `compared_with`."""
+        FIRST: StageExplanation._Reason.ValueType  # 3
+        """Ran: the user has no earlier job with this stage."""
+        GONE: StageExplanation._Reason.ValueType  # 4
+        """Ran: all is as in `compared_with`, but its result was kept no longer, or was damaged."""
+        ALWAYS: StageExplanation._Reason.ValueType  # 5
+        """Ran: it makes the files of the result, which are not kept for other jobs."""
+        STORED: StageExplanation._Reason.ValueType  # 6
+        """Reused: a job that is deleted, or another user's, had stored the same."""
+
+    class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper): ...
+    REASON_UNSPECIFIED: StageExplanation.Reason.ValueType  # 0
+    SAME: StageExplanation.Reason.ValueType  # 1
+    """Reused: all that decides it is as in `compared_with`."""
+    CHANGED: StageExplanation.Reason.ValueType  # 2
+    """Ran: `differences` from `compared_with`."""
+    FIRST: StageExplanation.Reason.ValueType  # 3
+    """Ran: the user has no earlier job with this stage."""
+    GONE: StageExplanation.Reason.ValueType  # 4
+    """Ran: all is as in `compared_with`, but its result was kept no longer, or was damaged."""
+    ALWAYS: StageExplanation.Reason.ValueType  # 5
+    """Ran: it makes the files of the result, which are not kept for other jobs."""
+    STORED: StageExplanation.Reason.ValueType  # 6
+    """Reused: a job that is deleted, or another user's, had stored the same."""
+
+    STAGE_FIELD_NUMBER: _builtins.int
+    REUSED_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    COMPARED_WITH_FIELD_NUMBER: _builtins.int
+    DIFFERENCES_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    PLUGIN_FIELD_NUMBER: _builtins.int
+    stage: _builtins.str
+    reused: _builtins.bool
+    reason: Global___StageExplanation.Reason.ValueType
+    compared_with: _builtins.str
+    """The nearest earlier job: `jobs/{id}`."""
+    seconds: _builtins.float
+    """Wall seconds, those of looking for a stored result included."""
+    size_bytes: _builtins.int
+    """Of the stored result; of the job's files for the stage that makes them."""
+    plugin: _builtins.str
+    """Its plug-in, name and version."""
+    @_builtins.property
+    def differences(self) -> _containers.RepeatedCompositeFieldContainer[Global___Difference]: ...
+    def __init__(
+        self,
+        *,
+        stage: _builtins.str = ...,
+        reused: _builtins.bool = ...,
+        reason: Global___StageExplanation.Reason.ValueType = ...,
+        compared_with: _builtins.str = ...,
+        differences: _abc.Iterable[Global___Difference] | None = ...,
+        seconds: _builtins.float = ...,
+        size_bytes: _builtins.int = ...,
+        plugin: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compared_with", b"compared_with", "differences", b"differences", "plugin", b"plugin", "reason", b"reason", "reused", b"reused", "seconds", b"seconds", "size_bytes", b"size_bytes", "stage", b"stage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StageExplanation: _TypeAlias = StageExplanation  # noqa: Y015
+
+@_typing.final
+class Difference(_message.Message):
+    """One thing that decides a stage and is not as it was."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Kind:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _KindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Difference._Kind.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        KIND_UNSPECIFIED: Difference._Kind.ValueType  # 0
+        SETTING: Difference._Kind.ValueType  # 1
+        """A setting of the stage's plug-in."""
+        PLUGIN: Difference._Kind.ValueType  # 2
+        """Another plug-in, or another version of it."""
+        CODE: Difference._Kind.ValueType  # 3
+        """The version of the stage's own code."""
+        MEDIA: Difference._Kind.ValueType  # 4
+        """The content of the plate, matte, mask or backdrop, or the frames taken of it."""
+        WORK_SIZE: Difference._Kind.ValueType  # 5
+        """The size that models work at."""
+        SEED: Difference._Kind.ValueType  # 6
+        STAGE: Difference._Kind.ValueType  # 7
+        """An earlier stage's result."""
+        MODEL: Difference._Kind.ValueType  # 8
+        """The weights of a model."""
+        PROMPT: Difference._Kind.ValueType  # 9
+        """The words that the plug-in reads."""
+
+    class Kind(_Kind, metaclass=_KindEnumTypeWrapper): ...
+    KIND_UNSPECIFIED: Difference.Kind.ValueType  # 0
+    SETTING: Difference.Kind.ValueType  # 1
+    """A setting of the stage's plug-in."""
+    PLUGIN: Difference.Kind.ValueType  # 2
+    """Another plug-in, or another version of it."""
+    CODE: Difference.Kind.ValueType  # 3
+    """The version of the stage's own code."""
+    MEDIA: Difference.Kind.ValueType  # 4
+    """The content of the plate, matte, mask or backdrop, or the frames taken of it."""
+    WORK_SIZE: Difference.Kind.ValueType  # 5
+    """The size that models work at."""
+    SEED: Difference.Kind.ValueType  # 6
+    STAGE: Difference.Kind.ValueType  # 7
+    """An earlier stage's result."""
+    MODEL: Difference.Kind.ValueType  # 8
+    """The weights of a model."""
+    PROMPT: Difference.Kind.ValueType  # 9
+    """The words that the plug-in reads."""
+
+    KIND_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    kind: Global___Difference.Kind.ValueType
+    name: _builtins.str
+    """Of the setting, medium, stage or model."""
+    before: _builtins.str
+    """Values as text; empty where there was none, or none that says anything to a person."""
+    after: _builtins.str
+    def __init__(
+        self,
+        *,
+        kind: Global___Difference.Kind.ValueType = ...,
+        name: _builtins.str = ...,
+        before: _builtins.str = ...,
+        after: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "before", b"before", "kind", b"kind", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Difference: _TypeAlias = Difference  # noqa: Y015

@@ -78,6 +78,11 @@ class JobServiceStub(object):
                 request_serializer=anyportal_dot_v1_dot_jobs__pb2.DeleteJobRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
+        self.ExplainJob = channel.unary_unary(
+                '/anyportal.v1.JobService/ExplainJob',
+                request_serializer=anyportal_dot_v1_dot_jobs__pb2.ExplainJobRequest.SerializeToString,
+                response_deserializer=anyportal_dot_v1_dot_jobs__pb2.Explanation.FromString,
+                _registered_method=True)
 
 
 class JobServiceServicer(object):
@@ -102,7 +107,8 @@ class JobServiceServicer(object):
         `MEDIA_NOT_FOUND` (a shared path): google.rpc.BadRequest names the fields.
         FAILED_PRECONDITION `BLOBS_MISSING`: upload them first (BadRequest names the fields).
         ALREADY_EXISTS `REQUEST_ID`: the id was used for another job.
-        RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry. Without a reason: the message is larger than 64 MiB.
+        RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry. `QUOTA`: so many of the user's jobs wait already; retry after
+        the RetryInfo delay, with the same `request_id`. Without a reason: the message is larger than 64 MiB.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -128,7 +134,8 @@ class JobServiceServicer(object):
         """A job's events, first those that were, then those to come, until the job has ended.
 
         Start after any sequence number; no event is skipped or given twice within one call. A job that loses its worker
-        is QUEUED and RUNNING again in the same log, and files that were told of before stay.
+        is QUEUED and RUNNING again in the same log, and files that were told of before stay. While a job waits or runs, messages
+        without an event may come in between: they tell its new `outlook` alone and carry the last event's number.
         NOT_FOUND `JOB_NOT_FOUND`. After UNAVAILABLE call again from the last sequence number received.
         RESOURCE_EXHAUSTED `DISK_FULL`, INTERNAL `STORAGE`: the job has ended, and the daemon's disk cannot take it down; make
         room and call again.
@@ -152,7 +159,8 @@ class JobServiceServicer(object):
         was at work, are reused; what it delivers is made and told of anew.
 
         NOT_FOUND `JOB_NOT_FOUND`. FAILED_PRECONDITION `JOB_STATE`: it has not ended, or it succeeded; so
-        after a lost answer a retry may get this error: look at the job. RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry.
+        after a lost answer a retry may get this error: look at the job. RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry;
+        `QUOTA`: retry after the RetryInfo delay.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -162,6 +170,16 @@ class JobServiceServicer(object):
         """Forget a job that has ended, with its events and its claim on blobs.
 
         NOT_FOUND `JOB_NOT_FOUND` (also on a retry after a lost answer). FAILED_PRECONDITION `JOB_STATE`: cancel it first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainJob(self, request, context):
+        """Which stages of a job ran and which were reused, and why: what differs from the nearest earlier job of the caller.
+        A job that has not ended is explained as far as it is.
+
+        NOT_FOUND `JOB_NOT_FOUND`. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -204,6 +222,11 @@ def add_JobServiceServicer_to_server(servicer, server):
                     servicer.DeleteJob,
                     request_deserializer=anyportal_dot_v1_dot_jobs__pb2.DeleteJobRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ExplainJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainJob,
+                    request_deserializer=anyportal_dot_v1_dot_jobs__pb2.ExplainJobRequest.FromString,
+                    response_serializer=anyportal_dot_v1_dot_jobs__pb2.Explanation.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -403,6 +426,33 @@ class JobService(object):
             '/anyportal.v1.JobService/DeleteJob',
             anyportal_dot_v1_dot_jobs__pb2.DeleteJobRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/anyportal.v1.JobService/ExplainJob',
+            anyportal_dot_v1_dot_jobs__pb2.ExplainJobRequest.SerializeToString,
+            anyportal_dot_v1_dot_jobs__pb2.Explanation.FromString,
             options,
             channel_credentials,
             insecure,

@@ -53,7 +53,8 @@ class JobServiceStub:
     `MEDIA_NOT_FOUND` (a shared path): google.rpc.BadRequest names the fields.
     FAILED_PRECONDITION `BLOBS_MISSING`: upload them first (BadRequest names the fields).
     ALREADY_EXISTS `REQUEST_ID`: the id was used for another job.
-    RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry. Without a reason: the message is larger than 64 MiB.
+    RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry. `QUOTA`: so many of the user's jobs wait already; retry after
+    the RetryInfo delay, with the same `request_id`. Without a reason: the message is larger than 64 MiB.
     """
     GetJob: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.GetJobRequest, _jobs_pb2.Job]
     """NOT_FOUND `JOB_NOT_FOUND`. Safe to retry."""
@@ -66,7 +67,8 @@ class JobServiceStub:
     """A job's events, first those that were, then those to come, until the job has ended.
 
     Start after any sequence number; no event is skipped or given twice within one call. A job that loses its worker
-    is QUEUED and RUNNING again in the same log, and files that were told of before stay.
+    is QUEUED and RUNNING again in the same log, and files that were told of before stay. While a job waits or runs, messages
+    without an event may come in between: they tell its new `outlook` alone and carry the last event's number.
     NOT_FOUND `JOB_NOT_FOUND`. After UNAVAILABLE call again from the last sequence number received.
     RESOURCE_EXHAUSTED `DISK_FULL`, INTERNAL `STORAGE`: the job has ended, and the daemon's disk cannot take it down; make
     room and call again.
@@ -82,12 +84,19 @@ class JobServiceStub:
     was at work, are reused; what it delivers is made and told of anew.
 
     NOT_FOUND `JOB_NOT_FOUND`. FAILED_PRECONDITION `JOB_STATE`: it has not ended, or it succeeded; so
-    after a lost answer a retry may get this error: look at the job. RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry.
+    after a lost answer a retry may get this error: look at the job. RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry;
+    `QUOTA`: retry after the RetryInfo delay.
     """
     DeleteJob: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.DeleteJobRequest, _empty_pb2.Empty]
     """Forget a job that has ended, with its events and its claim on blobs.
 
     NOT_FOUND `JOB_NOT_FOUND` (also on a retry after a lost answer). FAILED_PRECONDITION `JOB_STATE`: cancel it first.
+    """
+    ExplainJob: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.ExplainJobRequest, _jobs_pb2.Explanation]
+    """Which stages of a job ran and which were reused, and why: what differs from the nearest earlier job of the caller.
+    A job that has not ended is explained as far as it is.
+
+    NOT_FOUND `JOB_NOT_FOUND`. Safe to retry.
     """
 
 @_typing.type_check_only
@@ -114,7 +123,8 @@ class JobServiceAsyncStub(JobServiceStub):
     `MEDIA_NOT_FOUND` (a shared path): google.rpc.BadRequest names the fields.
     FAILED_PRECONDITION `BLOBS_MISSING`: upload them first (BadRequest names the fields).
     ALREADY_EXISTS `REQUEST_ID`: the id was used for another job.
-    RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry. Without a reason: the message is larger than 64 MiB.
+    RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry. `QUOTA`: so many of the user's jobs wait already; retry after
+    the RetryInfo delay, with the same `request_id`. Without a reason: the message is larger than 64 MiB.
     """
     GetJob: _aio.UnaryUnaryMultiCallable[_jobs_pb2.GetJobRequest, _jobs_pb2.Job]  # type: ignore[assignment]
     """NOT_FOUND `JOB_NOT_FOUND`. Safe to retry."""
@@ -127,7 +137,8 @@ class JobServiceAsyncStub(JobServiceStub):
     """A job's events, first those that were, then those to come, until the job has ended.
 
     Start after any sequence number; no event is skipped or given twice within one call. A job that loses its worker
-    is QUEUED and RUNNING again in the same log, and files that were told of before stay.
+    is QUEUED and RUNNING again in the same log, and files that were told of before stay. While a job waits or runs, messages
+    without an event may come in between: they tell its new `outlook` alone and carry the last event's number.
     NOT_FOUND `JOB_NOT_FOUND`. After UNAVAILABLE call again from the last sequence number received.
     RESOURCE_EXHAUSTED `DISK_FULL`, INTERNAL `STORAGE`: the job has ended, and the daemon's disk cannot take it down; make
     room and call again.
@@ -143,12 +154,19 @@ class JobServiceAsyncStub(JobServiceStub):
     was at work, are reused; what it delivers is made and told of anew.
 
     NOT_FOUND `JOB_NOT_FOUND`. FAILED_PRECONDITION `JOB_STATE`: it has not ended, or it succeeded; so
-    after a lost answer a retry may get this error: look at the job. RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry.
+    after a lost answer a retry may get this error: look at the job. RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry;
+    `QUOTA`: retry after the RetryInfo delay.
     """
     DeleteJob: _aio.UnaryUnaryMultiCallable[_jobs_pb2.DeleteJobRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Forget a job that has ended, with its events and its claim on blobs.
 
     NOT_FOUND `JOB_NOT_FOUND` (also on a retry after a lost answer). FAILED_PRECONDITION `JOB_STATE`: cancel it first.
+    """
+    ExplainJob: _aio.UnaryUnaryMultiCallable[_jobs_pb2.ExplainJobRequest, _jobs_pb2.Explanation]  # type: ignore[assignment]
+    """Which stages of a job ran and which were reused, and why: what differs from the nearest earlier job of the caller.
+    A job that has not ended is explained as far as it is.
+
+    NOT_FOUND `JOB_NOT_FOUND`. Safe to retry.
     """
 
 class JobServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -178,7 +196,8 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         `MEDIA_NOT_FOUND` (a shared path): google.rpc.BadRequest names the fields.
         FAILED_PRECONDITION `BLOBS_MISSING`: upload them first (BadRequest names the fields).
         ALREADY_EXISTS `REQUEST_ID`: the id was used for another job.
-        RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry. Without a reason: the message is larger than 64 MiB.
+        RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry. `QUOTA`: so many of the user's jobs wait already; retry after
+        the RetryInfo delay, with the same `request_id`. Without a reason: the message is larger than 64 MiB.
         """
 
     @_abc_1.abstractmethod
@@ -209,7 +228,8 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         """A job's events, first those that were, then those to come, until the job has ended.
 
         Start after any sequence number; no event is skipped or given twice within one call. A job that loses its worker
-        is QUEUED and RUNNING again in the same log, and files that were told of before stay.
+        is QUEUED and RUNNING again in the same log, and files that were told of before stay. While a job waits or runs, messages
+        without an event may come in between: they tell its new `outlook` alone and carry the last event's number.
         NOT_FOUND `JOB_NOT_FOUND`. After UNAVAILABLE call again from the last sequence number received.
         RESOURCE_EXHAUSTED `DISK_FULL`, INTERNAL `STORAGE`: the job has ended, and the daemon's disk cannot take it down; make
         room and call again.
@@ -237,7 +257,8 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         was at work, are reused; what it delivers is made and told of anew.
 
         NOT_FOUND `JOB_NOT_FOUND`. FAILED_PRECONDITION `JOB_STATE`: it has not ended, or it succeeded; so
-        after a lost answer a retry may get this error: look at the job. RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry.
+        after a lost answer a retry may get this error: look at the job. RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry;
+        `QUOTA`: retry after the RetryInfo delay.
         """
 
     @_abc_1.abstractmethod
@@ -249,6 +270,18 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         """Forget a job that has ended, with its events and its claim on blobs.
 
         NOT_FOUND `JOB_NOT_FOUND` (also on a retry after a lost answer). FAILED_PRECONDITION `JOB_STATE`: cancel it first.
+        """
+
+    @_abc_1.abstractmethod
+    def ExplainJob(
+        self,
+        request: _jobs_pb2.ExplainJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_jobs_pb2.Explanation, _abc.Awaitable[_jobs_pb2.Explanation]]:
+        """Which stages of a job ran and which were reused, and why: what differs from the nearest earlier job of the caller.
+        A job that has not ended is explained as far as it is.
+
+        NOT_FOUND `JOB_NOT_FOUND`. Safe to retry.
         """
 
 def add_JobServiceServicer_to_server(servicer: JobServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
