@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -10,13 +11,16 @@ from typing import Protocol
 from uuid import uuid4
 
 from anyportal_core.errors import storage_error
+from anyportal_core.seal import seal, sound
+
+log = logging.getLogger(__name__)
 
 
 class StageCache(Protocol):
     """Stage results by key. A key names everything that decides the result, so an entry never changes."""
 
     def find(self, key: str) -> Path | None:
-        """The file kept under ``key``, or None."""
+        """The file kept under ``key``, or None. Counts as a use; what is damaged is dropped, never given."""
         ...
 
     def writing(self, key: str) -> AbstractContextManager[Path]:
@@ -33,15 +37,32 @@ class StageCache(Protocol):
 
 
 class DirectoryCache:
-    """Stage results as files of one folder, written aside and then renamed."""
+    """Stage results as files of one folder, written aside, sealed and then renamed.
+
+    A file's modification time is when it was last used: by it the daemon knows what nobody has used for longest.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._written = ""
+        """The key just written: its bytes need not be hashed again to be read back."""
         folder.mkdir(parents=True, exist_ok=True)
 
     def find(self, key: str) -> Path | None:
         path = self._path(key)
-        return path if path.exists() else None
+        trusted, self._written = key == self._written, ""
+        try:
+            os.utime(path)  # before it is read, so that it is not evicted meanwhile
+            if trusted or sound(path):
+                return path
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            log.warning("a stage result cannot be read and is computed anew: %s", error)
+        else:
+            log.warning("a stage result is damaged and is computed anew: %s", path.name)
+        self.drop(key)
+        return None
 
     @contextmanager
     def writing(self, key: str) -> Iterator[Path]:
@@ -49,9 +70,9 @@ class DirectoryCache:
         aside = path.with_name(f"{path.name}.{uuid4().hex}.part")
         try:
             yield aside
-            with aside.open("rb") as written:
-                os.fsync(written.fileno())  # a name must not survive a power cut that its bytes do not
+            seal(aside)
             aside.replace(path)
+            self._written = key
         except OSError as error:
             raise storage_error(error, aside) from error
         finally:

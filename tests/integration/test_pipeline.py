@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -237,10 +238,14 @@ def test_how_a_medium_is_read_decides_its_results(tmp_path: Path, media: Path) -
     assert len(results) == 3
 
 
-def test_a_damaged_stage_result_is_computed_anew(tmp_path: Path, media: Path) -> None:
+@pytest.mark.parametrize("damage", ["cut short", "one bit"])
+def test_a_damaged_stage_result_is_computed_anew(tmp_path: Path, media: Path, damage: str, fresh_seed: int) -> None:
     before = render(movie_shot(media), recipe(media), tmp_path / "out").written[0].path.read_bytes()
-    for path in (tmp_path / "stages").iterdir():
-        path.write_bytes(path.read_bytes()[:100])
+    rng = random.Random(fresh_seed)
+    for path in sorted((tmp_path / "stages").iterdir()):
+        data = bytearray(path.read_bytes())
+        data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        path.write_bytes(data[:100] if damage == "cut short" else data)
     watcher = render(movie_shot(media), recipe(media), tmp_path / "out")
     assert not any(watcher.reused.values())
     assert watcher.written[0].path.read_bytes() == before

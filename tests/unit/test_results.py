@@ -1,5 +1,8 @@
+import os
+import random
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,4 +93,38 @@ def test_the_cache_keeps_only_what_was_finished(tmp_path: Path) -> None:
     with cache.writing("k") as path:
         path.write_bytes(b"whole")
     found = cache.find("k")
-    assert found is not None and found.read_bytes() == b"whole"
+    assert found is not None and found.read_bytes().startswith(b"whole\nanyportal-sha256 ")
+
+
+def test_any_changed_byte_of_a_stage_result_is_seen(tmp_path: Path, fresh_seed: int) -> None:
+    cache = DirectoryCache(tmp_path)
+    with cache.writing("k") as path:
+        write_result(path, yielded(4), 4, lambda done: None)
+    kept = cache.find("k")
+    assert kept is not None
+    whole, rng = kept.read_bytes(), random.Random(fresh_seed)
+    for position in [0, len(whole) - 1, *(rng.randrange(len(whole)) for _ in range(20))]:
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << rng.randrange(8)
+        kept.write_bytes(damaged)
+        assert cache.find("k") is None, f"byte {position} of {len(whole)}"
+        assert not kept.exists(), "nobody finds it again"
+    for length in (0, 10, len(whole) - 1):
+        kept.write_bytes(whole[:length])
+        assert cache.find("k") is None
+    kept.write_bytes(whole)
+    assert cache.find("k") == kept
+
+
+def test_a_hit_counts_as_a_use(tmp_path: Path) -> None:
+    cache = DirectoryCache(tmp_path)
+    with cache.writing("k") as path:
+        path.write_bytes(b"result")
+    (kept,) = tmp_path.iterdir()
+    os.utime(kept, (1000, 1000))
+    before = time.time_ns()
+    assert cache.find("k") == kept
+    assert kept.stat().st_mtime_ns >= before - 50_000_000, "the kernel's clock lags a tick"
+    os.utime(kept, (1000, 1000))
+    assert cache.find("other") is None
+    assert kept.stat().st_mtime == 1000
