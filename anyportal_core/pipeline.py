@@ -29,6 +29,7 @@ from anyportal_core.stages.casting import Cast
 from anyportal_core.stages.checks import check_foreground, check_one_shot
 from anyportal_core.stages.finish import Finish
 from anyportal_core.stages.material import Material
+from anyportal_core.stages.record import Extent, Recorder, StageRecord
 from anyportal_core.stages.results import DamagedResultError, Result, write_result
 from anyportal_core.stages.stage import FINISH_SHARE, Stage, paints, stages
 
@@ -86,6 +87,8 @@ def render_shot(
     material = Material(shot, recipe)
     try:
         observer.started(material.deliver, material.rate)
+        if isinstance(observer, Recorder):
+            observer.opened(_extent(material))
         for text in material.remarks():
             observer.log(text, warning=True)
         if paints(recipe, cast):
@@ -121,7 +124,8 @@ def _analyse(planned: Sequence[Stage], material: Material, cast: Cast, cache: St
         begun, share = time.monotonic(), stage.share / whole
         report = _Report(observer, stage.name, done, share)
         # Reading gigabytes of models for their digests is no silence either.
-        key = keys[stage.name] = _key(stage, material, cast, media, keys, partial(report, 0.0))
+        decided_by = _decided_by(stage, material, cast, media, keys, partial(report, 0.0))
+        key = keys[stage.name] = hashlib.sha256(decided_by.encode()).hexdigest()
         result = _kept(cache, key)
         reused = result is not None
         if result is None:
@@ -135,7 +139,11 @@ def _analyse(planned: Sequence[Stage], material: Material, cast: Cast, cache: St
             check_foreground(material)
         done += share
         observer.progress(stage.name, 1.0, done)
-        observer.stage_done(stage.name, time.monotonic() - begun, reused)
+        seconds = time.monotonic() - begun
+        observer.stage_done(stage.name, seconds, reused)
+        if isinstance(observer, Recorder):
+            volume = (1 if stage.single else material.count) * material.height * material.width
+            observer.record(StageRecord(stage.name, decided_by, key, reused, seconds, result.size_bytes, volume))
 
 
 def _kept(cache: StageCache, key: str) -> Result | None:
@@ -168,7 +176,7 @@ class _Report:
         self._observer.progress(self._stage, self._told, self._done + self._share * self._told)
 
 
-def _key(
+def _decided_by(
     stage: Stage,
     material: Material,
     cast: Cast,
@@ -176,24 +184,27 @@ def _key(
     keys: dict[str, str],
     checkpoint: Callable[[], None],
 ) -> str:
-    """What a stage's result is kept under: everything that decides it."""
+    """Everything that decides a stage's result, as canonical JSON; its digest is what the result is kept under."""
     spec, recipe = cast.spec(stage.role), material.recipe
-    return hashlib.sha256(
-        canonical_json(
-            {
-                "stage": stage.name,
-                "code": stage.code_version,
-                "plugin": [spec.name, spec.version],
-                "models": {name: cast.models.revision(name, checkpoint) for name in cast.used_models(stage.role)},
-                "prompts": asdict(cast.prompts(stage.role)),
-                "settings": recipe.roles[stage.role].settings.as_json(),
-                "work": recipe.work.as_json(),
-                "seed": recipe.seed,
-                "media": {name: media[name] for name in stage.media if name in media},
-                "inputs": {name: keys[name] for name in stage.inputs if name in keys},
-            }
-        ).encode()
-    ).hexdigest()
+    return canonical_json(
+        {
+            "stage": stage.name,
+            "code": stage.code_version,
+            "plugin": [spec.name, spec.version],
+            "models": {name: cast.models.revision(name, checkpoint) for name in cast.used_models(stage.role)},
+            "prompts": asdict(cast.prompts(stage.role)),
+            "settings": recipe.roles[stage.role].settings.as_json(),
+            "work": recipe.work.as_json(),
+            "seed": recipe.seed,
+            "media": {name: media[name] for name in stage.media if name in media},
+            "inputs": {name: keys[name] for name in stage.inputs if name in keys},
+        }
+    )
+
+
+def _extent(material: Material) -> Extent:
+    info = material.info
+    return Extent(material.count, material.height * material.width, len(material.deliver), info.height * info.width)
 
 
 def _deliver(material: Material, cast: Cast, delivery: Delivery, folder: Path, observer: Observer) -> None:
@@ -217,7 +228,11 @@ def _deliver(material: Material, cast: Cast, delivery: Delivery, folder: Path, o
     except BaseException:
         writer.abort()
         raise
-    observer.stage_done("finish", time.monotonic() - begun, False)
+    seconds = time.monotonic() - begun
+    observer.stage_done("finish", seconds, False)
+    if isinstance(observer, Recorder):
+        extent = _extent(material)
+        observer.record(StageRecord("finish", "", "", False, seconds, 0, extent.delivered * extent.pixels))
 
 
 def resolve_format(wanted: str, info: ClipInfo) -> str:

@@ -152,6 +152,7 @@ class Result:
             self._file = h5py.File(path, "r")
         except OSError as error:
             raise DamagedResultError(f"a stage result cannot be read: {error}", where=path.name) from error
+        self.size_bytes = path.stat().st_size
         self.names = frozenset(self._file)
         self.count = len(self._file[next(iter(sorted(self.names)))])
 
