@@ -22,9 +22,8 @@ AnyPortalError
 │   ├── PageTokenError          PAGE_TOKEN          not a token that ListJobs gave
 │   ├── StartingError           STARTING            the worker is not ready yet
 │   └── StoppingError           STOPPING            the daemon is going down
-└── WorkerError                 a running job ended through no fault of its own
-    ├── WorkerLostError         WORKER_LOST         the worker process died
-    └── DaemonStoppedError      DAEMON_STOPPED      the daemon was stopped
+└── WorkerError                 a running job ended with its worker
+    └── WorkerLostError         WORKER_LOST         several worker processes died under it
 """
 
 from __future__ import annotations
@@ -150,7 +149,3 @@ class WorkerError(AnyPortalError):
 
 class WorkerLostError(WorkerError):
     code = "WORKER_LOST"
-
-
-class DaemonStoppedError(WorkerError):
-    code = "DAEMON_STOPPED"

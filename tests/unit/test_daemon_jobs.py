@@ -27,6 +27,7 @@ from anyportal_daemon.jobs.book import JobBook
 from anyportal_daemon.jobs.clips import kind_of, title_of
 from anyportal_daemon.jobs.journal import Journal
 from anyportal_daemon.jobs.plan import Plan, plan
+from anyportal_daemon.jobs.resumption import Finished
 from anyportal_daemon.jobs.scheduler import Scheduler
 from anyportal_daemon.storage.ballast import Ballast
 from anyportal_daemon.storage.blobs import BlobId
@@ -165,15 +166,120 @@ def test_delete_frees_what_only_the_job_had(life: Life) -> None:
         life.store.open("ann", own)
 
 
-def test_a_daemon_that_died_leaves_no_job_running(life: Life) -> None:
+def test_what_ran_when_the_daemon_died_goes_on(life: Life) -> None:
     lost, unwanted, queued = life.create(), life.create(), life.create()
     life.book.start(lost)
+    life.book.progressed(lost, "matte", 0.5, 0.2)
     life.book.start(unwanted)
     life.book.cancel("ann", unwanted)
     life.book.recover()
-    assert [life.state(job_id) for job_id in (lost, unwanted, queued)] == ["FAILED", "CANCELLED", "QUEUED"]
-    assert life.journal.job("ann", lost).error.code == "WORKER_LOST"
-    assert life.scheduler.next(0) == queued
+    assert [life.state(job_id) for job_id in (lost, unwanted, queued)] == ["QUEUED", "CANCELLED", "QUEUED"]
+    assert life.scheduler.next(0) == lost, "it keeps its place in the queue"
+    job = life.journal.job("ann", lost)
+    assert (job.attempts, job.workers_lost) == (1, 0), "it got on, so it is not to blame"
+    assert "daemon died" in said(life, lost)[-1] and "goes on" in said(life, lost)[-1]
+
+
+def said(life: Life, job_id: str) -> list[str]:
+    events, _ = life.journal.events("ann", job_id, 0, 1000)
+    return [event.log.text for event in events if event.HasField("log")]
+
+
+def test_a_job_whose_worker_died_goes_on_with_what_it_has(life: Life) -> None:
+    job_id = life.create(life.put(b"plate"))
+    life.book.start(job_id)
+    begun = life.journal.status(job_id).start_time
+    life.book.progressed(job_id, "finish", 0.5, 0.9)
+    life.book.finishing(job_id, "key")
+    life.book.made(job_id, [result(life, 1, b"one"), result(life, 2, b"two")])
+    life.book.lost(job_id, "killed by signal 9")
+    job = life.journal.job("ann", job_id)
+    assert (job.state, job.attempts, job.workers_lost) == (Job.QUEUED, 1, 1)
+    assert [file.frame for file in job.results] == [1, 2]
+    assert (job.progress.fraction, job.start_time) == (0.9, begun)
+    assert "killed by signal 9" in said(life, job_id)[-1]
+    assert life.scheduler.next(0) == job_id
+    assert life.book.start(job_id)
+    assert life.book.finished(job_id) == Finished("key", frozenset({1, 2}))
+    life.book.finishing(job_id, "key")
+    assert len(life.journal.job("ann", job_id).results) == 2
+    assert life.journal.status(job_id).start_time == begun
+
+
+def test_files_that_something_else_decided_are_no_results(life: Life) -> None:
+    """As when anyportal was updated between the two runs."""
+    job_id = life.create()
+    life.book.start(job_id)
+    life.book.finishing(job_id, "old")
+    life.book.made(job_id, [result(life, 1, b"one")])
+    life.book.lost(job_id, "killed")
+    life.book.start(job_id)
+    life.book.finishing(job_id, "new")
+    assert not life.journal.job("ann", job_id).results
+    assert life.book.finished(job_id) == Finished("new", frozenset())
+
+
+def test_a_file_that_is_gone_from_the_store_is_made_again(life: Life) -> None:
+    job_id = life.create()
+    life.book.start(job_id)
+    life.book.finishing(job_id, "key")
+    files = [result(life, 1, b"one"), result(life, 2, b"two")]
+    life.book.made(job_id, files)
+    life.store.damaged(BlobId(files[0].blob.sha256, 3))
+    assert life.book.finished(job_id).frames == {2}
+
+
+def test_the_third_worker_that_a_job_kills_is_the_last(life: Life) -> None:
+    job_id, other = life.create(), life.create()
+    for attempt in (1, 2, 3):
+        assert life.scheduler.next(0) == job_id
+        assert life.book.start(job_id)
+        life.book.lost(job_id, "killed by signal 11")
+        assert life.journal.status(job_id).workers_lost == attempt
+    job = life.journal.job("ann", job_id)
+    assert (job.state, job.error.code) == (Job.FAILED, "WORKER_LOST")
+    assert "3 workers" in job.error.message and "signal 11" in job.error.message
+    assert life.scheduler.next(0) == other
+    life.book.retry("ann", job_id)
+    job = life.journal.job("ann", job_id)
+    assert (job.attempts, job.workers_lost) == (0, 0), "whoever tries again is given three anew"
+
+
+def test_a_job_that_takes_the_daemon_down_each_time_is_failed(life: Life) -> None:
+    """Where the system kills both, as it may when memory ends, only the journal can tell."""
+    job_id = life.create()
+    for fraction in (0.5, 0.5, 0.5):
+        assert life.book.start(job_id)
+        life.book.progressed(job_id, "matte", 0.5, fraction)
+        life.book.recover()
+    assert (life.state(job_id), life.journal.status(job_id).workers_lost) == ("QUEUED", 2)
+    life.book.start(job_id)
+    life.book.recover()
+    assert life.journal.job("ann", job_id).error.code == "WORKER_LOST"
+
+
+def test_power_cuts_do_not_fail_a_job_that_gets_on(life: Life) -> None:
+    job_id = life.create()
+    for cut in range(1, 10):
+        assert life.book.start(job_id)
+        life.book.progressed(job_id, "matte", cut / 10, cut / 10)
+        life.book.recover()
+    assert (life.state(job_id), life.journal.status(job_id).attempts) == ("QUEUED", 9)
+
+
+def test_a_job_interrupted_or_lost_while_somebody_cancels_it_is_cancelled(life: Life) -> None:
+    for end in (life.book.lost, life.book.interrupted):
+        job_id = life.create()
+        life.book.start(job_id)
+        life.book.cancel("ann", job_id)
+        end(job_id, "x")
+        assert life.state(job_id) == "CANCELLED"
+
+
+def result(life: Life, frame: int, data: bytes) -> jobs_pb2.ResultFile:
+    blob = life.put(data, "worker")
+    wire = media_pb2.Blob(sha256=blob.sha256, size_bytes=blob.size)
+    return jobs_pb2.ResultFile(blob=wire, filename=f"x.{frame}.png", layers=["comp"], frame=frame)
 
 
 # Plans.

@@ -9,10 +9,12 @@ from typing import TypeVar
 
 from anyportal.v1 import jobs_pb2
 from anyportal.v1.jobs_pb2 import Job, JobEvent
-from anyportal_core.errors import AnyPortalError, DiskFullError, StorageError
-from anyportal_daemon.errors import BlobsMissingError, JobStateError, WorkerLostError
+from anyportal_core.errors import DiskFullError, StorageError
+from anyportal_daemon.errors import BlobsMissingError, JobStateError
 from anyportal_daemon.jobs.journal import ENDED, Journal, Request
 from anyportal_daemon.jobs.plan import Plan
+from anyportal_daemon.jobs.records import job_error, moved
+from anyportal_daemon.jobs.resumption import Finished, interrupted, lost
 from anyportal_daemon.storage.ballast import Ballast
 from anyportal_daemon.storage.blobs import BlobId, BlobStore
 
@@ -72,7 +74,7 @@ class JobBook:
 
         def update(job: Job) -> Iterable[JobEvent]:
             if job.state == Job.QUEUED:
-                return [_moved(job, Job.CANCELLED)]
+                return [moved(job, Job.CANCELLED)]
             job.cancel_requested = job.state == Job.RUNNING
             return []
 
@@ -97,7 +99,7 @@ class JobBook:
             sequence = job.last_sequence
             job.Clear()
             job.last_sequence = sequence
-            return [_moved(job, Job.QUEUED)]
+            return [moved(job, Job.QUEUED)]
 
         self._change(job_id, update, user)
         self._queued()
@@ -134,7 +136,10 @@ class JobBook:
         def update(job: Job) -> Iterable[JobEvent]:
             nonlocal taken
             taken = job.state == Job.QUEUED
-            return [_moved(job, Job.RUNNING)] if taken else []
+            if not taken:
+                return []
+            job.attempts += 1
+            return [moved(job, Job.RUNNING)]
 
         try:
             self._need_room()
@@ -151,7 +156,7 @@ class JobBook:
             if job.state != Job.QUEUED:
                 return []
             job.error.CopyFrom(job_error(error))
-            return [_moved(job, Job.FAILED)]
+            return [moved(job, Job.FAILED)]
 
         try:
             self._urgently(lambda: self._change(job_id, update))
@@ -187,7 +192,7 @@ class JobBook:
     def made(self, job_id: str, files: Sequence[jobs_pb2.ResultFile]) -> None:
         """Result files are in the store: give them to the job's user and tell of them."""
         user = self._journal.user_of(job_id)
-        blobs = [BlobId(file.blob.sha256, file.blob.size_bytes) for file in files]
+        blobs = [_blob(file) for file in files]
         with self._claiming:
             new = self._store.missing(user, blobs)
             try:
@@ -203,17 +208,37 @@ class JobBook:
         self._change(job_id, lambda job: [JobEvent(log=line)])
 
     def succeeded(self, job_id: str) -> None:
-        self._urgently(lambda: self._change(job_id, lambda job: [_moved(job, Job.SUCCEEDED)]))
+        self._urgently(lambda: self._change(job_id, lambda job: [moved(job, Job.SUCCEEDED)]))
 
     def cancelled(self, job_id: str) -> None:
-        self._urgently(lambda: self._change(job_id, lambda job: [_moved(job, Job.CANCELLED)]))
+        self._urgently(lambda: self._change(job_id, lambda job: [moved(job, Job.CANCELLED)]))
 
     def failed(self, job_id: str, error: jobs_pb2.JobError) -> None:
         def update(job: Job) -> Iterable[JobEvent]:
             job.error.CopyFrom(error)
-            return [_moved(job, Job.FAILED)]
+            return [moved(job, Job.FAILED)]
 
         self._urgently(lambda: self._change(job_id, update))
+
+    def lost(self, job_id: str, how: str) -> None:
+        """A job's worker died: it goes on with the next one, unless it has killed too many."""
+        self._urgently(lambda: self._change(job_id, lambda job: lost(job, how)))
+        self._queued()
+
+    def interrupted(self, job_id: str, why: str) -> None:
+        """The daemon stops while a job runs: it goes on at the next start."""
+        self._urgently(lambda: self._change(job_id, lambda job: interrupted(job, why)))
+
+    def finished(self, job_id: str) -> Finished:
+        """What a job has delivered so far, as far as it is still in the store."""
+        key, files = self._journal.delivered(job_id)
+        missing = set(self._store.missing(self._journal.user_of(job_id), [_blob(file) for file in files]))
+        frames = {file.frame for file in files if file.HasField("frame")}
+        return Finished(key, frozenset(frames - {file.frame for file in files if _blob(file) in missing}))
+
+    def finishing(self, job_id: str, key: str) -> None:
+        """A job begins to deliver files that ``key`` decides; those of another key are no longer its results."""
+        self._journal.deliver(job_id, key)
 
     def stalled(self, job_id: str, error: StorageError) -> None:
         """A job has ended, and not even the ballast makes room to write it down: whoever watches learns why."""
@@ -226,14 +251,17 @@ class JobBook:
             raise error
 
     def recover(self) -> None:
-        """End what ran when the last daemon died, and drop what it made. Resuming it will take this place."""
+        """Queue what ran when its daemon died, so that it goes on; and drop bytes that nobody has.
+
+        A job that got no further since it was begun may be what took the daemon down: that counts as a lost worker.
+        """
         self._store.sweep()
-        lost = WorkerLostError("the daemon ended while the job ran", hint="run it again: finished stages are reused")
+        how = "the daemon died while the job ran"
         for job_id in self._journal.in_state(Job.RUNNING):
-            if self._journal.status(job_id).cancel_requested:
-                self.cancelled(job_id)
+            if self._journal.status(job_id).progress.fraction > self._journal.begun_at(job_id):
+                self.interrupted(job_id, how)
             else:
-                self.failed(job_id, job_error(lost))
+                self.lost(job_id, how)
 
     def _change(self, job_id: str, update: Callable[[Job], Iterable[JobEvent]], user: str | None = None) -> None:
         self._journal.change(job_id, update, user)
@@ -259,19 +287,8 @@ def _full() -> DiskFullError:
     return DiskFullError("the daemon's disk is full", where=where, hint=hint)
 
 
-def job_error(error: AnyPortalError) -> jobs_pb2.JobError:
-    return jobs_pb2.JobError(code=error.code, message=error.message, where=error.where, hint=error.hint)
-
-
-def _moved(job: Job, state: Job.State.ValueType) -> JobEvent:
-    """Give a job a new state."""
-    job.state = state
-    if state in ENDED:
-        job.cancel_requested = False
-    change = jobs_pb2.StateChange(state=state)
-    if state == Job.FAILED:
-        change.error.CopyFrom(job.error)
-    return JobEvent(state=change)
+def _blob(file: jobs_pb2.ResultFile) -> BlobId:
+    return BlobId(file.blob.sha256, file.blob.size_bytes)
 
 
 def _word(job: Job) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anyportal.v1 import jobs_pb2
-from anyportal.v1.jobs_pb2 import Job, JobEvent
+from anyportal.v1.jobs_pb2 import Job, JobEvent, ResultFile
 from anyportal_daemon.database import Database
 from anyportal_daemon.errors import JobNotFoundError, RequestIdError
 from anyportal_daemon.jobs.schema import MIGRATIONS
@@ -171,6 +171,29 @@ class Journal:
         with self._database.reading() as db:
             return _status(db, _number(db, job_id, None))
 
+    def begun_at(self, job_id: str) -> float:
+        """How far a job was when it was last begun, 0..1."""
+        query = "SELECT begun_at FROM resumptions JOIN jobs ON number = job WHERE id = ?"
+        with self._database.reading() as db:
+            row = db.execute(query, (job_id,)).fetchone()
+        return float(row[0]) if row else 0.0
+
+    def delivered(self, job_id: str) -> tuple[str, list[ResultFile]]:
+        """What decides the files that a job has delivered so far, and these files."""
+        with self._database.reading() as db:
+            number = _number(db, job_id, None)
+            row = db.execute("SELECT finish FROM resumptions WHERE job = ?", (number,)).fetchone()
+            files = db.execute("SELECT file FROM results WHERE job = ? ORDER BY rowid", (number,)).fetchall()
+        return (row[0] if row else ""), [ResultFile.FromString(file) for (file,) in files]
+
+    def deliver(self, job_id: str, finish: str) -> None:
+        """Files decided by ``finish`` are to come: forget those that something else decided."""
+        with self._database.writing() as db:
+            number = _number(db, job_id, None)
+            query = "UPDATE resumptions SET finish = ? WHERE job = ? AND finish != ?"
+            if db.execute(query, (finish, number, finish)).rowcount:
+                db.execute("DELETE FROM results WHERE job = ?", (number,))
+
     def in_state(self, state: Job.State.ValueType) -> list[str]:
         """Ids of all jobs in a state, oldest first."""
         with self._database.reading() as db:
@@ -199,11 +222,18 @@ class Journal:
             rows = [(number, file.filename, file.SerializeToString()) for file in event.results.files]
             db.executemany("INSERT OR REPLACE INTO results (job, filename, file) VALUES (?, ?, ?)", rows)
             _claim(db, number, [BlobId(f.blob.sha256, f.blob.size_bytes) for f in event.results.files])
-        elif event.state.state == Job.QUEUED:
+        elif event.state.state == Job.QUEUED and not status.attempts:  # else it goes on, and keeps its place
             db.execute("DELETE FROM results WHERE job = ?", (number,))
+            db.execute("DELETE FROM resumptions WHERE job = ?", (number,))
             db.execute("UPDATE jobs SET queued_at = ? WHERE number = ?", (now, number))
         elif event.state.state == Job.RUNNING:
-            status.start_time.FromNanoseconds(now)
+            if not status.HasField("start_time"):
+                status.start_time.FromNanoseconds(now)
+            db.execute(
+                "INSERT INTO resumptions (job, begun_at) VALUES (?, ?)"
+                " ON CONFLICT (job) DO UPDATE SET begun_at = excluded.begun_at",
+                (number, status.progress.fraction),
+            )
         elif event.state.state in ENDED:
             status.end_time.FromNanoseconds(now)
 

@@ -47,4 +47,14 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     CREATE INDEX requests_of_job ON requests (job)
     """,
+    """
+    -- Where a job that is begun again goes on.
+    CREATE TABLE resumptions (
+        job INTEGER PRIMARY KEY REFERENCES jobs ON DELETE CASCADE,
+        -- How far it was when it was last begun, 0..1.
+        begun_at REAL NOT NULL,
+        -- What decides the bytes of the files in `results`.
+        finish TEXT NOT NULL DEFAULT ''
+    )
+    """,
 )

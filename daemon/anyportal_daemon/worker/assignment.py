@@ -7,12 +7,13 @@ import re
 from anyportal.v1 import media_pb2
 from anyportal.v1.jobs_pb2 import Job
 from anyportal_daemon.jobs.clips import digest_of, filename_of
+from anyportal_daemon.jobs.resumption import Finished
 from anyportal_daemon.storage.shared import SharedFolders
 from anyportal_daemon.worker.messages import ClipInput, RunJob
 
 
-def assignment(job_id: str, job: Job, folders: SharedFolders) -> RunJob:
-    """The message that has a checked job run.
+def assignment(job_id: str, job: Job, finished: Finished, folders: SharedFolders) -> RunJob:
+    """The message that has a checked job run, or go on.
 
     Raises:
         AnyPortalError: shared media that can no longer be reached.
@@ -35,6 +36,8 @@ def assignment(job_id: str, job: Job, folders: SharedFolders) -> RunJob:
         recipe=job.resolved_recipe,
         layers=tuple(job.delivery.layers),
         format=job.delivery.format,
+        finish=finished.key,
+        finished=finished.frames,
     )
 
 

@@ -51,7 +51,12 @@ class ClipInput:
 
 @dataclass(frozen=True)
 class RunJob:
-    """Render this shot. ``recipe`` is the canonical form."""
+    """Render this shot. ``recipe`` is the canonical form.
+
+    Args:
+        finish: what decided the files that an earlier run has delivered.
+        finished: numbers of the frames that it has delivered.
+    """
 
     job: str
     name: str
@@ -65,6 +70,8 @@ class RunJob:
     recipe: str
     layers: tuple[str, ...]
     format: str
+    finish: str = ""
+    finished: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -113,6 +120,13 @@ class StageDone:
 
 
 @dataclass(frozen=True)
+class Finishing:
+    """Files come next, decided by ``finish``. Those that something else decided are no results of the job."""
+
+    finish: str
+
+
+@dataclass(frozen=True)
 class MadeFile:
     """A finished result file whose bytes are in the store."""
 
@@ -155,6 +169,6 @@ class WasCancelled:
 
 
 ToChild = RunJob | CancelJob | Stop
-Report = Opened | Progressed | StageDone | FilesMade | Said
+Report = Opened | Progressed | StageDone | Finishing | FilesMade | Said
 Outcome = Succeeded | Failed | WasCancelled
 FromChild = Ready | Report | Outcome

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from anyportal.v1 import jobs_pb2, media_pb2
 from anyportal_core.errors import AnyPortalError, DiskFullError, StorageError
-from anyportal_daemon.errors import DaemonStoppedError, WorkerLostError
 from anyportal_daemon.jobs.book import JobBook
 from anyportal_daemon.jobs.journal import Journal
 from anyportal_daemon.storage.ballast import PORTION
@@ -20,6 +19,7 @@ from anyportal_daemon.worker.messages import (
     CancelJob,
     Failed,
     FilesMade,
+    Finishing,
     MadeFile,
     Opened,
     Outcome,
@@ -57,6 +57,20 @@ class Patience:
     tick: float = 0.2
     restart: float = 30
     silence: float = 300
+
+
+@dataclass(frozen=True)
+class _Lost:
+    """The worker died under the job."""
+
+    how: str
+
+
+class _Interrupted:
+    """The daemon stops while the job runs."""
+
+
+_End = Outcome | _Lost | _Interrupted
 
 
 class StopSign:
@@ -102,7 +116,7 @@ class JobRun:
         self._heard = time.monotonic()
 
     def run(self) -> None:
-        """See the job to its end. The child may be dead afterwards."""
+        """See the job to its end, or back into the queue. The child may be dead afterwards."""
         with self._book.rendering():
             outcome = self._outcome()
         if not self._child.alive:
@@ -115,11 +129,12 @@ class JobRun:
                 self._book.stalled(self._job_id, self._plain(error))
                 log.error("the end of job %s cannot be written down: %s", self._job_id, error)
                 if self._stop.wait(2):
-                    return  # the next start finds it running, and ends it
+                    return  # the next start finds it running, and has it go on
 
-    def _outcome(self) -> Outcome:
+    def _outcome(self) -> _End:
         try:
-            message = assignment(self._job_id, self._journal.asked(self._job_id), self._folders)
+            asked, finished = self._journal.asked(self._job_id), self._book.finished(self._job_id)
+            message = assignment(self._job_id, asked, finished, self._folders)
         except AnyPortalError as error:
             return _failure(error)
         try:
@@ -131,7 +146,7 @@ class JobRun:
             self._child.kill()
             return _failure(error)
 
-    def _follow(self) -> Outcome:
+    def _follow(self) -> _End:
         next_look = time.monotonic() + self._patience.tick
         deadline: float | None = None
         while True:
@@ -171,17 +186,15 @@ class JobRun:
         self._child.send(CancelJob(self._job_id))
         return time.monotonic() + patience
 
-    def _ended_early(self, how: str) -> Outcome:
+    def _ended_early(self, how: str) -> _End:
         if self._journal.status(self._job_id).cancel_requested:
             return WasCancelled()
         if self._stop:
-            hint = "start the daemon and run it again: finished stages are reused"
-            return _failure(DaemonStoppedError("the daemon was stopped while the job ran", hint=hint))
+            return _Interrupted()
         if shutil.disk_usage(self._setup.scratch.parent).free < PORTION:  # libraries crash where they cannot write
             hint = "free some space, then run it again"
             return _failure(DiskFullError(f"the disk is full; the worker process died ({how})", where=STATE, hint=hint))
-        hint = "run it again: finished stages are reused. If it dies again, see the daemon's log and the free memory"
-        return _failure(WorkerLostError(f"the worker process died ({how})", hint=hint))
+        return _Lost(how)
 
     def _note(self, report: Report) -> None:
         job_id, book = self._job_id, self._book
@@ -193,18 +206,24 @@ class JobRun:
             case StageDone(stage, seconds, reused):
                 if not reused:
                     book.stage_done(job_id, stage, seconds)
+            case Finishing(finish):
+                book.finishing(job_id, finish)
             case Opened(frames, rate):
                 book.opened(job_id, frames, rate)
             case Said(text, warning):
                 book.said(job_id, self._names.plain(text), warning)
 
-    def _settle(self, outcome: Outcome) -> None:
+    def _settle(self, outcome: _End) -> None:
         plain = self._names.plain
         match outcome:
             case Succeeded():
                 self._book.succeeded(self._job_id)
             case WasCancelled():
                 self._book.cancelled(self._job_id)
+            case _Lost(how):
+                self._book.lost(self._job_id, f"the worker process died ({plain(how)})")
+            case _Interrupted():
+                self._book.interrupted(self._job_id, "the daemon was stopped while the job ran")
             case Failed(code, message, where, hint):
                 error = jobs_pb2.JobError(code=code, message=plain(message), where=plain(where), hint=hint)
                 self._book.failed(self._job_id, error)
