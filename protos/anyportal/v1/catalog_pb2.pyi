@@ -71,6 +71,7 @@ class Daemon(_message.Message):
     RUNNING_JOBS_FIELD_NUMBER: _builtins.int
     FREE_DISK_BYTES_FIELD_NUMBER: _builtins.int
     BROKEN_PLUGINS_FIELD_NUMBER: _builtins.int
+    MAPPINGS_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """Of the anyportal distribution."""
     platform: _builtins.str
@@ -85,6 +86,10 @@ class Daemon(_message.Message):
     def broken_plugins(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Plug-in packages that could not be read: entry point to reason."""
 
+    @_builtins.property
+    def mappings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the path mappings of its configuration: folders of which a client may send paths instead of bytes."""
+
     def __init__(
         self,
         *,
@@ -95,10 +100,11 @@ class Daemon(_message.Message):
         running_jobs: _builtins.int = ...,
         free_disk_bytes: _builtins.int = ...,
         broken_plugins: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        mappings: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["broken_plugins", b"broken_plugins", "free_disk_bytes", b"free_disk_bytes", "platform", b"platform", "queued_jobs", b"queued_jobs", "running_jobs", b"running_jobs", "version", b"version", "workers", b"workers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["broken_plugins", b"broken_plugins", "free_disk_bytes", b"free_disk_bytes", "mappings", b"mappings", "platform", b"platform", "queued_jobs", b"queued_jobs", "running_jobs", b"running_jobs", "version", b"version", "workers", b"workers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

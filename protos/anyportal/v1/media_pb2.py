@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x61nyportal/v1/media.proto\x12\x0c\x61nyportal.v1\"*\n\x04\x42lob\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\"2\n\x08Rational\x12\x11\n\tnumerator\x18\x01 \x01(\x03\x12\x13\n\x0b\x64\x65nominator\x18\x02 \x01(\x03\"A\n\rSequenceFrame\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12 \n\x04\x62lob\x18\x02 \x01(\x0b\x32\x12.anyportal.v1.Blob\"M\n\rFrameSequence\x12+\n\x06\x66rames\x18\x01 \x03(\x0b\x32\x1b.anyportal.v1.SequenceFrame\x12\x0f\n\x07pattern\x18\x02 \x01(\t\"?\n\tMediaFile\x12 \n\x04\x62lob\x18\x01 \x01(\x0b\x32\x12.anyportal.v1.Blob\x12\x10\n\x08\x66ilename\x18\x02 \x01(\t\",\n\x0bSharedMedia\x12\x0f\n\x07mapping\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\"\xe2\x01\n\x0c\x43lipManifest\x12\'\n\x04\x66ile\x18\x01 \x01(\x0b\x32\x17.anyportal.v1.MediaFileH\x00\x12/\n\x08sequence\x18\x02 \x01(\x0b\x32\x1b.anyportal.v1.FrameSequenceH\x00\x12+\n\x06shared\x18\x03 \x01(\x0b\x32\x19.anyportal.v1.SharedMediaH\x00\x12*\n\nframe_rate\x18\x04 \x01(\x0b\x32\x16.anyportal.v1.Rational\x12\x14\n\x0c\x63olour_space\x18\x05 \x01(\tB\t\n\x07\x63ontentb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x61nyportal/v1/media.proto\x12\x0c\x61nyportal.v1\"*\n\x04\x42lob\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\"2\n\x08Rational\x12\x11\n\tnumerator\x18\x01 \x01(\x03\x12\x13\n\x0b\x64\x65nominator\x18\x02 \x01(\x03\"A\n\rSequenceFrame\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12 \n\x04\x62lob\x18\x02 \x01(\x0b\x32\x12.anyportal.v1.Blob\"M\n\rFrameSequence\x12+\n\x06\x66rames\x18\x01 \x03(\x0b\x32\x1b.anyportal.v1.SequenceFrame\x12\x0f\n\x07pattern\x18\x02 \x01(\t\"f\n\tMediaFile\x12 \n\x04\x62lob\x18\x01 \x01(\x0b\x32\x12.anyportal.v1.Blob\x12\x10\n\x08\x66ilename\x18\x02 \x01(\t\x12%\n\x04span\x18\x03 \x01(\x0b\x32\x17.anyportal.v1.MovieSpan\"s\n\tMovieSpan\x12\x13\n\x0b\x66irst_frame\x18\x01 \x01(\x03\x12\x13\n\x0b\x66rame_count\x18\x02 \x01(\x03\x12*\n\nframe_rate\x18\x03 \x01(\x0b\x32\x16.anyportal.v1.Rational\x12\x10\n\x08timecode\x18\x04 \x01(\t\"{\n\x0bSharedMedia\x12\x0f\n\x07mapping\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12 \n\x04\x62lob\x18\x03 \x01(\x0b\x32\x12.anyportal.v1.Blob\x12+\n\x06\x66rames\x18\x04 \x03(\x0b\x32\x1b.anyportal.v1.SequenceFrame\"\xe2\x01\n\x0c\x43lipManifest\x12\'\n\x04\x66ile\x18\x01 \x01(\x0b\x32\x17.anyportal.v1.MediaFileH\x00\x12/\n\x08sequence\x18\x02 \x01(\x0b\x32\x1b.anyportal.v1.FrameSequenceH\x00\x12+\n\x06shared\x18\x03 \x01(\x0b\x32\x19.anyportal.v1.SharedMediaH\x00\x12*\n\nframe_rate\x18\x04 \x01(\x0b\x32\x16.anyportal.v1.Rational\x12\x14\n\x0c\x63olour_space\x18\x05 \x01(\tB\t\n\x07\x63ontentb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,9 +40,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FRAMESEQUENCE']._serialized_start=205
   _globals['_FRAMESEQUENCE']._serialized_end=282
   _globals['_MEDIAFILE']._serialized_start=284
-  _globals['_MEDIAFILE']._serialized_end=347
-  _globals['_SHAREDMEDIA']._serialized_start=349
-  _globals['_SHAREDMEDIA']._serialized_end=393
-  _globals['_CLIPMANIFEST']._serialized_start=396
-  _globals['_CLIPMANIFEST']._serialized_end=622
+  _globals['_MEDIAFILE']._serialized_end=386
+  _globals['_MOVIESPAN']._serialized_start=388
+  _globals['_MOVIESPAN']._serialized_end=503
+  _globals['_SHAREDMEDIA']._serialized_start=505
+  _globals['_SHAREDMEDIA']._serialized_end=628
+  _globals['_CLIPMANIFEST']._serialized_start=631
+  _globals['_CLIPMANIFEST']._serialized_end=857
 # @@protoc_insertion_point(module_scope)

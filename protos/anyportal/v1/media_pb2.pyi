@@ -131,45 +131,109 @@ class MediaFile(_message.Message):
 
     BLOB_FIELD_NUMBER: _builtins.int
     FILENAME_FIELD_NUMBER: _builtins.int
+    SPAN_FIELD_NUMBER: _builtins.int
     filename: _builtins.str
     """What the file was called, with its ending; no folders. It also names the results."""
     @_builtins.property
     def blob(self) -> Global___Blob: ...
+    @_builtins.property
+    def span(self) -> Global___MovieSpan:
+        """Where the bytes are a part of a movie, cut out without encoding it anew: its place in the whole. Everything else
+        about the clip is then the whole movie's: frame numbers, rate, timecode; only its frames can be asked for.
+        """
+
     def __init__(
         self,
         *,
         blob: Global___Blob | None = ...,
         filename: _builtins.str = ...,
+        span: Global___MovieSpan | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob", "span", b"span"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob", "filename", b"filename"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob", "filename", b"filename", "span", b"span"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MediaFile: _TypeAlias = MediaFile  # noqa: Y015
 
 @_typing.final
+class MovieSpan(_message.Message):
+    """The place of a part of a movie in the whole. The part begins with a key frame."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIRST_FRAME_FIELD_NUMBER: _builtins.int
+    FRAME_COUNT_FIELD_NUMBER: _builtins.int
+    FRAME_RATE_FIELD_NUMBER: _builtins.int
+    TIMECODE_FIELD_NUMBER: _builtins.int
+    first_frame: _builtins.int
+    """The whole movie's number of the part's first frame."""
+    frame_count: _builtins.int
+    """Frames of the whole movie."""
+    timecode: _builtins.str
+    """Of its first frame; empty where it has none."""
+    @_builtins.property
+    def frame_rate(self) -> Global___Rational:
+        """Its frames per second."""
+
+    def __init__(
+        self,
+        *,
+        first_frame: _builtins.int = ...,
+        frame_count: _builtins.int = ...,
+        frame_rate: Global___Rational | None = ...,
+        timecode: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["frame_rate", b"frame_rate"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_frame", b"first_frame", "frame_count", b"frame_count", "frame_rate", b"frame_rate", "timecode", b"timecode"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MovieSpan: _TypeAlias = MovieSpan  # noqa: Y015
+
+@_typing.final
 class SharedMedia(_message.Message):
-    """Media that daemon and client both reach, instead of bytes."""
+    """Media that daemon and client both reach, instead of bytes: one file, or the frames of a sequence.
+
+    The daemon reads nothing outside the mapping's root, links resolved, and works on no other bytes than those that are
+    named here: a file of another size is refused at once (INVALID_ARGUMENT `MEDIA_UNREADABLE`), one of another digest fails
+    the job when it begins, with the same code. Without `blob` and `frames` it takes whatever lies at the path, and a job that is run
+    again may take other bytes.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     MAPPING_FIELD_NUMBER: _builtins.int
     PATH_FIELD_NUMBER: _builtins.int
+    BLOB_FIELD_NUMBER: _builtins.int
+    FRAMES_FIELD_NUMBER: _builtins.int
     mapping: _builtins.str
-    """The name of a path mapping in the daemon's configuration."""
+    """The name of a path mapping in the daemon's configuration (see Daemon.mappings)."""
     path: _builtins.str
-    """The path below that mapping's root, with forward slashes; `..` is refused."""
+    """The path below that mapping's root, with forward slashes; `..` is refused. Of a sequence with its pattern, printf
+    style. Its last part also names the results.
+    """
+    @_builtins.property
+    def blob(self) -> Global___Blob:
+        """What the file holds."""
+
+    @_builtins.property
+    def frames(self) -> _containers.RepeatedCompositeFieldContainer[Global___SequenceFrame]:
+        """The frames of a sequence that are needed, in ascending order, with what each file holds."""
+
     def __init__(
         self,
         *,
         mapping: _builtins.str = ...,
         path: _builtins.str = ...,
+        blob: Global___Blob | None = ...,
+        frames: _abc.Iterable[Global___SequenceFrame] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["mapping", b"mapping", "path", b"path"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob", "frames", b"frames", "mapping", b"mapping", "path", b"path"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
