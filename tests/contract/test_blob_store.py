@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,8 +23,11 @@ from anyportal_daemon.errors import (
 from anyportal_daemon.storage.blobs import BlobId, BlobStore
 from anyportal_daemon.storage.disk import DiskBlobStore
 from anyportal_daemon.storage.memory import MemoryBlobStore
+from anyportal_daemon.storage.shelf import Item, Shelf, Total
 
 Make = Callable[[], BlobStore]
+TICK = 20_000_000
+"""Nanoseconds by which a file's time may lag behind the clock."""
 EACH_EXAMPLE_MAKES_ITS_OWN = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -232,3 +236,188 @@ def test_damaged_bytes_are_missing_until_they_are_sent_again(store: BlobStore) -
     assert store.missing("ann", [blob]) == [blob]
     assert put(store, "ann", b"bytes") == blob
     assert get(store, "ann", blob) == b"bytes"
+
+
+def blobs_of(store: BlobStore) -> Shelf:
+    return next(shelf for shelf in store.shelves if shelf.kind == "blob")
+
+
+def uploads_of(store: BlobStore) -> Shelf:
+    return next(shelf for shelf in store.shelves if shelf.kind == "upload")
+
+
+def item_of(shelf: Shelf, name: str) -> Item:
+    return next(item for item in shelf.items() if name in item.name)
+
+
+def healthy(shelf: Shelf, item: Item) -> bool:
+    """What verifying says, once its progress has added up to the item's size."""
+    steps, done = shelf.verify(item), 0
+    try:
+        while True:
+            done += next(steps)
+    except StopIteration as end:
+        assert done == item.size
+        return bool(end.value)
+
+
+def test_shelves_say_what_takes_room(store: BlobStore) -> None:
+    assert [shelf.total() for shelf in store.shelves] == [Total(), Total()]
+    begun = time.time_ns()
+    blob = put(store, "ann", b"12345")
+    put(store, "bob", b"12345")
+    upload = store.receive("bob", name(b"1234567"), 0)
+    upload.write(b"123")
+    assert [(shelf.kind, shelf.total()) for shelf in store.shelves] == [("blob", Total(1, 5)), ("upload", Total(1, 3))]
+    (item,) = blobs_of(store).items()
+    assert (item.name, item.size) == (blob.sha256, 5)
+    assert begun - TICK <= item.used <= time.time_ns()
+    assert store.holdings("bob") == {"blob": Total(1, 5), "upload": Total(1, 3)}
+    assert store.holdings("ann") == {"blob": Total(1, 5), "upload": Total()}
+    assert store.holdings("eve") == {"blob": Total(), "upload": Total()}
+
+
+@pytest.mark.parametrize("use", ["missing", "open", "grant", "upload"])
+def test_a_use_is_noted_and_saves_from_eviction(store: BlobStore, use: str) -> None:
+    blob = put(store, "ann", b"used")
+    before = item_of(blobs_of(store), blob.sha256)
+    while time.time_ns() < before.used + TICK:  # as long as a file system's clock may take for a tick
+        pass
+    if use == "missing":
+        assert store.missing("ann", [blob]) == []
+    elif use == "open":
+        store.open("ann", blob).close()
+    elif use == "grant":
+        store.grant("bob", [blob])
+    else:
+        put(store, "bob", b"used")
+    assert item_of(blobs_of(store), blob.sha256).used > before.used
+    assert not blobs_of(store).evict(before)
+    assert get(store, "ann", blob) == b"used"
+
+
+def test_an_evicted_blob_is_missing_for_everybody_and_can_be_sent_again(store: BlobStore) -> None:
+    blob, other = put(store, "ann", b"evicted"), put(store, "ann", b"kept")
+    put(store, "bob", b"evicted")
+    assert blobs_of(store).evict(item_of(blobs_of(store), blob.sha256))
+    for user in ("ann", "bob"):
+        assert store.missing(user, [blob]) == [blob]
+        with pytest.raises(BlobNotFoundError):
+            store.open(user, blob)
+    assert blobs_of(store).total() == Total(1, 4)
+    assert get(store, "ann", other) == b"kept"
+    assert put(store, "ann", b"evicted") == blob
+    assert get(store, "ann", blob) == b"evicted"
+
+
+def test_what_was_used_while_somebody_relies_on_bytes_is_not_evicted(store: BlobStore) -> None:
+    old = put(store, "ann", b"from before")
+    stale = item_of(blobs_of(store), old.sha256)
+    while time.time_ns() < stale.used + TICK:
+        pass
+    with store.holding():
+        while time.time_ns() < stale.used + 2 * TICK:
+            pass
+        new = put(store, "worker", b"just made")
+        assert not blobs_of(store).evict(item_of(blobs_of(store), new.sha256))
+        assert blobs_of(store).evict(stale)
+    assert blobs_of(store).evict(item_of(blobs_of(store), new.sha256))
+
+
+def test_an_upload_that_is_written_is_not_evicted(store: BlobStore) -> None:
+    blob = name(b"0123456789")
+    upload = store.receive("ann", blob, 0)
+    upload.write(b"0123")
+    assert not uploads_of(store).evict(item_of(uploads_of(store), blob.sha256))
+    upload.close()
+    idle = item_of(uploads_of(store), blob.sha256)
+    assert healthy(uploads_of(store), idle)
+    assert uploads_of(store).evict(idle)
+    assert not uploads_of(store).evict(idle)
+    assert store.committed("ann", blob) == 0
+    put(store, "ann", b"0123456789")
+
+
+def test_who_has_not_fetched_what_was_made_for_them(store: BlobStore) -> None:
+    blob, sent = put(store, "worker", b"result"), put(store, "ann", b"footage")
+    assert not store.made(blob.sha256)
+    store.grant("ann", [blob])
+    store.grant("bob", [blob])
+    assert store.made(blob.sha256) and not store.made(sent.sha256)
+    assert store.unfetched(blob.sha256) == {"ann", "bob"}
+    assert store.unfetched(sent.sha256) == set()
+    store.fetched("ann", blob)
+    store.fetched("ann", sent)
+    assert store.unfetched(blob.sha256) == {"bob"}
+    store.grant("ann", [blob])
+    assert store.unfetched(blob.sha256) == {"ann", "bob"}, "it was made again"
+    store.release("ann", [blob])
+    assert store.unfetched(blob.sha256) == {"bob"}
+    store.release("bob", [blob])
+    put(store, "bob", b"result")
+    assert store.unfetched(blob.sha256) == set(), "who sends bytes has them"
+
+
+def test_whole_bytes_are_healthy(store: BlobStore) -> None:
+    blob, empty = put(store, "ann", b"whole" * 1000), put(store, "ann", b"")
+    shelf = blobs_of(store)
+    for each in (blob, empty):
+        assert healthy(shelf, item_of(shelf, each.sha256))
+    assert shelf.lost() == []
+    assert get(store, "ann", blob) == b"whole" * 1000
+
+
+def test_verifying_what_was_evicted_meanwhile_finds_no_damage(store: BlobStore) -> None:
+    blob, shelf = put(store, "ann", b"gone"), blobs_of(store)
+    item = item_of(shelf, blob.sha256)
+    assert shelf.evict(item)
+    steps = shelf.verify(item)
+    with pytest.raises(StopIteration) as end:
+        while True:
+            next(steps)
+    assert end.value.value is True
+
+
+def change(store: BlobStore, blob: BlobId, data: bytes | None) -> None:
+    """What a disk may do to a blob's bytes; None takes them away."""
+    if isinstance(store, MemoryBlobStore):
+        if data is None:
+            del store._bytes[blob]
+        else:
+            store._bytes[blob] = data
+        return
+    assert isinstance(store, DiskBlobStore)
+    path = store.files.path(blob.sha256)
+    path.unlink()
+    if data is not None:
+        path.write_bytes(data)
+
+
+@pytest.mark.parametrize("data", [b"DAMAGED!", b"dam", b"damaged and more", b""])
+def test_damage_is_found_and_taken_away(store: BlobStore, data: bytes) -> None:
+    blob, whole = put(store, "ann", b"damaged!"), put(store, "ann", b"whole")
+    change(store, blob, data)
+    shelf = blobs_of(store)
+    assert not healthy(shelf, item_of(shelf, blob.sha256))
+    assert healthy(shelf, item_of(shelf, whole.sha256))
+    assert store.missing("ann", [blob, whole]) == [blob]
+    with pytest.raises(BlobNotFoundError):
+        store.open("ann", blob)
+    assert [item.name for item in shelf.items()] == [whole.sha256]
+    put(store, "ann", b"damaged!")
+    assert get(store, "ann", blob) == b"damaged!"
+
+
+def test_bytes_that_are_gone_are_told_of_once(store: BlobStore) -> None:
+    blob = put(store, "ann", b"gone")
+    change(store, blob, None)
+    assert [(item.name, item.size) for item in blobs_of(store).lost()] == [(blob.sha256, 4)]
+    assert blobs_of(store).lost() == []
+    assert store.missing("ann", [blob]) == [blob]
+
+
+def test_an_upload_heals_damage_that_nobody_has_noticed(store: BlobStore) -> None:
+    blob = put(store, "ann", b"damaged!")
+    change(store, blob, b"DAMAGED!")
+    put(store, "bob", b"damaged!")
+    assert get(store, "ann", blob) == b"damaged!"

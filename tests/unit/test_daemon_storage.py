@@ -12,12 +12,15 @@ from typing import Any
 import pytest
 
 from anyportal_core.errors import DiskFullError, MediaNotFoundError, ShotError, UnknownNameError
-from anyportal_daemon.errors import BlobCorruptError
+from anyportal_daemon.database import Database
+from anyportal_daemon.errors import BlobCorruptError, BlobsMissingError
 from anyportal_daemon.storage import files as files_module
+from anyportal_daemon.storage import possessions as possessions_module
 from anyportal_daemon.storage.blobs import BlobId
 from anyportal_daemon.storage.disk import DiskBlobStore
 from anyportal_daemon.storage.files import BlobFiles
 from anyportal_daemon.storage.shared import SharedFolders
+from anyportal_daemon.storage.shelf import Total
 
 
 def name(data: bytes) -> BlobId:
@@ -188,3 +191,64 @@ def test_what_is_not_shared_is_named(folders: SharedFolders) -> None:
         folders.find("fotage", "movie.mp4", "shot.plate.shared")
     assert "footage" in caught.value.hint
     assert caught.value.where == "shot.plate.shared.mapping"
+
+
+def test_fetches_survive_a_restart_and_are_not_written_one_by_one(tmp_path: Path) -> None:
+    store = DiskBlobStore(tmp_path)
+    blob, other = put(store, b"result"), put(store, b"other")
+    store.grant("ann", [blob, other])
+    database = store._possessions._database._writer
+    before = database.total_changes
+    store.fetched("ann", blob)
+    assert database.total_changes == before
+    assert store.unfetched(blob.sha256) == set()
+    store.close()
+    store = DiskBlobStore(tmp_path)
+    assert (store.unfetched(blob.sha256), store.unfetched(other.sha256)) == (set(), {"ann"})
+    store.close()
+
+
+def test_a_store_of_an_older_version_keeps_what_it_has(tmp_path: Path) -> None:
+    """Nobody noted then what was fetched, so all of it counts as not fetched."""
+    old = Database(tmp_path / "blobs.db", possessions_module._MIGRATIONS[:1])
+    with old.writing() as db:
+        db.execute("INSERT INTO possessions VALUES ('ann', ?, 3)", ("a" * 64,))
+    old.close()
+    store = DiskBlobStore(tmp_path)
+    assert store.unfetched("a" * 64) == {"ann"}
+    assert store.holdings("ann")["blob"] == Total(1, 3)
+    store.close()
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["links", "copies"])
+def test_a_job_never_reads_damaged_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "this file system has no links")
+
+    if not links:
+        monkeypatch.setattr(files_module.os, "link", refuse)
+    files = BlobFiles(tmp_path / "blobs")
+    source = tmp_path / "plate.exr"
+    source.write_bytes(b"pixels")
+    blob = files.keep(source)
+    files.path(blob.sha256).chmod(0o600)
+    files.path(blob.sha256).write_bytes(b"pixelz")
+    with pytest.raises(BlobCorruptError) as caught:
+        files.link(blob.sha256, tmp_path / "plate" / "plate.1001.exr")
+    assert caught.value.where == "plate/plate.1001.exr"
+    assert not files.holds(blob), "it is asked for again"
+    with pytest.raises(BlobsMissingError):
+        files.link(blob.sha256, tmp_path / "plate" / "plate.1002.exr")
+
+
+def test_a_result_that_is_made_again_heals_damage(tmp_path: Path) -> None:
+    files = BlobFiles(tmp_path / "blobs")
+    for attempt in ("first", "again"):
+        result = tmp_path / attempt
+        result.write_bytes(b"pixels")
+        blob = files.keep(result)
+        path = files.path(blob.sha256)
+        assert path.read_bytes() == b"pixels"
+        path.unlink()
+        path.write_bytes(b"pixelz")
+    assert [p for p in files.root.rglob("*") if p.is_file()] == [path]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 from anyportal_daemon.errors import BlobError
+from anyportal_daemon.storage.shelf import Kind, Shelf, Total
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 CHUNK = 256 * 1024
@@ -67,7 +68,14 @@ class Upload(Protocol):
 
 
 class BlobStore(Protocol):
-    """Possession is per user: a blob is missing for a user until that user has uploaded it whole or been given it."""
+    """Possession is per user: a blob is missing for a user until that user has uploaded it whole or been given it.
+
+    ``shelves`` are the blobs and the partial uploads as what they are to a budget: things of a size that were used
+    at some time. To name a blob as there, to read it and to give it to somebody counts as a use.
+    """
+
+    @property
+    def shelves(self) -> Sequence[Shelf]: ...
 
     def missing(self, user: str, blobs: Iterable[BlobId]) -> list[BlobId]:
         """Those the user does not have, each once, in the order given."""
@@ -101,6 +109,22 @@ class BlobStore(Protocol):
         Raises:
             StorageError: the bytes are not in the store.
         """
+        ...
+
+    def fetched(self, user: str, blob: BlobId) -> None:
+        """The user has read a blob to its end."""
+        ...
+
+    def unfetched(self, sha256: str) -> set[str]:
+        """The users who were given it and have not read it to its end since."""
+        ...
+
+    def made(self, sha256: str) -> bool:
+        """Whether it was given to somebody: a job has made it."""
+        ...
+
+    def holdings(self, user: str) -> Mapping[Kind, Total]:
+        """What a user has."""
         ...
 
     def release(self, user: str, blobs: Iterable[BlobId]) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from anyportal_core.errors import StorageError
-from anyportal_daemon.database import Database, file_errors
+from anyportal_daemon.database import file_errors
 from anyportal_daemon.errors import (
     BlobCorruptError,
     BlobError,
@@ -21,18 +22,9 @@ from anyportal_daemon.errors import (
 )
 from anyportal_daemon.storage.blobs import AGAIN, BlobId
 from anyportal_daemon.storage.files import BlobFiles, hash_start
-
-_MIGRATIONS = (
-    """
-    CREATE TABLE possessions (
-        user TEXT NOT NULL,
-        sha256 TEXT NOT NULL,
-        size INTEGER NOT NULL,
-        PRIMARY KEY (user, sha256)
-    ) WITHOUT ROWID;
-    CREATE INDEX possessions_of_blob ON possessions (sha256)
-    """,
-)
+from anyportal_daemon.storage.possessions import Possessions
+from anyportal_daemon.storage.shelf import Kind, Total
+from anyportal_daemon.storage.shelves import BlobShelf, UploadShelf
 
 
 class DiskBlobStore:
@@ -47,22 +39,24 @@ class DiskBlobStore:
         self._uploads = root / "uploads"
         with file_errors(root):
             self._uploads.mkdir(parents=True, exist_ok=True)
-        self._database = Database(root / "blobs.db", _MIGRATIONS)
+        self._possessions = Possessions(root / "blobs.db")
         self._busy: set[Path] = set()
-        self._holding = 0
+        self._held_since: list[int] = []
         self._released: set[str] = set()
         self._lock = threading.Lock()
         """Held while bytes and possession change together."""
+        self.shelves = (
+            BlobShelf(self.files, self._possessions, self._lock, self._held_since),
+            UploadShelf(self._uploads, self._lock, self._busy),
+        )
 
     def close(self) -> None:
-        self._database.close()
+        self._possessions.close()
 
     def missing(self, user: str, blobs: Iterable[BlobId]) -> list[BlobId]:
         wanted = list(dict.fromkeys(blobs))
-        with self._database.reading() as db:
-            query = "SELECT 1 FROM possessions WHERE user = ? AND sha256 = ? AND size = ?"
-            owned = {b for b in wanted if db.execute(query, (user, b.sha256, b.size)).fetchone()}
-        return [blob for blob in wanted if blob not in owned or not self.files.holds(blob)]
+        owned = self._possessions.owned(user, wanted)
+        return [blob for blob in wanted if blob not in owned or not self.files.touch(blob)]
 
     def committed(self, user: str, blob: BlobId) -> int:
         if not self.missing(user, [blob]):
@@ -91,12 +85,9 @@ class DiskBlobStore:
             raise
 
     def open(self, user: str, blob: BlobId) -> BinaryIO:
-        with self._database.reading() as db:
-            query = "SELECT size FROM possessions WHERE user = ? AND sha256 = ?"
-            row = db.execute(query, (user, blob.sha256)).fetchone()
-        if row is None or row[0] != blob.size:
+        if not self._possessions.owned(user, [blob]):
             raise BlobNotFoundError("there is no such blob", where=blob.sha256)
-        if not self.files.holds(blob):
+        if not self.files.touch(blob):
             raise BlobCorruptError("the stored bytes are damaged", where=blob.sha256, hint=AGAIN)
         path = self.files.path(blob.sha256)
         with file_errors(path):
@@ -105,31 +96,43 @@ class DiskBlobStore:
     def grant(self, user: str, blobs: Sequence[BlobId]) -> None:
         with self._lock:
             for blob in blobs:
-                if not self.files.holds(blob):
+                if not self.files.touch(blob):
                     raise StorageError("a result file is not in the store", where=blob.sha256)
-            self._own(user, blobs)
+            self._possessions.own(user, blobs, made=True)
 
     def release(self, user: str, blobs: Iterable[BlobId]) -> None:
         with self._lock:
             names = [blob.sha256 for blob in blobs]
-            with self._database.writing() as db:
-                delete = "DELETE FROM possessions WHERE user = ? AND sha256 = ?"
-                db.executemany(delete, [(user, name) for name in names])
+            self._possessions.release(user, names)
             self._released.update(names)
-            if not self._holding:
+            if not self._held_since:
                 self._delete_orphans()
 
     @contextmanager
     def holding(self) -> Iterator[None]:
+        since = time.time_ns()
         with self._lock:
-            self._holding += 1
+            self._held_since.append(since)
         try:
             yield
         finally:
             with self._lock:
-                self._holding -= 1
-                if not self._holding:
+                self._held_since.remove(since)
+                if not self._held_since:
                     self._delete_orphans()
+
+    def fetched(self, user: str, blob: BlobId) -> None:
+        self._possessions.fetched(user, blob.sha256)
+
+    def unfetched(self, sha256: str) -> set[str]:
+        return self._possessions.unfetched(sha256)
+
+    def made(self, sha256: str) -> bool:
+        return self._possessions.made(sha256)
+
+    def holdings(self, user: str) -> Mapping[Kind, Total]:
+        partials = UploadShelf(self._folder(user), self._lock, self._busy)
+        return {"blob": self._possessions.total(user), "upload": partials.total()}
 
     def damaged(self, blob: BlobId) -> None:
         with self._lock:
@@ -144,33 +147,26 @@ class DiskBlobStore:
         """Delete what was released and belongs to nobody."""
         while self._released:
             name = next(iter(self._released))
-            with self._database.reading() as db:
-                owned = db.execute("SELECT 1 FROM possessions WHERE sha256 = ?", (name,)).fetchone()
-            if not owned:
+            if not self._possessions.has_owner(name):
                 self.files.delete(name)
             self._released.discard(name)
 
-    def _own(self, user: str, blobs: Iterable[BlobId]) -> None:
-        with self._database.writing() as db:
-            insert = "INSERT OR REPLACE INTO possessions (user, sha256, size) VALUES (?, ?, ?)"
-            db.executemany(insert, [(user, blob.sha256, blob.size) for blob in blobs])
-
     def _take(self, user: str, blob: BlobId, partial: Path) -> None:
         with self._lock:
-            if self.files.holds(blob):
-                partial.unlink(missing_ok=True)
-            else:
-                self.files.move_in(partial, blob.sha256)
-            self._own(user, [blob])
+            # These bytes have just been checked; those that may be there already, for somebody else, have not.
+            self.files.move_in(partial, blob.sha256)
+            self._possessions.own(user, [blob], made=False)
 
     def _let_go(self, partial: Path) -> None:
         with self._lock:
             self._busy.discard(partial)
 
     def _partial(self, user: str, blob: BlobId) -> Path:
+        return self._folder(user) / f"{blob.sha256}.{blob.size}.part"
+
+    def _folder(self, user: str) -> Path:
         # A user's name may hold anything, so it is no folder's name.
-        folder = hashlib.sha256(user.encode()).hexdigest()[:16]
-        return self._uploads / folder / f"{blob.sha256}.{blob.size}.part"
+        return self._uploads / hashlib.sha256(user.encode()).hexdigest()[:16]
 
 
 class DiskUpload:

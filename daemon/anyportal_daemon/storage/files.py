@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from anyportal_daemon.database import file_errors
+from anyportal_daemon.errors import BlobCorruptError, BlobsMissingError
 from anyportal_daemon.storage.blobs import CHUNK, BlobId
 
 
@@ -36,11 +37,24 @@ class BlobFiles:
             source.replace(target)
             _sync_folder(target.parent)
 
+    def touch(self, blob: BlobId) -> bool:
+        """Count this as a use, where the blob is there; says whether it is."""
+        try:
+            os.utime(self.path(blob.sha256))
+        except FileNotFoundError:
+            return False
+        except OSError:  # a store that can only be read still has its blobs
+            pass
+        return self.holds(blob)
+
     def keep(self, path: Path) -> BlobId:
-        """Take in a file that stays where it is, too; from now on it must not be written to."""
+        """Take in a file that stays where it is, too; from now on it must not be written to.
+
+        Bytes that are there already are replaced: nobody knows whether they are still good, and these are.
+        """
         with file_errors(path):
             blob = BlobId(hash_file(path), path.stat().st_size)
-            if not self.holds(blob):
+            if not (self.touch(blob) and path.samefile(self.path(blob.sha256))):
                 aside = self.root / f"{uuid4().hex}.part"
                 aside.parent.mkdir(parents=True, exist_ok=True)
                 link_or_copy(path, aside)
@@ -48,10 +62,25 @@ class BlobFiles:
         return blob
 
     def link(self, sha256: str, target: Path) -> None:
-        """Make a blob appear under a name, for reading."""
+        """Make a blob appear under a name, for reading, once its bytes have been checked.
+
+        Raises:
+            BlobsMissingError: it is not there.
+            BlobCorruptError: its bytes were damaged; they are deleted, so that they are asked for again.
+        """
+        source, where = self.path(sha256), f"{target.parent.name}/{target.name}"
+        hint = "submit it again: what is missing is uploaded"
         with file_errors(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-            link_or_copy(self.path(sha256), target)
+            try:
+                link_or_copy(source, target)
+                os.utime(source)
+            except FileNotFoundError:
+                message = "a file of the job is no longer in the daemon's store"
+                raise BlobsMissingError(message, where=where, hint=hint) from None
+            if hash_file(target) != sha256:
+                self.delete(sha256)
+                raise BlobCorruptError("the daemon's copy of a file was damaged", where=where, hint=hint)
 
     def names(self) -> list[str]:
         """The digests of all blobs."""

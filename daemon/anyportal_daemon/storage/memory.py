@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO
 
@@ -17,6 +18,7 @@ from anyportal_daemon.errors import (
     UploadOffsetError,
 )
 from anyportal_daemon.storage.blobs import BlobId
+from anyportal_daemon.storage.shelf import Item, Kind, Shelf, Total
 
 
 class MemoryBlobStore:
@@ -27,10 +29,19 @@ class MemoryBlobStore:
         self._owned: set[tuple[str, BlobId]] = set()
         self._partial: dict[tuple[str, BlobId], bytearray] = {}
         self._busy: set[tuple[str, BlobId]] = set()
-        self._holding = 0
+        self._held_since: list[int] = []
+        self._used: dict[str, int] = {}
+        self._made: set[tuple[str, BlobId]] = set()
+        self._unfetched: set[tuple[str, BlobId]] = set()
+
+    @property
+    def shelves(self) -> Sequence[Shelf]:
+        return MemoryBlobs(self), MemoryUploads(self)
 
     def missing(self, user: str, blobs: Iterable[BlobId]) -> list[BlobId]:
-        return [blob for blob in dict.fromkeys(blobs) if (user, blob) not in self._owned]
+        wanted = list(dict.fromkeys(blobs))
+        self._touch(*(blob.sha256 for blob in wanted if (user, blob) in self._owned))
+        return [blob for blob in wanted if (user, blob) not in self._owned]
 
     def committed(self, user: str, blob: BlobId) -> int:
         return blob.size if (user, blob) in self._owned else len(self._partial.get((user, blob), b""))
@@ -48,26 +59,44 @@ class MemoryBlobStore:
     def open(self, user: str, blob: BlobId) -> BinaryIO:
         if (user, blob) not in self._owned:
             raise BlobNotFoundError("there is no such blob", where=blob.sha256)
+        self._touch(blob.sha256)
         return io.BytesIO(self._bytes[blob])
 
     def grant(self, user: str, blobs: Sequence[BlobId]) -> None:
         if any(blob not in self._bytes for blob in blobs):
             raise StorageError("a result file is not in the store")
-        self._owned.update((user, blob) for blob in blobs)
+        self._touch(*(blob.sha256 for blob in blobs))
+        for given in (self._owned, self._made, self._unfetched):
+            given.update((user, blob) for blob in blobs)
+
+    def fetched(self, user: str, blob: BlobId) -> None:
+        self._unfetched.discard((user, blob))
+
+    def unfetched(self, sha256: str) -> set[str]:
+        return {user for user, blob in self._unfetched & self._owned if blob.sha256 == sha256}
+
+    def made(self, sha256: str) -> bool:
+        return any(blob.sha256 == sha256 for _, blob in self._made & self._owned)
+
+    def holdings(self, user: str) -> Mapping[Kind, Total]:
+        blobs = [blob.size for owner, blob in self._owned if owner == user]
+        partials = [len(data) for (owner, _), data in self._partial.items() if owner == user]
+        return {"blob": Total(len(blobs), sum(blobs)), "upload": Total(len(partials), sum(partials))}
 
     def release(self, user: str, blobs: Iterable[BlobId]) -> None:
         self._owned.difference_update([(user, blob) for blob in blobs])
-        if not self._holding:
+        if not self._held_since:
             self.sweep()
 
     @contextmanager
     def holding(self) -> Iterator[None]:
-        self._holding += 1
+        since = time.time_ns()
+        self._held_since.append(since)
         try:
             yield
         finally:
-            self._holding -= 1
-            if not self._holding:
+            self._held_since.remove(since)
+            if not self._held_since:
                 self.sweep()
 
     def damaged(self, blob: BlobId) -> None:
@@ -77,6 +106,9 @@ class MemoryBlobStore:
     def sweep(self) -> None:
         owned = {blob for _, blob in self._owned}
         self._bytes = {blob: data for blob, data in self._bytes.items() if blob in owned}
+
+    def _touch(self, *names: str) -> None:
+        self._used.update(dict.fromkeys(names, time.time_ns()))
 
 
 class MemoryUpload:
@@ -93,6 +125,7 @@ class MemoryUpload:
         if self.committed + len(data) > self._blob.size:
             raise BlobError(f"more than the {self._blob.size} bytes announced", where=self._blob.sha256)
         self._store._partial.setdefault(self._key, bytearray()).extend(data)
+        self._store._touch(_part(*self._key))
 
     def finish(self) -> bool:
         if self._key in self._store._owned:
@@ -104,7 +137,85 @@ class MemoryUpload:
             raise DigestError("the bytes do not have the announced digest", where=self._blob.sha256)
         self._store._bytes[self._blob] = data
         self._store._owned.add(self._key)
+        self._store._unfetched.discard(self._key)
+        self._store._touch(self._blob.sha256)
         return True
 
     def close(self) -> None:
         self._store._busy.discard(self._key)
+
+
+def _part(user: str, blob: BlobId) -> str:
+    """The name of an upload on its shelf."""
+    return f"{user}/{blob.sha256}.{blob.size}"
+
+
+class MemoryBlobs:
+    """See ``shelf.Shelf``."""
+
+    kind: Kind = "blob"
+
+    def __init__(self, store: MemoryBlobStore) -> None:
+        self._store = store
+
+    def total(self) -> Total:
+        return Total(len(self._store._bytes), sum(map(len, self._store._bytes.values())))
+
+    def items(self) -> list[Item]:
+        used = self._store._used
+        return [Item(blob.sha256, len(data), used[blob.sha256]) for blob, data in self._store._bytes.items()]
+
+    def evict(self, item: Item) -> bool:
+        held = self._store._held_since
+        if item not in self.items() or (held and item.used >= min(held)):
+            return False
+        self._remove(item)
+        return True
+
+    def verify(self, item: Item) -> Generator[int, None, bool]:
+        yield item.size
+        data = next((data for blob, data in self._store._bytes.items() if blob.sha256 == item.name), None)
+        if data is None or hashlib.sha256(data).hexdigest() == item.name:
+            return True
+        self._remove(item)
+        return False
+
+    def lost(self) -> list[Item]:
+        gone = {blob for _, blob in self._store._owned if blob not in self._store._bytes}
+        for blob in gone:
+            self._store.damaged(blob)
+        return [Item(blob.sha256, blob.size, 0) for blob in gone]
+
+    def _remove(self, item: Item) -> None:
+        for blob in [blob for blob in self._store._bytes if blob.sha256 == item.name]:
+            self._store.damaged(blob)
+
+
+class MemoryUploads:
+    """See ``shelf.Shelf``."""
+
+    kind: Kind = "upload"
+
+    def __init__(self, store: MemoryBlobStore) -> None:
+        self._store = store
+
+    def total(self) -> Total:
+        return Total(len(self._store._partial), sum(map(len, self._store._partial.values())))
+
+    def items(self) -> list[Item]:
+        used = self._store._used
+        return [Item(_part(*key), len(data), used[_part(*key)]) for key, data in self._store._partial.items()]
+
+    def evict(self, item: Item) -> bool:
+        idle = next((key for key in self._store._partial if _part(*key) == item.name), None)
+        if idle is None or idle in self._store._busy or item not in self.items():
+            return False
+        del self._store._partial[idle]
+        return True
+
+    def verify(self, item: Item) -> Generator[int, None, bool]:
+        yield item.size
+        return True
+
+    def lost(self) -> list[Item]:
+        return []
