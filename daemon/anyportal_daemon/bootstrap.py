@@ -54,14 +54,14 @@ async def daemon(
     state = StateDirectory(config.state)
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "files"))
     with closing(state.lock()), closing(Journal(state.journal)) as journal, closing(DiskBlobStore(state.root)) as store:
-        bell, scheduler, folders = Bell(), Scheduler(journal), SharedFolders(config.mappings)
+        bell, scheduler, folders = Bell(), Scheduler(journal, config.jobs), SharedFolders(config.mappings)
         ballast = Ballast(state.root)
         book = JobBook(journal, store, told=bell.ring, queued=scheduler.wake, ballast=ballast)
         book.recover()
         ballast.hold()
-        setup = WorkerSetup(store.files.root, state.stages, state.scratch, os.getpid(), config.models)
+        setup = WorkerSetup(store.files.root, state.stages, state.scratch, os.getpid(), config.models, config.worker)
         supervisor = Supervisor(book, journal, scheduler, folders, child.main, setup, patience)
-        jobs = JobService(book, journal, supervisor, folders, bell)
+        jobs = JobService(book, journal, scheduler, supervisor, folders, bell)
         token, number = new_token(), version("anyportal")
         server = Server(
             authenticator or TokenAuthenticator(token),

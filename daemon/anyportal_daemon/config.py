@@ -6,13 +6,18 @@ import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any, TypeVar
 
 import platformdirs
 
 from anyportal_core.errors import UnknownNameError, unknown_name
 from anyportal_daemon.errors import AddressError, ConfigError
+from anyportal_daemon.jobs.scheduler import Rules
+from anyportal_daemon.worker.limits import Limits
+
+Numbers = TypeVar("Numbers", Rules, Limits)
 
 DEFAULT_LISTEN = "127.0.0.1:29571"
 """Below the ephemeral range, so that no outgoing connection sits on it by chance."""
@@ -71,12 +76,16 @@ class Config:
         state: the directory of the journal, the blobs, the stage results and ``daemon.json``.
         models: the root of the model weights; None: $ANYPORTAL_MODELS, or the user's data folder.
         mappings: folders that daemon and clients share: name to root. Files are read only inside the root.
+        jobs: how many a user may have, and who goes first.
+        worker: what a worker may take, and how long it may be silent.
     """
 
     listen: Address
     state: Path
     models: Path | None = None
     mappings: Mapping[str, Path] = field(default_factory=dict)
+    jobs: Rules = field(default_factory=Rules)
+    worker: Limits = field(default_factory=Limits)
 
 
 def load(file: Path | None, listen: str | None = None, state: Path | None = None) -> Config:
@@ -99,6 +108,8 @@ def load(file: Path | None, listen: str | None = None, state: Path | None = None
         state=(state or Path(_text(table, "state", file) or default_state())).expanduser().absolute(),
         models=Path(models).expanduser() if models else None,
         mappings=_mappings(table.get("mappings", {}), file),
+        jobs=_numbers(table, "jobs", Rules, file),
+        worker=_numbers(table, "worker", Limits, file),
     )
 
 
@@ -122,6 +133,26 @@ def _text(table: Mapping[str, object], key: str, file: Path | None) -> str | Non
     if value is not None and not isinstance(value, str):
         raise ConfigError(f"{key} is not a text", where=str(file), hint=f'write {key} = "..."')
     return value
+
+
+def _numbers(table: Mapping[str, object], name: str, kind: type[Numbers], file: Path | None) -> Numbers:
+    """A section whose every key is a number above 0."""
+    section = table.get(name, {})
+    if not isinstance(section, dict):
+        raise ConfigError(f"{name} is not a table", where=str(file), hint=f"write [{name}]")
+    known = {each.name: "int" in str(each.type) for each in fields(kind)}
+    values: dict[str, Any] = {}
+    for key, value in section.items():
+        where = f"{file}: {name}.{key}"
+        if key not in known:
+            error = unknown_name("key", key, known, where=where)
+            raise ConfigError(error.message, where=where, hint=error.hint)
+        whole = known[key]
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or not 0 < value < 2**53:
+            what = "a whole number above 0" if whole else "a number above 0"
+            raise ConfigError(f"is not {what}", where=where, hint=f"write {key} = 8, or leave it out")
+        values[key] = value
+    return kind(**values)
 
 
 def _mappings(table: object, file: Path | None) -> dict[str, Path]:

@@ -19,11 +19,14 @@ AnyPortalError
 │   ├── JobNotFoundError        JOB_NOT_FOUND       no such job, or another user's
 │   ├── JobStateError           JOB_STATE           not in the job's present state
 │   ├── RequestIdError          REQUEST_ID          the id was used for another job
+│   ├── QuotaError              QUOTA               the user has too many jobs waiting
 │   ├── PageTokenError          PAGE_TOKEN          not a token that ListJobs gave
 │   ├── StartingError           STARTING            the worker is not ready yet
 │   └── StoppingError           STOPPING            the daemon is going down
 └── WorkerError                 a running job ended with its worker
-    └── WorkerLostError         WORKER_LOST         several worker processes died under it
+    ├── WorkerLostError         WORKER_LOST         several worker processes died under it
+    ├── MemoryLimitError        MEMORY_LIMIT        it took more of the machine's memory than it may
+    └── TimeLimitError          TIME_LIMIT          it ran longer than it may
 """
 
 from __future__ import annotations
@@ -133,6 +136,11 @@ class PageTokenError(Refusal):
     code = "PAGE_TOKEN"
 
 
+class QuotaError(Refusal):
+    code = "QUOTA"
+    retry_after = 10.0
+
+
 class StartingError(Refusal):
     code = "STARTING"
     retry_after = 0.5
@@ -149,3 +157,11 @@ class WorkerError(AnyPortalError):
 
 class WorkerLostError(WorkerError):
     code = "WORKER_LOST"
+
+
+class MemoryLimitError(WorkerError):
+    code = "MEMORY_LIMIT"
+
+
+class TimeLimitError(WorkerError):
+    code = "TIME_LIMIT"

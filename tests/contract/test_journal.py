@@ -17,6 +17,7 @@ from anyportal.v1.jobs_pb2 import Job, JobEvent
 from anyportal_core.errors import StorageError
 from anyportal_daemon.errors import JobNotFoundError, JobStateError, RequestIdError
 from anyportal_daemon.jobs.journal import Journal, Request
+from anyportal_daemon.jobs.scheduler import Scheduler
 from anyportal_daemon.storage.blobs import BlobId
 
 
@@ -212,14 +213,15 @@ def test_a_page_ends_when_it_is_heavy(journal: Journal, monkeypatch: pytest.Monk
 
 def test_the_queue_is_first_come_first_served_and_a_retry_comes_last(journal: Journal) -> None:
     first, second, third = (create(journal) for _ in range(3))
-    assert journal.next_queued() == first
+    scheduler = Scheduler(journal)
+    assert scheduler.next(0) == first
     journal.change(first, move(Job.RUNNING))
-    assert journal.next_queued() == second
+    assert scheduler.next(0) == second
     journal.change(first, move(Job.QUEUED))
     journal.change(second, move(Job.RUNNING))
-    assert journal.next_queued() == third
+    assert scheduler.next(0) == third
     journal.change(third, move(Job.RUNNING))
-    assert journal.next_queued() == first
+    assert scheduler.next(0) == first
     assert (journal.count(Job.QUEUED), journal.count(Job.RUNNING)) == (1, 2)
 
 

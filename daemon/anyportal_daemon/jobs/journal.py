@@ -17,6 +17,7 @@ from anyportal.v1 import jobs_pb2
 from anyportal.v1.jobs_pb2 import Job, JobEvent, ResultFile
 from anyportal_daemon.database import Database
 from anyportal_daemon.errors import JobNotFoundError, RequestIdError
+from anyportal_daemon.jobs import ledger
 from anyportal_daemon.jobs.schema import MIGRATIONS
 from anyportal_daemon.storage.blobs import BlobId
 
@@ -46,6 +47,7 @@ class Journal:
     def __init__(self, path: Path, clock: Callable[[], int] = time.time_ns) -> None:
         self._database = Database(path, MIGRATIONS)
         self._clock = clock
+        self.ledger = ledger.Ledger(self._database, clock)
 
     def close(self) -> None:
         self._database.close()
@@ -71,6 +73,7 @@ class Journal:
             ).lastrowid
             assert number is not None
             _claim(db, number, claims)
+            ledger.enter(db, number, spec)
             if request:
                 db.execute("INSERT INTO requests VALUES (?, ?, ?, ?)", (user, request.id, request.body, number))
             queued = JobEvent(state=jobs_pb2.StateChange(state=Job.QUEUED))
@@ -148,13 +151,6 @@ class Journal:
             db.execute("DELETE FROM jobs WHERE number = ?", (number,))
         return [BlobId(*row) for row in freed]
 
-    def next_queued(self) -> str | None:
-        """The job that has been queued longest."""
-        query = "SELECT id FROM jobs WHERE state = ? ORDER BY queued_at, number LIMIT 1"
-        with self._database.reading() as db:
-            row = db.execute(query, (Job.QUEUED,)).fetchone()
-        return row[0] if row else None
-
     def asked(self, job_id: str) -> Job:
         """What was asked for, whoever did."""
         with self._database.reading() as db:
@@ -218,6 +214,8 @@ class Journal:
 
     def _follow(self, db: sqlite3.Connection, number: int, status: Job, event: JobEvent, now: int) -> None:
         """What an event means for the tables beside it."""
+        if event.HasField("state"):
+            ledger.follow(db, number, event, now)
         if event.HasField("results"):
             rows = [(number, file.filename, file.SerializeToString()) for file in event.results.files]
             db.executemany("INSERT OR REPLACE INTO results (job, filename, file) VALUES (?, ?, ?)", rows)

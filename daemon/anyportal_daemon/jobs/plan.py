@@ -23,6 +23,7 @@ from anyportal_daemon.storage.shared import SharedFolders, digest_files
 
 MAX_TEXT = 10_000
 MAX_LABELS = 64
+MAX_PRIORITY = 100
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
@@ -46,6 +47,7 @@ def plan(asked: Job, catalogue: Catalogue, folders: SharedFolders) -> Plan:
         AnyPortalError: of the families InputError and RecipeError, or BlobError; ``where`` is the field at fault.
     """
     job = Job(shot=asked.shot, recipe=asked.recipe, delivery=asked.delivery, labels=asked.labels)
+    job.priority = _checked_priority(asked.priority)
     job.display_name = asked.display_name or title_of(job.shot.plate)
     _check_texts(job)
     clips = list(_clips(job))
@@ -85,6 +87,13 @@ def _check_texts(job: Job) -> None:
             raise ShotError(f"a text of {len(text)} characters", where=field, hint=f"at most {MAX_TEXT}")
     if len(job.labels) > MAX_LABELS:
         raise ShotError(f"{len(job.labels)} labels", where="labels", hint=f"at most {MAX_LABELS}")
+
+
+def _checked_priority(priority: int) -> int:
+    if not -MAX_PRIORITY <= priority <= MAX_PRIORITY:
+        hint = f"give one from {-MAX_PRIORITY} to {MAX_PRIORITY}; 0 is usual"
+        raise ShotError(f"{priority} is no priority", where="priority", hint=hint)
+    return priority
 
 
 def _check_frames(shot: jobs_pb2.Shot) -> None:

@@ -1,17 +1,35 @@
-"""Who is next: for now the job that has been queued longest."""
+"""Who is next, and how many jobs a user may have waiting. The journal is the queue, so a restart changes nothing."""
 
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 
+from anyportal_daemon.errors import QuotaError
 from anyportal_daemon.jobs.journal import Journal
+from anyportal_daemon.jobs.order import LONGEST_WAIT, Standing, order
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a user may have, and what everybody gets.
+
+    Args:
+        queued: jobs that a user may have waiting.
+        running: jobs that a user may have running at once; None: as many as there are workers.
+        longest_wait: seconds without a turn after which a user goes before priority and share.
+    """
+
+    queued: int = 10_000
+    running: int | None = None
+    longest_wait: float = LONGEST_WAIT
 
 
 class Scheduler:
-    """Hands queued jobs to workers. The journal is the queue, so a restart changes nothing."""
+    """Hands queued jobs to workers."""
 
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
+    def __init__(self, journal: Journal, rules: Rules | None = None) -> None:
+        self._ledger, self.rules = journal.ledger, rules or Rules()
         self._news = threading.Condition()
 
     def wake(self) -> None:
@@ -22,7 +40,29 @@ class Scheduler:
     def next(self, patience: float) -> str | None:
         """The next job's id; None when there is none after ``patience`` seconds."""
         with self._news:
-            job = self._journal.next_queued()
+            job = self._first()
             if job is None and self._news.wait(patience):
-                job = self._journal.next_queued()
+                job = self._first()
         return job
+
+    def _first(self) -> str | None:
+        """The job to run now: the first of the queue whose user may have one more."""
+        waiting = self._ledger.waiting()
+        if not waiting:
+            return None
+        standings, most = self._ledger.standings(), self.rules.running
+        if most is not None:
+            waiting = [job for job in waiting if standings.get(job.user, Standing()).running < most]
+        queue = order(waiting, standings, self._ledger.now, lambda job: 0.0, self.rules.longest_wait)
+        first = next(queue, None)
+        return first.id if first else None
+
+    def admit(self, user: str) -> None:
+        """Raises QuotaError where a user has as many jobs waiting as may be."""
+        waiting = self._ledger.waiting_of(user)
+        if waiting >= self.rules.queued:
+            raise QuotaError(
+                f"{waiting} of your jobs wait already, and {self.rules.queued} may",
+                hint="try again when some have run, or cancel some: anyportal jobs --state queued",
+                facts={"queued": str(waiting), "limit": str(self.rules.queued)},
+            )

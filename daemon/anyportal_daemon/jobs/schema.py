@@ -57,4 +57,49 @@ MIGRATIONS = (
         finish TEXT NOT NULL DEFAULT ''
     )
     """,
+    """
+    -- What the queue looks at: kept apart, since reading past a long `spec` takes time.
+    CREATE TABLE places (
+        job INTEGER PRIMARY KEY REFERENCES jobs ON DELETE CASCADE,
+        priority INTEGER NOT NULL,
+        size TEXT NOT NULL
+    );
+
+    -- When users had a device, for the last hour. Deleting a job does not give the time back.
+    CREATE TABLE runs (job INTEGER NOT NULL, user TEXT NOT NULL, began INTEGER NOT NULL, ended INTEGER);
+    CREATE INDEX runs_ended ON runs (ended);
+    CREATE INDEX runs_of_job ON runs (job);
+
+    -- The stages of each job's latest run.
+    CREATE TABLE stages (
+        job INTEGER NOT NULL REFERENCES jobs ON DELETE CASCADE,
+        stage TEXT NOT NULL,
+        key TEXT NOT NULL,
+        decided_by TEXT NOT NULL,
+        reused INTEGER NOT NULL,
+        seconds REAL NOT NULL,
+        size INTEGER NOT NULL
+    );
+    CREATE INDEX stages_of_job ON stages (job);
+
+    -- What estimates are made from.
+    CREATE TABLE stage_times (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        stage TEXT NOT NULL,
+        maker TEXT NOT NULL,
+        volume INTEGER NOT NULL,
+        seconds REAL NOT NULL
+    );
+    CREATE INDEX stage_times_of ON stage_times (stage, maker);
+    CREATE TABLE methods (name TEXT PRIMARY KEY, stages TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE plates (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL UNIQUE,
+        frames INTEGER NOT NULL,
+        work_pixels INTEGER NOT NULL,
+        delivered INTEGER NOT NULL,
+        pixels INTEGER NOT NULL,
+        side INTEGER NOT NULL
+    )
+    """,
 )

@@ -24,6 +24,7 @@ _STATES = {
     "starting": catalog_pb2.Worker.STARTING,
     "ready": catalog_pb2.Worker.READY,
     "busy": catalog_pb2.Worker.BUSY,
+    "draining": catalog_pb2.Worker.DRAINING,
     "dead": catalog_pb2.Worker.DEAD,
 }
 
@@ -47,7 +48,10 @@ class CatalogService(catalog_pb2_grpc.CatalogServiceServicer):
             job=status.job,
             process_id=status.pid,
             trouble=status.trouble,
+            memory_bytes=status.memory_bytes,
         )
+        if status.beat_at:
+            worker.heartbeat_time.FromNanoseconds(int(status.beat_at * 1e9))
         return catalog_pb2.Daemon(
             version=self._version,
             platform=platform.platform(),

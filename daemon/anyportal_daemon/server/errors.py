@@ -38,6 +38,7 @@ STATUS: dict[type[core.AnyPortalError], StatusCode] = {
     errors.JobStateError: StatusCode.FAILED_PRECONDITION,
     errors.RequestIdError: StatusCode.ALREADY_EXISTS,
     errors.PageTokenError: StatusCode.INVALID_ARGUMENT,
+    errors.QuotaError: StatusCode.RESOURCE_EXHAUSTED,
     errors.StartingError: StatusCode.UNAVAILABLE,
     errors.StoppingError: StatusCode.UNAVAILABLE,
     core.DiskFullError: StatusCode.RESOURCE_EXHAUSTED,

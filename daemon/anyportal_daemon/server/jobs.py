@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import contextlib
 import hashlib
 import re
+import threading
 from collections.abc import AsyncIterator, Sequence
 
 from google.protobuf import empty_pb2
@@ -15,8 +17,11 @@ from anyportal.v1 import jobs_pb2, jobs_pb2_grpc
 from anyportal.v1.jobs_pb2 import Job
 from anyportal_daemon.errors import JobNotFoundError, PageTokenError, StoppingError
 from anyportal_daemon.jobs.book import JobBook
+from anyportal_daemon.jobs.explain import explain
 from anyportal_daemon.jobs.journal import Journal, Request
+from anyportal_daemon.jobs.outlook import Outlooks
 from anyportal_daemon.jobs.plan import plan
+from anyportal_daemon.jobs.scheduler import Scheduler
 from anyportal_daemon.security.users import caller
 from anyportal_daemon.server.bell import Bell
 from anyportal_daemon.server.gate import Context
@@ -26,15 +31,27 @@ from anyportal_daemon.worker.supervisor import Supervisor
 _NAME = re.compile(r"jobs/([0-9a-z]{1,64})")
 DEFAULT_PAGE, MAX_PAGE = 50, 1000
 
+NEWS = 2.0
+"""Seconds after which whoever watches a job is told what is to be expected of it, where that has changed."""
+
 
 class JobService(jobs_pb2_grpc.JobServiceServicer):
     """See jobs.proto. The journal is read and written in threads."""
 
     def __init__(
-        self, book: JobBook, journal: Journal, supervisor: Supervisor, folders: SharedFolders, bell: Bell
+        self,
+        book: JobBook,
+        journal: Journal,
+        scheduler: Scheduler,
+        supervisor: Supervisor,
+        folders: SharedFolders,
+        bell: Bell,
     ) -> None:
         self._book, self._journal, self._supervisor, self._folders = book, journal, supervisor, folders
-        self._bell = bell
+        self._scheduler, self._bell = scheduler, bell
+        self._outlooks = Outlooks(journal, scheduler)
+        self._admitting = threading.Lock()
+        """Held while a user's jobs are counted and one is added."""
         self._refusing = False
 
     def refuse(self) -> None:
@@ -50,27 +67,51 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         own = Request(request.request_id, _body_digest(request.job)) if request.request_id else None
         known = None if request.validate_only else self._journal.requested(user, own)
         if known is not None:
-            return known
+            return self._expected(known)
         checked = plan(request.job, self._supervisor.catalogue, self._folders)
-        return checked.job if request.validate_only else self._book.create(user, checked, own)
+        if request.validate_only:
+            return checked.job
+        with self._admitting:
+            if self._journal.requested(user, own) is None:
+                self._scheduler.admit(user)
+            job = self._book.create(user, checked, own)
+        return self._expected(job)
+
+    def _job(self, user: str, job_id: str) -> Job:
+        return self._expected(self._journal.job(user, job_id))
+
+    def _expected(self, job: Job) -> Job:
+        self._outlooks.add(job)
+        return job
 
     async def GetJob(self, request: jobs_pb2.GetJobRequest, context: Context) -> Job:
-        return await asyncio.to_thread(self._journal.job, caller(), _id(request.name))
+        return await asyncio.to_thread(self._job, caller(), _id(request.name))
 
     async def ListJobs(self, request: jobs_pb2.ListJobsRequest, context: Context) -> jobs_pb2.ListJobsResponse:
         states = sorted(set(request.states))
         before = _read_token(request.page_token, states) if request.page_token else None
         size = min(max(request.page_size, 0) or DEFAULT_PAGE, MAX_PAGE)
-        jobs, following = await asyncio.to_thread(self._journal.page, caller(), states, size, before)
+        jobs, following = await asyncio.to_thread(self._page, caller(), states, size, before)
         token = "" if following is None else _token(following, states)
         return jobs_pb2.ListJobsResponse(jobs=jobs, next_page_token=token)
 
+    def _page(self, user: str, states: Sequence[int], size: int, before: int | None) -> tuple[list[Job], int | None]:
+        jobs, following = self._journal.page(user, states, size, before)
+        self._outlooks.add(*jobs)
+        return jobs, following
+
     async def WatchJob(self, request: jobs_pb2.WatchJobRequest, context: Context) -> AsyncIterator[jobs_pb2.JobEvent]:
         user, job_id, after = caller(), _id(request.name), request.after_sequence
+        told: jobs_pb2.Outlook | None = None
         while True:
             news = self._bell.listen(job_id)
-            events, ended = await asyncio.to_thread(self._journal.events, user, job_id, after)
+            events, ended, outlook = await asyncio.to_thread(self._events, user, job_id, after)
+            if not events and outlook is not None and _worth_telling(told, outlook):
+                events = [jobs_pb2.JobEvent(sequence=after)]
             for event in events:
+                if outlook is not None:
+                    event.outlook.CopyFrom(outlook)
+                    told = outlook
                 yield event
                 after = event.sequence
             if ended:
@@ -79,23 +120,48 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
                 self._book.check_written(job_id)
                 if self._bell.closed:
                     raise _stopping()
-                await news.wait()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(news.wait(), NEWS)
+
+    def _events(
+        self, user: str, job_id: str, after: int
+    ) -> tuple[list[jobs_pb2.JobEvent], bool, jobs_pb2.Outlook | None]:
+        """The next events of a job, whether it has ended, and what is to be expected of it."""
+        events, ended = self._journal.events(user, job_id, after)
+        return events, ended, None if ended else self._outlooks.of(job_id)
 
     async def CancelJob(self, request: jobs_pb2.CancelJobRequest, context: Context) -> Job:
         user, job_id = caller(), _id(request.name)
         await asyncio.to_thread(self._book.cancel, user, job_id)
-        return await asyncio.to_thread(self._journal.job, user, job_id)
+        return await asyncio.to_thread(self._job, user, job_id)
 
     async def RetryJob(self, request: jobs_pb2.RetryJobRequest, context: Context) -> Job:
         if self._refusing:
             raise _stopping()
         user, job_id = caller(), _id(request.name)
-        await asyncio.to_thread(self._book.retry, user, job_id)
-        return await asyncio.to_thread(self._journal.job, user, job_id)
+        return await asyncio.to_thread(self._retry, user, job_id)
+
+    def _retry(self, user: str, job_id: str) -> Job:
+        with self._admitting:
+            if self._journal.job(user, job_id).state in (Job.FAILED, Job.CANCELLED):
+                self._scheduler.admit(user)
+            self._book.retry(user, job_id)
+        return self._job(user, job_id)
 
     async def DeleteJob(self, request: jobs_pb2.DeleteJobRequest, context: Context) -> empty_pb2.Empty:
         await asyncio.to_thread(self._book.delete, caller(), _id(request.name))
         return empty_pb2.Empty()
+
+    async def ExplainJob(self, request: jobs_pb2.ExplainJobRequest, context: Context) -> jobs_pb2.Explanation:
+        return await asyncio.to_thread(explain, self._journal, caller(), _id(request.name))
+
+
+def _worth_telling(told: jobs_pb2.Outlook | None, outlook: jobs_pb2.Outlook) -> bool:
+    """Whether something else is to be expected than was told: seconds that pass are no news."""
+    if told is None or told.queue_position != outlook.queue_position:
+        return True
+    known = ("start_seconds", "end_seconds")
+    return any(told.HasField(name) != outlook.HasField(name) for name in known)  # type: ignore[arg-type]
 
 
 def _id(name: str) -> str:
@@ -110,7 +176,12 @@ def _id(name: str) -> str:
 def _body_digest(job: Job) -> str:
     """What a request asks for, without what only the daemon writes."""
     asked = Job(
-        display_name=job.display_name, shot=job.shot, recipe=job.recipe, delivery=job.delivery, labels=job.labels
+        display_name=job.display_name,
+        shot=job.shot,
+        recipe=job.recipe,
+        delivery=job.delivery,
+        labels=job.labels,
+        priority=job.priority,
     )
     return hashlib.sha256(asked.SerializeToString(deterministic=True)).hexdigest()
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from anyportal_core.registry import Catalogue
+from anyportal_core.stages.record import Extent, StageRecord
+from anyportal_daemon.worker.limits import Limits
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,7 @@ class WorkerSetup:
         scratch: where jobs get a folder for as long as they run.
         parent: the daemon's process id.
         models: the root of the model weights, where it is configured.
+        limits: what the child may take.
     """
 
     blobs: Path
@@ -25,6 +28,7 @@ class WorkerSetup:
     scratch: Path
     parent: int
     models: Path | None = None
+    limits: Limits = field(default_factory=Limits)
 
 
 # From the daemon to the child.
@@ -98,6 +102,13 @@ class Ready:
 
 
 @dataclass(frozen=True)
+class Beat:
+    """A sign of life, once a second, whatever the child does."""
+
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
 class Opened:
     """The shot's media are open."""
 
@@ -124,6 +135,13 @@ class Finishing:
     """Files come next, decided by ``finish``. Those that something else decided are no results of the job."""
 
     finish: str
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a run wants written down for estimates and explanations."""
+
+    what: Extent | StageRecord
 
 
 @dataclass(frozen=True)
@@ -169,6 +187,6 @@ class WasCancelled:
 
 
 ToChild = RunJob | CancelJob | Stop
-Report = Opened | Progressed | StageDone | Finishing | FilesMade | Said
+Report = Opened | Progressed | StageDone | Recorded | Finishing | FilesMade | Said
 Outcome = Succeeded | Failed | WasCancelled
 FromChild = Ready | Report | Outcome

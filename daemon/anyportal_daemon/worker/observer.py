@@ -12,8 +12,9 @@ from fractions import Fraction
 from anyportal_core.errors import Cancelled
 from anyportal_core.frames import FrameSet
 from anyportal_core.media.writers import Written
+from anyportal_core.stages.record import Extent, StageRecord
 from anyportal_daemon.storage.files import BlobFiles
-from anyportal_daemon.worker.messages import FilesMade, MadeFile, Opened, Progressed, Report, Said, StageDone
+from anyportal_daemon.worker.messages import FilesMade, MadeFile, Opened, Progressed, Recorded, Report, Said, StageDone
 
 QUIET = 0.2
 """Seconds between two progress reports of one stage: a shot of many frames must not swell the journal."""
@@ -53,6 +54,12 @@ class PipeObserver:
 
     def stage_done(self, stage: str, seconds: float, reused: bool) -> None:
         self._send(StageDone(stage, seconds, reused))
+
+    def opened(self, extent: Extent) -> None:
+        self._send(Recorded(extent))
+
+    def record(self, record: StageRecord) -> None:
+        self._send(Recorded(record))
 
     def files(self, written: Sequence[Written]) -> None:
         if written:

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 from typing import cast
 
-from anyportal_daemon.worker.messages import FromChild, Stop, ToChild, WorkerSetup
+from anyportal_daemon.errors import MemoryLimitError
+from anyportal_daemon.worker.limits import GIGABYTE
+from anyportal_daemon.worker.messages import Beat, FromChild, Stop, ToChild, WorkerSetup
 
 ChildMain = Callable[[Connection, WorkerSetup], None]
 
 
 class ChildLostError(Exception):
     """The child is dead; the text says how it ended."""
+
+
+class ChildTooLargeError(ChildLostError):
+    """The child took too much memory and was killed; ``error`` is for the job that it had."""
+
+    def __init__(self, error: MemoryLimitError) -> None:
+        super().__init__(f"killed, since {error.message}")
+        self.error = error
 
 
 class ChildProcess:
@@ -26,6 +37,12 @@ class ChildProcess:
         self._process = context.Process(target=main, args=(theirs, setup), name="anyportal-worker", daemon=True)
         self._process.start()
         theirs.close()
+        self._limits = setup.limits
+        self._last_beat: float | None = None
+        self.memory_bytes = 0
+        """What it said last that it takes of the machine's memory."""
+        self.beat_at = 0.0
+        """When it last gave a sign of life, in seconds since 1970; 0: not yet."""
 
     @property
     def pid(self) -> int:
@@ -43,16 +60,54 @@ class ChildProcess:
             raise self.lost() from None
 
     def receive(self, patience: float) -> FromChild | None:
-        """The next message; None after ``patience`` seconds without one.
+        """The next message but for signs of life; None after ``patience`` seconds without one.
 
         Raises:
-            ChildLostError: the child is dead and everything it said was read.
+            ChildLostError: the child is dead and everything it said was read, or it was killed since it gave no sign of
+                life, or took too much memory.
         """
-        if not wait([self._pipe, self._process.sentinel], patience):
+        deadline = time.monotonic() + patience
+        while isinstance(message := self._read(deadline - time.monotonic()), Beat):
+            self._note(message)
+        if message is None:
+            self._check_beat()
+        return message
+
+    def check(self) -> None:
+        """Look after a child that has nothing to do: read what it said of itself.
+
+        Raises:
+            ChildLostError: as `receive`.
+        """
+        if not self.alive:
+            raise self.lost()
+        self.receive(0)
+
+    def _note(self, beat: Beat) -> None:
+        self._last_beat, self.beat_at, self.memory_bytes = time.monotonic(), time.time(), beat.memory_bytes
+        most = self._limits.memory_gigabytes
+        if most is not None and beat.memory_bytes > most * GIGABYTE:
+            self.kill()
+            raise ChildTooLargeError(
+                MemoryLimitError(
+                    f"it took {beat.memory_bytes / GIGABYTE:.1f} GB of the machine's memory: {most:g} GB are allowed",
+                    hint="lower work.long_side, or raise worker.memory_gigabytes in the daemon's configuration",
+                )
+            )
+
+    def _check_beat(self) -> None:
+        """Kill a child whose last sign of life is too long ago. One that has given none yet is still starting."""
+        most = self._limits.heartbeat_seconds
+        if self._last_beat is not None and time.monotonic() - self._last_beat > most:
+            self.kill()
+            raise ChildLostError(f"killed, since it gave no sign of life for {most:g} s")
+
+    def _read(self, patience: float) -> FromChild | Beat | None:
+        if not wait([self._pipe, self._process.sentinel], max(patience, 0)):
             return None
         try:
             if self._pipe.poll():
-                return cast(FromChild, self._pipe.recv())
+                return cast(FromChild | Beat, self._pipe.recv())
         except (EOFError, OSError):
             pass
         raise self.lost()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from anyportal.v1 import jobs_pb2, media_pb2
 from anyportal_core.errors import AnyPortalError, DiskFullError, StorageError
+from anyportal_daemon.errors import TimeLimitError
 from anyportal_daemon.jobs.book import JobBook
 from anyportal_daemon.jobs.journal import Journal
 from anyportal_daemon.storage.ballast import PORTION
@@ -25,6 +26,7 @@ from anyportal_daemon.worker.messages import (
     Outcome,
     Progressed,
     Ready,
+    Recorded,
     Report,
     Said,
     StageDone,
@@ -33,7 +35,7 @@ from anyportal_daemon.worker.messages import (
     WorkerSetup,
 )
 from anyportal_daemon.worker.names import STATE, PlainNames
-from anyportal_daemon.worker.process import ChildLostError, ChildProcess
+from anyportal_daemon.worker.process import ChildLostError, ChildProcess, ChildTooLargeError
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +54,7 @@ class Patience:
     """
 
     start: float = 60
-    cancel: float = 10
+    cancel: float = 4
     stop: float = 3
     tick: float = 0.2
     restart: float = 30
@@ -113,7 +115,7 @@ class JobRun:
         self._job_id, self._child, self._book, self._journal = job_id, child, book, journal
         self._folders, self._patience, self._stop = folders, patience, stop
         self._setup, self._names = setup, PlainNames(setup, job_id)
-        self._heard = time.monotonic()
+        self._begun = self._heard = self._reported = time.monotonic()
 
     def run(self) -> None:
         """See the job to its end, or back into the queue. The child may be dead afterwards."""
@@ -140,6 +142,8 @@ class JobRun:
         try:
             self._child.send(message)
             return self._follow()
+        except ChildTooLargeError as large:
+            return _failure(large.error)
         except ChildLostError as lost:
             return self._ended_early(str(lost))
         except AnyPortalError as error:  # what the child reports cannot be kept, so it need not go on
@@ -167,7 +171,12 @@ class JobRun:
                 raise ChildLostError("killed, since it did not let go of the job")
 
     def _mark_silence(self, now: float, heard: bool) -> None:
-        """Say so when the child reports nothing for long: it may work on something large, or hang."""
+        """Say so when the child reports nothing for long: it may work on something large, or hang. Then kill it."""
+        if heard:
+            self._reported = now
+        elif now - self._reported > self._setup.limits.silence_seconds:
+            self._child.kill()
+            raise ChildLostError(f"killed, since it reported nothing for {now - self._reported:.0f} s")
         silence = now - self._heard
         if heard or silence > self._patience.silence:
             self._heard = now
@@ -177,7 +186,7 @@ class JobRun:
 
     def _ask_to_end(self) -> float | None:
         """Have the child let go of the job, where it should: the time after which it is killed."""
-        if self._journal.status(self._job_id).cancel_requested:
+        if self._journal.status(self._job_id).cancel_requested or self._over_time():
             patience = self._patience.cancel
         elif self._stop.age > self._patience.stop:
             patience = self._patience.stop
@@ -186,9 +195,17 @@ class JobRun:
         self._child.send(CancelJob(self._job_id))
         return time.monotonic() + patience
 
+    def _over_time(self) -> bool:
+        most = self._setup.limits.job_seconds
+        return most is not None and time.monotonic() - self._begun > most
+
     def _ended_early(self, how: str) -> _End:
         if self._journal.status(self._job_id).cancel_requested:
             return WasCancelled()
+        if self._over_time():
+            hint = "give fewer frames, or raise worker.job_seconds in the daemon's configuration"
+            most = self._setup.limits.job_seconds
+            return _failure(TimeLimitError(f"it ran longer than the {most:g} s that are allowed", hint=hint))
         if self._stop:
             return _Interrupted()
         if shutil.disk_usage(self._setup.scratch.parent).free < PORTION:  # libraries crash where they cannot write
@@ -208,6 +225,8 @@ class JobRun:
                     book.stage_done(job_id, stage, seconds)
             case Finishing(finish):
                 book.finishing(job_id, finish)
+            case Recorded(what):
+                self._journal.ledger.note(job_id, what)
             case Opened(frames, rate):
                 book.opened(job_id, frames, rate)
             case Said(text, warning):

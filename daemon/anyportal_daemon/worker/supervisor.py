@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from anyportal.v1.jobs_pb2 import Job
@@ -31,11 +31,13 @@ _TELLING = 2
 class WorkerStatus:
     """The worker as clients may see it."""
 
-    state: Literal["starting", "ready", "busy", "dead"]
+    state: Literal["starting", "ready", "busy", "draining", "dead"]
     pid: int = 0
     device: str = ""
     job: str = ""
     trouble: str = ""
+    memory_bytes: int = 0
+    beat_at: float = 0.0
 
 
 class Supervisor:
@@ -57,7 +59,16 @@ class Supervisor:
         self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
         self._catalogue: Catalogue | None = None
         self._trouble = ""
-        self.status = WorkerStatus("starting")
+        self._child_process: ChildProcess | None = None
+        self._status = WorkerStatus("starting")
+
+    @property
+    def status(self) -> WorkerStatus:
+        """The worker now."""
+        status, child = self._status, self._child_process
+        if child is not None and child.pid == status.pid:
+            status = replace(status, memory_bytes=child.memory_bytes, beat_at=child.beat_at)
+        return replace(status, state="draining") if self._stop and status.state == "busy" else status
 
     @property
     def catalogue(self) -> Catalogue:
@@ -85,7 +96,7 @@ class Supervisor:
     def _run(self) -> None:
         pause, failures = 1.0, 0
         while not self._stop:
-            self.status = WorkerStatus("starting")
+            self._status = WorkerStatus("starting")
             try:
                 self._live()
             except ChildLostError as lost:
@@ -95,9 +106,9 @@ class Supervisor:
             except Exception as error:  # a bug, or a system without room for a process: the daemon serves on
                 self._trouble = f"{type(error).__name__}: {error}"
                 log.exception("the worker cannot be supervised")
-            never_ready = self.status.state == "starting"
+            never_ready = self._status.state == "starting"
             failures = failures + 1 if never_ready else 0
-            self.status = WorkerStatus("dead", trouble=self._trouble)
+            self._status = WorkerStatus("dead", trouble=self._trouble)
             if failures == _TELLING and not self._stop:
                 self._tell_the_waiting()
             if never_ready:
@@ -119,8 +130,8 @@ class Supervisor:
         """
         self._book.recover()  # nothing can be running without a child
         clear(self._setup)
-        child = ChildProcess(self._child, self._setup)
-        self.status = WorkerStatus("starting", child.pid)
+        child = self._child_process = ChildProcess(self._child, self._setup)
+        self._status = WorkerStatus("starting", child.pid)
         try:
             self._await_ready(child)
             self._serve(child)
@@ -134,22 +145,21 @@ class Supervisor:
             message = child.receive(self._patience.tick)
             if isinstance(message, Ready):
                 self._catalogue, self._trouble = message.catalogue, ""
-                self.status = WorkerStatus("ready", child.pid, message.device)
+                self._status = WorkerStatus("ready", child.pid, message.device)
                 return
             if time.monotonic() > deadline:
                 raise ChildLostError(f"it was not ready after {self._patience.start:g} s")
 
     def _serve(self, child: ChildProcess) -> None:
         """Give the child jobs until the daemon stops."""
-        idle = self.status
+        idle = self._status
         while not self._stop:
-            if not child.alive:
-                raise child.lost()
+            child.check()
             job_id = self._next(child)
             if job_id is not None:
-                self.status = WorkerStatus("busy", idle.pid, idle.device, f"jobs/{job_id}")
+                self._status = WorkerStatus("busy", idle.pid, idle.device, f"jobs/{job_id}")
                 self._job(job_id, child).run()
-                self.status = idle
+                self._status = idle
 
     def _job(self, job_id: str, child: ChildProcess) -> JobRun:
         book, journal, folders = self._book, self._journal, self._folders

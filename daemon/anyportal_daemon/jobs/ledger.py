@@ -1,0 +1,223 @@
+"""What the journal remembers for the queue, for estimates and for explanations.
+
+The functions write within a transaction of the journal; the class reads, and writes what a run reports.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from anyportal.v1.jobs_pb2 import Job, JobEvent
+from anyportal_core.stages.record import Extent, StageRecord
+from anyportal_daemon.database import Database
+from anyportal_daemon.jobs.estimates import FINISH, Experience, JobSize, Opening, Sample, maker_of, size_of
+from anyportal_daemon.jobs.order import WINDOW, Standing, Waiting
+
+_SECOND = 1_000_000_000
+_SAMPLES = 30
+"""Runs kept of every stage and maker."""
+
+_PLATES = 1000
+
+LOOKED_AT = 100
+"""Earlier jobs among which the nearest is looked for."""
+
+
+def enter(db: sqlite3.Connection, number: int, spec: Job) -> None:
+    """A job was created."""
+    db.execute("INSERT INTO places VALUES (?, ?, ?)", (number, spec.priority, size_of(spec).as_text()))
+
+
+def follow(db: sqlite3.Connection, number: int, event: JobEvent, now: int) -> None:
+    """A job has a new state: note when it had a device."""
+    db.execute("UPDATE runs SET ended = ? WHERE job = ? AND ended IS NULL", (now, number))
+    if event.state.state == Job.RUNNING:
+        db.execute(
+            "INSERT INTO runs (job, user, began) SELECT number, user, ? FROM jobs WHERE number = ?", (now, number)
+        )
+        db.execute("DELETE FROM runs WHERE ended < ?", (now - int(WINDOW * _SECOND),))
+
+
+@dataclass(frozen=True)
+class StageRow:
+    """A stage of a job, as it was written down.
+
+    Args:
+        job: the job's id.
+        decided_by: what decided its result; empty where none is stored.
+    """
+
+    job: str
+    stage: str
+    key: str
+    decided_by: dict[str, Any]
+    reused: bool
+    seconds: float
+    size_bytes: int
+
+
+_ROW = "SELECT id, stage, key, decided_by, reused, seconds, size FROM stages JOIN jobs ON number = job"
+
+
+class Ledger:
+    """Safe to use from any thread.
+
+    Args:
+        clock: nanoseconds since 1970.
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], int] = time.time_ns) -> None:
+        self._database, self._clock = database, clock
+        with database.writing() as db:  # when the last daemon died nobody wrote down for how long they ran
+            db.execute("UPDATE runs SET ended = began WHERE ended IS NULL")
+        self.version = 0
+        """Counts what was learned, so that others know when to look again."""
+
+    @property
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return self._clock() / _SECOND
+
+    def waiting(self) -> list[Waiting]:
+        query = (
+            "SELECT id, number, user, coalesce(priority, 0), queued_at, coalesce(size, '') FROM jobs"
+            " LEFT JOIN places ON job = number WHERE state = ?"
+        )
+        with self._database.reading() as db:
+            rows = db.execute(query, (Job.QUEUED,)).fetchall()
+        return [Waiting(row[0], row[1], row[2], row[3], row[4] / _SECOND, row[5]) for row in rows]
+
+    def waiting_of(self, user: str) -> int:
+        """How many jobs of a user are queued."""
+        query = "SELECT count(*) FROM jobs INDEXED BY jobs_in_state WHERE state = ? AND user = ?"
+        with self._database.reading() as db:
+            return int(db.execute(query, (Job.QUEUED, user)).fetchone()[0])
+
+    def standings(self) -> dict[str, Standing]:
+        """What each user had in the last hour."""
+        now = self._clock()
+        query = (
+            "SELECT user, sum(coalesce(ended, ?1) - max(began, ?2)), max(began), sum(ended IS NULL) FROM runs"
+            " WHERE ended IS NULL OR ended > ?2 GROUP BY user"
+        )
+        with self._database.reading() as db:
+            rows = db.execute(query, (now, now - int(WINDOW * _SECOND))).fetchall()
+        return {row[0]: Standing(max(row[1], 0) / _SECOND, row[2] / _SECOND, row[3]) for row in rows}
+
+    def running(self) -> list[tuple[str, JobSize, float]]:
+        """Jobs that run: id, size, and the seconds since they were begun."""
+        query = (
+            "SELECT id, coalesce(size, ''), began FROM jobs JOIN runs ON runs.job = number AND ended IS NULL"
+            " LEFT JOIN places ON places.job = number WHERE state = ?"
+        )
+        with self._database.reading() as db:
+            rows = db.execute(query, (Job.RUNNING,)).fetchall()
+        return [(row[0], JobSize.of_text(row[1]), (self._clock() - row[2]) / _SECOND) for row in rows]
+
+    def written(self) -> int:
+        """Changes whenever anything was written, so that others know when to look again."""
+        with self._database.reading() as db:
+            return int(db.execute("PRAGMA data_version").fetchone()[0])
+
+    # What runs report.
+
+    def note(self, job_id: str, what: Extent | StageRecord) -> None:
+        """Write down what a run reports of itself."""
+        if isinstance(what, Extent):
+            self._opened(job_id, what)
+        else:
+            self._record(job_id, what)
+        self.version += 1
+
+    def _opened(self, job_id: str, extent: Extent) -> None:
+        """A job's media are open."""
+        with self._database.writing() as db:
+            _, size = _place(db, job_id)
+            db.execute("DELETE FROM plates WHERE name = ?", (size.plate,))
+            row = (size.plate, extent.frames, extent.work_pixels, extent.delivered, extent.pixels, size.side)
+            db.execute("INSERT INTO plates VALUES (NULL, ?, ?, ?, ?, ?, ?)", row)
+            db.execute("DELETE FROM plates WHERE number <= (SELECT max(number) FROM plates) - ?", (_PLATES,))
+
+    def _record(self, job_id: str, record: StageRecord) -> None:
+        """A stage of a job has ended. What the job itself ran in an earlier attempt it has not reused."""
+        decided_by = json.loads(record.decided_by) if record.decided_by else {}
+        with self._database.writing() as db:
+            number, size = _place(db, job_id)
+            own = db.execute(
+                "SELECT key, reused FROM stages WHERE job = ? AND stage = ?", (number, record.stage)
+            ).fetchone()
+            if record.reused and own == (record.key, 0):
+                return
+            row = (
+                number, record.stage, record.key, record.decided_by, record.reused, record.seconds, record.size_bytes,
+            )  # fmt: skip
+            db.execute("DELETE FROM stages WHERE job = ? AND stage = ?", (number, record.stage))
+            db.execute("INSERT INTO stages VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            if not record.reused:
+                _learn(db, record, _maker(decided_by, size))
+            if record.stage == FINISH:
+                stages = [
+                    row[0] for row in db.execute("SELECT stage FROM stages WHERE job = ? ORDER BY rowid", (number,))
+                ]
+                db.execute("INSERT OR REPLACE INTO methods VALUES (?, ?)", (size.method, json.dumps(stages)))
+
+    def experience(self) -> Experience:
+        """All that was learned from earlier jobs."""
+        samples: dict[tuple[str, str], list[Sample]] = {}
+        with self._database.reading() as db:
+            for stage, maker, volume, seconds in db.execute("SELECT stage, maker, volume, seconds FROM stage_times"):
+                samples.setdefault((stage, maker), []).append(Sample(volume, seconds))
+            methods = {name: tuple(json.loads(stages)) for name, stages in db.execute("SELECT * FROM methods")}
+            rows = db.execute("SELECT name, frames, work_pixels, delivered, pixels, side FROM plates ORDER BY number")
+            openings = {row[0]: Opening(*row[1:]) for row in rows}
+        return Experience(samples, methods, openings)
+
+    # What explanations are made of.
+
+    def stages(self, job_id: str) -> list[StageRow]:
+        """The stages of a job's latest run, in order."""
+        with self._database.reading() as db:
+            return [_stage(row) for row in db.execute(f"{_ROW} WHERE id = ? ORDER BY stages.rowid", (job_id,))]
+
+    def earlier(self, user: str, job_id: str, stage: str) -> list[StageRow]:
+        """The same stage in a user's earlier jobs, the latest first."""
+        query = (
+            f"{_ROW} WHERE user = ? AND number < (SELECT number FROM jobs WHERE id = ?) AND stage = ?"
+            " ORDER BY number DESC LIMIT ?"
+        )
+        with self._database.reading() as db:
+            return [_stage(row) for row in db.execute(query, (user, job_id, stage, LOOKED_AT))]
+
+
+def _place(db: sqlite3.Connection, job_id: str) -> tuple[int, JobSize]:
+    query = "SELECT number, coalesce(size, '') FROM jobs LEFT JOIN places ON job = number WHERE id = ?"
+    number, size = db.execute(query, (job_id,)).fetchone()
+    return int(number), JobSize.of_text(size)
+
+
+def _maker(decided_by: dict[str, Any], size: JobSize) -> str:
+    if not decided_by:
+        return size.makers.get(FINISH, "")
+    return maker_of(decided_by["plugin"][0], decided_by["settings"])
+
+
+def _learn(db: sqlite3.Connection, record: StageRecord, maker: str) -> None:
+    """Keep what a stage took, and forget what it took long ago."""
+    db.execute(
+        "INSERT INTO stage_times (stage, maker, volume, seconds) VALUES (?, ?, ?, ?)",
+        (record.stage, maker, record.volume, record.seconds),
+    )
+    db.execute(
+        "DELETE FROM stage_times WHERE number IN (SELECT number FROM stage_times WHERE stage = ? AND maker = ?"
+        " ORDER BY number DESC LIMIT -1 OFFSET ?)",
+        (record.stage, maker, _SAMPLES),
+    )
+
+
+def _stage(row: tuple[Any, ...]) -> StageRow:
+    return StageRow(row[0], row[1], row[2], json.loads(row[3]) if row[3] else {}, bool(row[4]), row[5], row[6])
