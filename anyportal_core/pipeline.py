@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from fractions import Fraction
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
@@ -27,8 +28,9 @@ from anyportal_core.registry import Catalogue
 from anyportal_core.shot import Shot
 from anyportal_core.stages.casting import Cast
 from anyportal_core.stages.checks import check_foreground, check_one_shot
-from anyportal_core.stages.finish import Finish
+from anyportal_core.stages.finish import CODE_VERSION, Finish
 from anyportal_core.stages.material import Material
+from anyportal_core.stages.parts import Parts
 from anyportal_core.stages.record import Extent, Recorder, StageRecord
 from anyportal_core.stages.results import DamagedResultError, Result, write_result
 from anyportal_core.stages.stage import FINISH_SHARE, Stage, paints, stages
@@ -68,13 +70,19 @@ def render_shot(
     catalogue: Catalogue | None = None,
     models: Models | None = None,
     device: str = "cpu",
+    finished: Callable[[str], Collection[int]] = lambda key: (),
 ) -> None:
     """Render a shot's layers into ``folder``.
+
+    A run that was cut short goes on where it was: finished stages come from the cache, and so do the finished parts of
+    the stage that was at work, where its plug-in keeps them; of a sequence, frames that are finished are left out.
 
     Args:
         catalogue: the plug-ins there are; read from the entry points where it is left out.
         models: where weights lie; as $ANYPORTAL_MODELS says where it is left out.
         device: where networks run: ``cpu``, ``cuda:0``.
+        finished: called before the first frame is made, with a digest of all that decides its bytes; gives the
+            numbers of frames that were made under the same one before. Movies are made anew.
 
     Raises:
         AnyPortalError: whatever keeps the shot from being rendered; no unfinished file stays behind.
@@ -93,8 +101,8 @@ def render_shot(
             observer.log(text, warning=True)
         if paints(recipe, cast):
             check_one_shot(material)
-        _analyse(planned, material, cast, cache, observer)
-        _deliver(material, cast, delivery, folder, observer)
+        keys = _analyse(planned, material, cast, cache, observer)
+        _deliver(material, cast, delivery, folder, observer, keys, finished)
     finally:
         material.close()
 
@@ -114,8 +122,10 @@ def _check_memory(planned: Sequence[Stage], cast: Cast) -> None:
         raise GpuTooSmallError("; ".join(refusals), where=cast.device, hint=hint)
 
 
-def _analyse(planned: Sequence[Stage], material: Material, cast: Cast, cache: StageCache, observer: Observer) -> None:
-    """Run or reuse every stage before the finish."""
+def _analyse(
+    planned: Sequence[Stage], material: Material, cast: Cast, cache: StageCache, observer: Observer
+) -> dict[str, str]:
+    """Run or reuse every stage before the finish; gives the keys of their results by name."""
     media = material.digests()
     keys: dict[str, str] = {}
     done, whole = 0.0, sum(stage.share for stage in planned) / (1 - FINISH_SHARE)
@@ -129,11 +139,13 @@ def _analyse(planned: Sequence[Stage], material: Material, cast: Cast, cache: St
         result = _kept(cache, key)
         reused = result is not None
         if result is None:
+            parts = Parts(cache, key)
             with cache.writing(key) as aside:
-                chunks = stage.run(material, cast.telling(report))
+                chunks = stage.run(material, cast.at_work(report, parts))
                 write_result(aside, chunks, 1 if stage.single else material.count, report)
             result = _kept(cache, key)
             assert result is not None, "a cache keeps what was just written"
+            parts.drop()
         material.results[stage.name] = result
         if stage.name == "matte" and paints(material.recipe, cast):
             check_foreground(material)
@@ -144,6 +156,7 @@ def _analyse(planned: Sequence[Stage], material: Material, cast: Cast, cache: St
         if isinstance(observer, Recorder):
             volume = (1 if stage.single else material.count) * material.height * material.width
             observer.record(StageRecord(stage.name, decided_by, key, reused, seconds, result.size_bytes, volume))
+    return keys
 
 
 def _kept(cache: StageCache, key: str) -> Result | None:
@@ -207,8 +220,16 @@ def _extent(material: Material) -> Extent:
     return Extent(material.count, material.height * material.width, len(material.deliver), info.height * info.width)
 
 
-def _deliver(material: Material, cast: Cast, delivery: Delivery, folder: Path, observer: Observer) -> None:
-    """Render and write every delivered frame."""
+def _deliver(
+    material: Material,
+    cast: Cast,
+    delivery: Delivery,
+    folder: Path,
+    observer: Observer,
+    keys: Mapping[str, str],
+    finished: Callable[[str], Collection[int]],
+) -> None:
+    """Render and write every delivered frame that is not finished yet."""
     begun = time.monotonic()
     info = material.info
     finish = Finish(material, cast, delivery, opencv)
@@ -218,8 +239,10 @@ def _deliver(material: Material, cast: Cast, delivery: Delivery, folder: Path, o
     refuse_overwriting(folder, results, material.inputs())
     header, windows = _header(material, cast), material.plate_clip.windows
     writer = open_writer(form, folder, stem, delivery.layers, info, material.rate, header, windows)
+    there = finished(_finish_key(delivery, form, stem, header, keys))
+    skipped = frozenset[int]() if form in MOVIES else frozenset(there) & frozenset(material.deliver.numbers)
     try:
-        for done, (number, layers) in enumerate(finish.frames(), start=1):
+        for done, (number, layers) in enumerate(finish.frames(skipped), start=len(skipped) + 1):
             observer.files(writer.write(number, layers))
             fraction = done / len(material.deliver)
             observer.progress("finish", fraction, 1 - FINISH_SHARE * (1 - fraction))
@@ -233,6 +256,18 @@ def _deliver(material: Material, cast: Cast, delivery: Delivery, folder: Path, o
     if isinstance(observer, Recorder):
         extent = _extent(material)
         observer.record(StageRecord("finish", "", "", False, seconds, 0, extent.delivered * extent.pixels))
+
+
+def _finish_key(delivery: Delivery, form: str, stem: str, header: Mapping[str, str], keys: Mapping[str, str]) -> str:
+    """A digest of all that decides the bytes of a shot's files, but for the shot itself."""
+    decided_by = {
+        "anyportal": version("anyportal"),
+        "code": CODE_VERSION,
+        "stages": dict(keys),
+        "delivery": [list(delivery.layers), form, stem],
+        "header": dict(header),
+    }
+    return hashlib.sha256(canonical_json(decided_by).encode()).hexdigest()
 
 
 def resolve_format(wanted: str, info: ClipInfo) -> str:

@@ -22,6 +22,9 @@ Array = NDArray[np.generic]
 Chunk = dict[str, Array]
 """Named arrays ``(t, ...)`` for the next ``t`` frames; every chunk of a run has the same names and shapes."""
 
+Part = Callable[[int, Callable[[], Chunk]], Chunk]
+"""Gives what a plug-in makes as part ``number`` of its pass, or has made before it was cut short."""
+
 Stored = dict[str, Array]
 """What was stored for one frame: the arrays of a chunk without their time axis."""
 
@@ -62,6 +65,10 @@ class RoleContext:
             (Every yielded chunk is a checkpoint already.)
         progress: tells what share of the whole shot is done, 0..1, while a window is worked on that takes long.
             (Every yielded chunk tells it already; a share below one that was told before is not passed on.)
+        part: ``part(number, make)`` gives ``make()``, or the arrays that it gave when an earlier run of the same stage
+            was cut short, bit for bit. A plug-in that works window by window makes each of them in such a call, with
+            whatever the windows to come need of it among the arrays; then it goes on at the window it was at. One that
+            does not begins anew. ``make`` must depend on nothing but the plug-in's inputs and parts before it.
         note: says something to the user that is no error ("no camera motion found: treated as static").
         prompts: what the user wrote; empty for a plug-in whose spec does not say that it reads them.
         models: where the weights lie.
@@ -76,6 +83,7 @@ class RoleContext:
     models: Models = field(default_factory=Models.configured)
     device: str = "cpu"
     progress: Callable[[float], None] = lambda share: None
+    part: Part = lambda number, make: make()
 
 
 @runtime_checkable

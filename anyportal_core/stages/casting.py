@@ -12,7 +12,7 @@ import numpy as np
 from anyportal_core.models import Models
 from anyportal_core.recipe import Recipe
 from anyportal_core.registry import Catalogue, ModelUse, PluginSpec, Role, create
-from anyportal_core.roles import NeedsMemory, Prompts, RoleContext
+from anyportal_core.roles import NeedsMemory, Part, Prompts, RoleContext
 
 
 class Cast:
@@ -39,13 +39,14 @@ class Cast:
         self._checkpoint = checkpoint
         self._note = note
         self._progress: Callable[[float], None] = lambda share: None
+        self._part: Part = lambda number, make: make()
         self.models, self.device = models, device
         self._made: dict[Role, Any] = {}
 
-    def telling(self, progress: Callable[[float], None]) -> Cast:
-        """The same plug-ins, which tell ``progress`` what share of the shot is done (see `RoleContext`)."""
+    def at_work(self, progress: Callable[[float], None], part: Part) -> Cast:
+        """The same plug-ins, which tell how far they are and keep the parts they have done (see `RoleContext`)."""
         other = copy.copy(self)
-        other._progress = progress
+        other._progress, other._part = progress, part
         return other
 
     def spec(self, role: Role) -> PluginSpec:
@@ -90,6 +91,7 @@ class Cast:
             models=self.models,
             device=self.device,
             progress=self._progress,
+            part=self._part,
         )
 
     def prompts(self, role: Role) -> Prompts:

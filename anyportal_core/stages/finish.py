@@ -6,7 +6,8 @@ the plate's own pixels: with strength 0 they come back bit for bit where the mat
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
+from itertools import compress
 from typing import cast as typed
 
 import numpy as np
@@ -21,6 +22,8 @@ from anyportal_core.method.matting import bounds, estimate_foreground
 from anyportal_core.ops import ImageOps
 from anyportal_core.stages.casting import Cast
 from anyportal_core.stages.material import Material
+
+CODE_VERSION = 1
 
 _SOLID = np.float32(1 - 2**-12)
 """What half float rounds to 1: there the delivered matte says that the foreground is the plate's own."""
@@ -41,16 +44,19 @@ class Finish:
         long_side = 2 * max(material.info.width, material.info.height)
         self._backdrop = material.backdrop_reader(self._encoding, long_side)
 
-    def frames(self) -> Iterator[tuple[int, dict[str, Image]]]:
-        """``(frame number, layer to image)`` for every delivered frame, in order.
+    def frames(self, skipped: Container[int] = ()) -> Iterator[tuple[int, dict[str, Image]]]:
+        """``(frame number, layer to image)`` for every delivered frame that is not ``skipped``, in order.
 
         The parts of the comp come along even where only the comp is wanted: an EXR makes its comp from the
         parts as it stores them, so that the comp is the same whichever layers are delivered beside it.
         """
         material = self._material
         first = material.numbers[0]
-        frames = material.plate_clip.frames(material.deliver.numbers)
-        for frame, given in zip(frames, material.full_matte(), strict=False):
+        wanted = [number not in skipped for number in material.deliver.numbers]
+        if not any(wanted):
+            return
+        frames = material.plate_clip.frames(list(compress(material.deliver.numbers, wanted)))
+        for frame, given in zip(frames, compress(material.full_matte(), wanted), strict=False):
             yield frame.number, self._layers(frame, frame.number - first, given)
 
     def _layers(self, frame: Frame, index: int, given: Image | None) -> dict[str, Image]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 import numpy as np
 
@@ -45,7 +46,7 @@ def follow_all(plugin: TracksPlugin, plate: FrameSource, context: RoleContext) -
         _check(tracks, len(windows[number].indices), len(start))
         return tracks
 
-    return laid_out(windows, length, followed)
+    return laid_out(windows, length, lambda number: context.part(number, partial(followed, number)))
 
 
 def grid(height: int, width: int, side: int) -> Points:

@@ -124,14 +124,17 @@ class Refine:
         windows = cut(len(shot.plate), length, min(settings.integer("overlap"), length - 1))
         steps = Steps(len(windows) * plan_of(settings).evaluations, context)
 
-        def make(number: int, window: Window) -> Image:
+        def make(number: int, window: Window) -> Chunk:
             context.checkpoint()
             pictures = shot.pictures(window, context.device)
             with named_stage(STAGE, HINT):
                 frames = _refine(pictures, networks, text, number, context, steps)[: window.stop - window.start]
-            return frames.cpu().numpy()[:, : shot.plate.height, : shot.plate.width]
+            return {"frames": frames.cpu().numpy()[:, : shot.plate.height, : shot.plate.width]}
 
-        return joined(windows, make)
+        def kept(number: int, window: Window) -> Image:
+            return np.asarray(context.part(number, partial(make, number, window))["frames"], np.float32)
+
+        return joined(windows, kept)
 
 
 refine_5b_hed = partial(Refine, "5b", "hed")

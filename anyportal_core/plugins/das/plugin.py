@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -110,13 +111,16 @@ def _painted(inputs: BackgroundInputs, context: RoleContext) -> Iterator[Chunk]:
     size = inputs.plate.height, inputs.plate.width
     first = np.asarray(inputs.first_frame.read("frames", 0, 1), np.float32)[0]
 
-    def paint(number: int, window: Window) -> Image:
-        nonlocal first
+    def paint_anew(number: int) -> Chunk:
         tracking, length = read_tracking(motion, windows, number)
         length = seen_frames(networks.transformer.config, len(tracking), length)
         with named_stage(STAGE, HINT):
             frames = _paint(networks, text, first, tracking, length, number, context, on_step)
-        painted: Image = np.stack([ops.resize(frame, *size, "cubic") for frame in frames]).clip(0, 1)
+        return {"frames": np.stack([ops.resize(frame, *size, "cubic") for frame in frames]).clip(0, 1)}
+
+    def paint(number: int, window: Window) -> Image:
+        nonlocal first
+        painted: Image = np.asarray(context.part(number, partial(paint_anew, number))["frames"], np.float32)
         if number + 1 < len(windows):
             # The window to come begins with the frame as this one painted it.
             first = painted[windows[number + 1].start - window.start]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -23,6 +24,7 @@ from anyportal_core.plugins.iclight.relight import (
     text_evaluations,
 )
 from anyportal_core.plugins.iclight.unet import AnchoredUNet
+from anyportal_core.roles import Chunk, Part
 
 PROMPT_ENDING: Final = "best quality"
 NEGATIVE_PROMPT: Final = "lowres, bad anatomy, bad hands, cropped, worst quality"
@@ -65,6 +67,7 @@ def harmonise(
     sources: tuple[FrameSource, FrameSource, FrameSource],
     how: Relighting,
     on_step: OnStep,
+    part: Part = lambda number, make: make(),
 ) -> Iterator[Image]:
     """Yield the foreground, relit, on the background: ``(t, H, W, 3)`` display-referred 0..1, in order.
 
@@ -72,21 +75,28 @@ def harmonise(
         fbc: relights by the background.
         fc: relights the result by the prompt; None leaves that out.
         sources: plate ``(T, H, W, 3)``, matte ``(T, H, W, 1)`` and background ``(T, H, W, 3)``.
+        part: see `RoleContext`.
     """
     light = _light(base, how, on_step)
     anchor = [base.tensor(source.read(0, 1)) for source in sources]
     relit_anchor: Tensor | None = None
-    for start, stop in chunks(len(sources[0]), how.window):
+
+    def make(start: int, stop: int) -> Chunk:
         window = [base.tensor(source.read(start, stop)) for source in sources]
         frames = Frames(*(torch.cat(rows) for rows in zip(anchor, window, strict=True)))
         relit = by_background(fbc, base.codec, frames, light)[1:]
         # The second pass's anchor begins as what the first pass made of the first frame, not of its anchor.
-        relit_anchor = relit[:1] if relit_anchor is None else relit_anchor
+        before = relit[:1] if relit_anchor is None else relit_anchor.to(relit)
         if fc is not None:
             # As published, the second pass has noise of its own.
             second = replace(light, seed=light.seed + 1)
-            relit = by_text(fc, base.codec, frames, torch.cat([relit_anchor, relit]), how.text_strength, second)[1:]
-        yield images(relit)
+            relit = by_text(fc, base.codec, frames, torch.cat([before, relit]), how.text_strength, second)[1:]
+        return {"relit": images(relit), "anchor": before.float().cpu().numpy()}
+
+    for number, (start, stop) in enumerate(chunks(len(sources[0]), how.window)):
+        made = part(number, partial(make, start, stop))
+        relit_anchor = torch.from_numpy(made["anchor"])
+        yield np.asarray(made["relit"], np.float32)
 
 
 @torch.no_grad()

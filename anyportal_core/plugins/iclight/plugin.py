@@ -48,7 +48,7 @@ class Harmonise:
         how = replace(_relighting(context), text_strength=context.settings.number("t0"))
         on_step = _on_step(context, "harmonise", evaluations(how, len(plate), fc is not None))
         with named_stage("harmonise", _hint("harmonise")):
-            for relit in harmonise(base, fbc, fc, (plate, matte, background), how, on_step):
+            for relit in harmonise(base, fbc, fc, (plate, matte, background), how, on_step, context.part):
                 yield {"relit": relit}
 
     def check_memory(self, context: RoleContext) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Final
 
@@ -29,6 +30,7 @@ from anyportal_core.plugins.propainter.generator import Generator
 from anyportal_core.plugins.propainter.layers import Flows
 from anyportal_core.plugins.propainter.propagation import propagate_pixels
 from anyportal_core.plugins.raft.network import Raft, flow_between
+from anyportal_core.roles import Array, Part
 
 MULTIPLE: Final = 8
 """Sizes the networks take."""
@@ -64,6 +66,7 @@ class Cleaner:
         spans: how many frames are seen at once.
         checkpoint: called between expensive steps; may raise to stop.
         progress: told the share of the shot that is done after each of them.
+        keep: gives the frames of a part, as they were or as they are made now (see `RoleContext.part`).
     """
 
     def __init__(
@@ -74,10 +77,11 @@ class Cleaner:
         spans: Spans | None = None,
         checkpoint: Callable[[], None] = lambda: None,
         progress: Callable[[float], None] = lambda share: None,
+        keep: Part = lambda number, make: make(),
     ) -> None:
         self._raft, self._completion, self._generator = raft, completion, generator
         self._spans = spans or Spans()
-        self._checkpoint, self._progress = checkpoint, progress
+        self._checkpoint, self._progress, self._keep = checkpoint, progress, keep
         self._device = next(generator.parameters()).device
 
     @torch.no_grad()
@@ -92,15 +96,22 @@ class Cleaner:
             NonFiniteLatentsError: a network gave values that are no numbers.
         """
         parts = list(chunks(len(plate), self._spans.part))
-        for number, (start, stop) in enumerate(parts):
-            first, last = max(start - self._spans.context, 0), min(stop + self._spans.context, len(plate))
-            frames, covered = plate.read(first, last), masks.read(first, last) > NOTHING
-            if covered.any():
-                wanted = range(start - first, stop - first)
-                steps = _Counted(self._step, number, len(parts), _count_steps(len(frames), wanted, self._spans))
-                painted = self._clean_part(frames, covered, wanted, steps)
-                frames = np.where(covered, painted, frames)
-            yield frames[start - first : stop - first]
+        for number, part in enumerate(parts):
+            made = self._keep(number, partial(self._part, plate, masks, *part, number, len(parts)))
+            yield np.asarray(made["frames"], np.float32)
+
+    def _part(
+        self, plate: FrameSource, masks: FrameSource, start: int, stop: int, number: int, count: int
+    ) -> dict[str, Array]:
+        """``frames`` ``(t, H, W, 3)`` of one part, without what the masks cover."""
+        first, last = max(start - self._spans.context, 0), min(stop + self._spans.context, len(plate))
+        frames, covered = plate.read(first, last), masks.read(first, last) > NOTHING
+        if covered.any():
+            wanted = range(start - first, stop - first)
+            steps = _Counted(self._step, number, count, _count_steps(len(frames), wanted, self._spans))
+            painted = self._clean_part(frames, covered, wanted, steps)
+            frames = np.where(covered, painted, frames)
+        return {"frames": frames[start - first : stop - first]}
 
     def _step(self, share: float) -> None:
         self._checkpoint()

@@ -33,7 +33,7 @@ class CleanPlate:
     def clean(self, plate: FrameSource, matte: FrameSource, context: RoleContext) -> Iterator[Chunk]:
         """Yield ``frames`` ``(t, H, W, 3)``."""
         spans = Spans(part=context.settings.integer("part"))
-        cleaner = Cleaner(*_networks(context), spans, context.checkpoint, context.progress)
+        cleaner = Cleaner(*_networks(context), spans, context.checkpoint, context.progress, context.part)
         with named_stage("clean_plate", "fetch the model 'propainter' again"):
             for frames in cleaner.clean(plate, Widened(matte, context.settings.integer("grow"))):
                 yield {"frames": frames}

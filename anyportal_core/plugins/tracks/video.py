@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -58,7 +59,7 @@ class TrackingVideo:
             points = np.concatenate([places, z[..., None]], axis=-1)
             return {"tracking": draw_tracks(points, plate.height, plate.width)}
 
-        yield from laid_out(windows, window_length(tracks), draw)
+        yield from laid_out(windows, window_length(tracks), lambda number: context.part(number, partial(draw, number)))
 
     def check_memory(self, context: RoleContext) -> None:
         check_fits(context.device, _memory(context))

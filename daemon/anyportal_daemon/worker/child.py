@@ -8,6 +8,7 @@ import shutil
 import threading
 import traceback
 from fractions import Fraction
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -23,10 +24,12 @@ from anyportal_core.shot import MediaRef, Shot
 from anyportal_daemon.database import file_errors
 from anyportal_daemon.storage.files import BlobFiles
 from anyportal_daemon.worker.lifetime import leave_signals_to_parent, say_nothing_on_stdout, tie_to_parent
+from anyportal_daemon.worker.borrowed import SharedFiles
 from anyportal_daemon.worker.messages import (
     CancelJob,
     ClipInput,
     Failed,
+    Finishing,
     FromChild,
     Outcome,
     Ready,
@@ -53,6 +56,7 @@ class Worker:
     def __init__(self, pipe: Connection, setup: WorkerSetup) -> None:
         self._pipe, self._sending = pipe, threading.Lock()
         self._blobs = BlobFiles(setup.blobs)
+        self._shared = SharedFiles()
         self._cache = DirectoryCache(setup.stages)
         self._scratch = setup.scratch
         self._models, self._device = Models.configured(setup.models), default_device()
@@ -128,12 +132,30 @@ class Worker:
         delivery = Delivery(job.layers, job.format)
         with PipeObserver(self._send, self._blobs, self._cancel) as observer:
             render_shot(
-                shot, recipe, delivery, results, self._cache, observer, self._catalogue, self._models, self._device
+                shot,
+                recipe,
+                delivery,
+                results,
+                self._cache,
+                observer,
+                self._catalogue,
+                self._models,
+                self._device,
+                partial(self._finished, job),
             )
+
+    def _finished(self, job: RunJob, finish: str) -> frozenset[int]:
+        """The frames that need not be made again, now that it is known what decides them."""
+        self._send(Finishing(finish))
+        return job.finished if finish == job.finish else frozenset()
 
     def _media(self, clip: ClipInput, folder: Path) -> MediaRef:
         """Lay a clip's files in a folder under their own names."""
         for sha256, name in clip.files:
-            self._blobs.link(sha256, folder / name)
+            if name in clip.elsewhere:
+                self._shared.lay(clip.elsewhere[name], sha256, folder / name, self._cancel)
+            else:
+                self._blobs.link(sha256, folder / name)
         rate = Fraction(*clip.rate) if clip.rate else None
-        return MediaRef(folder / clip.name, rate, clip.colour_space, clip.digest)
+        digests = {name: sha256 for sha256, name in clip.files}
+        return MediaRef(folder / clip.name, rate, clip.colour_space, clip.digest, digests, clip.span)

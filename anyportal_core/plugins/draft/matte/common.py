@@ -22,10 +22,11 @@ _RENDER_RADIUS = 3
 _RENDER_EPS = 1e-4  # a standard deviation of 1 % of the display's range
 
 
-def each_frame(source: FrameSource, start: int = 0) -> Iterator[Image]:
-    """Frames from index ``start`` on, ``(H, W, C)``, holding only a few of them."""
-    for first in range(start, len(source), CHUNK):
-        yield from source.read(first, min(first + CHUNK, len(source)))
+def each_frame(source: FrameSource, start: int = 0, stop: int | None = None) -> Iterator[Image]:
+    """Frames from index ``start`` on, before ``stop`` or to the end, ``(H, W, C)``, holding only a few of them."""
+    end = len(source) if stop is None else stop
+    for first in range(start, end, CHUNK):
+        yield from source.read(first, min(first + CHUNK, end))
 
 
 def each_frame_back(source: FrameSource, start: int) -> Iterator[Image]:

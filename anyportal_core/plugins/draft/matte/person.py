@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import cv2
 import numpy as np
 
 from anyportal_core.errors import NoForegroundError
-from anyportal_core.frames import FrameSource, Image
+from anyportal_core.frames import FrameSource, Image, chunks
 from anyportal_core.method.matting import settle
 from anyportal_core.plugins.draft.flow import Flow, follow
 from anyportal_core.plugins.draft.matte.common import OPS, each_frame, in_chunks, reach, render_edges
@@ -16,6 +17,7 @@ from anyportal_core.plugins.draft.matte.selfie import Selfie
 from anyportal_core.roles import Chunk, RoleContext, Stored
 from anyportal_core.roles.matte import MatteHints
 
+_RUN = 32  # frames after which what was found is kept
 _SURE = 0.7  # probability
 _ISLAND = 0.02  # of the largest island's sure area; smaller ones are ghosts
 _LEAST = 0.002  # of the frame's area; less is no person but a mistake
@@ -31,15 +33,32 @@ class Person:
         return render_edges(frame, stored, context)
 
     def _alphas(self, plate: FrameSource, context: RoleContext) -> Iterator[Image]:
-        most = 0.0
-        for frame, found in _fused(plate, context.settings.number("steadiness"), context):
-            most = max(most, float((found > 0.5).mean()))
-            yield settle(frame, _without_ghosts(found), reach(frame, context), OPS)
+        selfie, most, before = Selfie(), 0.0, None
+        for number, (start, stop) in enumerate(chunks(len(plate), _RUN)):
+            run = context.part(number, partial(_run, selfie, plate, start, stop, before, context))
+            most, before = max(most, float(run["most"])), np.asarray(run["last"], np.float32)
+            yield from np.asarray(run["alpha"], np.float32)
         if most < _LEAST:
             raise NoForegroundError(
                 "nobody was found in the shot",
                 hint="give a matte (--matte), a mask of one frame (--mask), or use the chroma key draft.key",
             )
+
+
+def _run(
+    selfie: Selfie, plate: FrameSource, start: int, stop: int, before: Image | None, context: RoleContext
+) -> Chunk:
+    """The ``alpha`` of a run of frames; the ``most`` of a frame that was found; the ``last`` probability of all.
+
+    Args:
+        before: the probability on the frame before the run.
+    """
+    most, last, alphas = 0.0, np.empty(0, np.float32), []
+    for frame, last in _fused(selfie, plate, start, stop, before, context):
+        most = max(most, float((last > 0.5).mean()))
+        alphas.append(settle(frame, _without_ghosts(last), reach(frame, context), OPS))
+        context.progress((start + len(alphas)) / len(plate))
+    return {"alpha": np.stack(alphas), "most": np.array(most), "last": last}
 
 
 def _without_ghosts(found: Image) -> Image:
@@ -50,11 +69,13 @@ def _without_ghosts(found: Image) -> Image:
     return np.where(kept[islands], found, np.float32(0))
 
 
-def _fused(plate: FrameSource, steadiness: float, context: RoleContext) -> Iterator[tuple[Image, Image]]:
+def _fused(
+    selfie: Selfie, plate: FrameSource, start: int, stop: int, last: Image | None, context: RoleContext
+) -> Iterator[tuple[Image, Image]]:
     """Frames with their probabilities, each averaged with what the frame before became, along the flow."""
-    selfie, flow = Selfie(), Flow(shrink=2)
-    before: tuple[Image, Image] | None = None
-    for frame in each_frame(plate):
+    steadiness, flow = context.settings.number("steadiness"), Flow(shrink=2)
+    before = None if last is None else (plate.read(start - 1, start)[0], last)
+    for frame in each_frame(plate, start, stop):
         context.checkpoint()
         found = selfie(frame)
         if before is not None and steadiness > 0:

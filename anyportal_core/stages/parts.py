@@ -1,0 +1,63 @@
+"""What a stage that is not done yet has finished: windows, or runs of frames, so that it need not begin anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from anyportal_core.cache import StageCache
+from anyportal_core.roles import Chunk
+
+
+class Parts:
+    """The parts of one stage's result, kept beside the results under its key until the result is whole.
+
+    They come back bit for bit, in the same layout as they were given, so whatever is computed from them is the same in
+    a run that was cut short and in one that was not.
+    """
+
+    def __init__(self, cache: StageCache, key: str) -> None:
+        self._cache, self._key = cache, key
+        self._used: set[str] = set()
+
+    def __call__(self, number: int, make: Callable[[], Chunk]) -> Chunk:
+        """Part ``number`` as an earlier run has kept it; else as ``make`` makes it, and kept.
+
+        Raises:
+            DiskFullError, StorageError: the disk refused.
+        """
+        key = f"{self._key}-{number}"
+        self._used.add(key)
+        kept = self._read(key)
+        if kept is not None:
+            return kept
+        made = {name: np.asarray(values, order="C") for name, values in make().items()}
+        with self._cache.writing(key) as aside, aside.open("wb") as file:
+            np.savez(file, **made)  # type: ignore[arg-type]
+        return made
+
+    def drop(self) -> None:
+        """Forget them: the result is whole."""
+        for key in self._used:
+            self._cache.drop(key)
+
+    def _read(self, key: str) -> Chunk | None:
+        path = self._cache.find(key)
+        if path is None:
+            return None
+        arrays = _arrays(path)
+        if arrays is None:
+            self._cache.drop(key)
+        return arrays
+
+
+def _arrays(path: Path) -> Chunk | None:
+    """The arrays of a file; None where it is damaged, which its checksums tell."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (BadZipFile, EOFError, KeyError, OSError, ValueError):
+        return None
