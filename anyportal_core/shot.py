@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
 from anyportal_core.errors import ShotError
 from anyportal_core.frames import FrameSet
+
+
+@dataclass(frozen=True)
+class Span:
+    """Part of a movie, cut out without encoding it anew, in the place of the whole.
+
+    Args:
+        first: the whole movie's number of the first frame that is there.
+        count: frames of the whole movie.
+        rate: the whole movie's frames a second.
+        timecode: of the whole movie's first frame; empty where it has none.
+    """
+
+    first: int
+    count: int
+    rate: Fraction
+    timecode: str = ""
 
 
 @dataclass(frozen=True)
@@ -21,12 +39,16 @@ class MediaRef:
         rate: frames per second; stated for sequences, overrides a movie's own.
         colour_space: the colour space to assume instead of what the file says, e.g. ``Linear Rec.709``.
         digest: SHA-256 over the content, where it is known already; else it is computed when needed.
+        digests: SHA-256 of files, by name, as far as they are known already.
+        span: where the path is a part of a movie: numbers, rate and timecode are then the whole movie's.
     """
 
     path: Path
     rate: Fraction | None = None
     colour_space: str = ""
     digest: str = ""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    span: Span | None = None
 
 
 @dataclass(frozen=True)

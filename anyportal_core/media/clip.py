@@ -147,9 +147,26 @@ class Clip(ABC):
             return self._ref.digest
         files = self._files()
         if self.info.kind != "sequence":
-            return file_digest(files[0][1])
-        lines = (f"{number}:{file_digest(path)}\n" for number, path in files)
+            return self._file_digest(files[0][1])
+        return self._digest_of(files)
+
+    def content(self, numbers: Sequence[int]) -> str:
+        """What identifies the decoded frames: the same for every clip that has the same ones under these numbers.
+
+        As far as can be told without decoding: of a sequence by the files of these frames; of a movie by the packets
+        that they are decoded from, or by the whole file where those cannot be told apart.
+        """
+        if self.info.kind != "sequence":
+            return self.digest()
+        wanted = frozenset(numbers)
+        return self._digest_of((number, path) for number, path in self._files() if number in wanted)
+
+    def _digest_of(self, files: Iterable[tuple[int, Path]]) -> str:
+        lines = (f"{number}:{self._file_digest(path)}\n" for number, path in files)
         return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    def _file_digest(self, path: Path) -> str:
+        return self._ref.digests.get(path.name) or file_digest(path)
 
     def windows(self, number: int) -> tuple[Window, Window] | None:
         """Display and data window of a frame that exists; None where the medium has none."""

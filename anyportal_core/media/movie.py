@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
@@ -17,15 +17,16 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from anyportal_core.errors import MediaNotFoundError, MediaUnreadableError
+from anyportal_core.errors import FrameRangeError, MediaNotFoundError, MediaUnreadableError
 from anyportal_core.frames import Image
 from anyportal_core.media import h273, timecode, yuv
 from anyportal_core.media.clip import Clip, ClipInfo, Frame
 from anyportal_core.media.encoding import named
+from anyportal_core.media.movie_content import packets_digest
 from anyportal_core.media.movie_index import MovieIndex, index_movie, is_variable, rate_of
 from anyportal_core.media.movie_length import is_cut, truncated
 from anyportal_core.media.planes import alpha_plane, colour_planes, has_alpha, planar
-from anyportal_core.shot import MediaRef
+from anyportal_core.shot import MediaRef, Span
 
 # Decoding on is cheaper than seeking for targets nearer than this many frames.
 _WORTH_SEEKING = 12
@@ -62,7 +63,22 @@ def open_movie(ref: MediaRef) -> Clip:
         orientation = _orientation(first)
         info = _describe(ref, stream, first, orientation[0] % 2 == 1, len(index.times))
         info = replace(info, rate=ref.rate or own_rate, variable_rate=uneven, timecode=start)
+        if ref.span:
+            info = _whole(info, ref, ref.span)
         return MovieClip(ref, info, index, stream.index, orientation)
+
+
+def _whole(info: ClipInfo, ref: MediaRef, span: Span) -> ClipInfo:
+    """What is known about the movie that a span is a part of."""
+    held = len(info.numbers)
+    if not 0 <= span.first <= span.first + held <= span.count:
+        raise MediaUnreadableError(
+            f"it holds {held} frames, which are not {span.first} and those after it of {span.count}",
+            where=str(info.path),
+            hint="submit the shot again",
+        )
+    start = timecode.valid(span.timecode)
+    return replace(info, numbers=range(span.count), rate=ref.rate or span.rate, timecode=start, variable_rate=False)
 
 
 class MovieClip(Clip):
@@ -79,12 +95,36 @@ class MovieClip(Clip):
     def _files(self) -> list[tuple[int, Path]]:
         return [(0, self.info.path)]
 
+    @property
+    def _first(self) -> int:
+        """The number of the file's first frame."""
+        return self._ref.span.first if self._ref.span else 0
+
+    def require(self, numbers: Iterable[int] | None = None) -> Sequence[int]:
+        wanted = super().require(numbers)
+        held = range(self._first, self._first + len(self._index.times))
+        if wanted[0] not in held or wanted[-1] not in held:
+            raise FrameRangeError(
+                f"frames {wanted[0]}-{wanted[-1]} are asked for, but only {held[0]}-{held[-1]} were sent",
+                where=str(self.info.path),
+                hint="send the whole movie",
+            )
+        return wanted
+
+    def content(self, numbers: Sequence[int]) -> str:
+        wanted = range(numbers[0] - self._first, numbers[-1] - self._first + 1)
+        reading = (self.info.width, self.info.height, self.info.pixel_aspect, self.info.encoding, self._orientation)
+        with closing(_open(self.info.path)) as container:
+            stream = _video_stream(container, self.info.path)
+            return packets_digest(container, stream, self._index, wanted, repr(reading)) or self.digest()
+
     def _read(self, numbers: Sequence[int], size: tuple[int, int] | None, alpha: bool) -> Generator[Frame]:
         wanted = iter(numbers)
         number = next(wanted)
+        first = self._first
         with closing(_Decoder(self.info.path, self._stream_index, self._index)) as decoder:
             while True:
-                yield self._finished(number, decoder.frame(number), size, alpha)
+                yield self._finished(number, decoder.frame(number - first), size, alpha)
                 following = next(wanted, None)
                 if following is None:
                     return

@@ -6,7 +6,8 @@ no guide (edit lists, missing counts, broken writers): the packets are.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +24,11 @@ from anyportal_core.media.movie_length import Extents, extend, is_cut, lengths, 
 _STANDARD_RATES = [Fraction(n, d) for n in (24000, 30000, 48000, 60000, 120000) for d in (1000, 1001)]
 _STANDARD_RATES += [Fraction(n) for n in (8, 10, 12, 15, 16, 18, 20, 25, 50, 90, 100)]
 
+
+def _none() -> NDArray[np.int64]:
+    return np.empty(0, np.int64)
+
+
 # These state the time of presentation of every packet; others are counted by decoding once.
 _TIMED_CONTAINERS = ("mov", "matroska", "webm", "mxf")
 
@@ -37,12 +43,17 @@ class MovieIndex:
         key_times: ``(K,)`` presentation times of key frames, ascending.
         key_seeks: ``(K,)`` the time to seek to for each of them.
         seekable: whether decoded frames can be told by their times after a seek.
+        cuts: ``(C,)`` numbers at which packets can be parted, ascending: what is decoded before is shown before. Empty
+            where packets are not known to be frames.
+        starts: ``(S,)`` those of the cuts at which a key frame stands, after which none before it is shown.
     """
 
     times: NDArray[np.int64]
     key_times: NDArray[np.int64]
     key_seeks: NDArray[np.int64]
     seekable: bool = True
+    cuts: NDArray[np.int64] = field(default_factory=_none)
+    starts: NDArray[np.int64] = field(default_factory=_none)
 
     def key_before(self, number: int) -> int:
         """Which key frame to decode from to reach a frame."""
@@ -61,7 +72,8 @@ def index_movie(container: InputContainer, stream: VideoStream, path: Path) -> M
         keys = sorted(
             (pts, pts if dts is None else min(pts, dts)) for pts, dts, key in packets if key and pts is not None
         )
-        found = MovieIndex(np.array(times, np.int64), *np.array(keys, np.int64).reshape(-1, 2).T)
+        key_times, key_seeks = np.array(keys, np.int64).reshape(-1, 2).T
+        found = MovieIndex(np.array(times, np.int64), key_times, key_seeks, True, *_cuts(packets))
     else:
         found = _count(path, container.format.name.split(",")[0], stream.index)
     stated, reached = lengths(container, stream, extents)
@@ -73,6 +85,20 @@ def index_movie(container: InputContainer, stream: VideoStream, path: Path) -> M
             "no frame can be decoded", where=str(path), hint="export the movie again, or use another codec"
         )
     return found
+
+
+def _cuts(packets: Sequence[tuple[int | None, int | None, bool]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where frames can be parted by parting packets, and which of those places a key frame begins.
+
+    Before place ``i`` in the order of decoding lie exactly the frames 0 to ``i - 1`` where the latest of them is shown
+    before the earliest of the rest.
+    """
+    shown = np.array([pts for pts, _, _ in packets], np.int64)
+    keys = np.array([key for *_, key in packets], bool)
+    latest = np.maximum.accumulate(shown)
+    earliest = np.minimum.accumulate(shown[::-1])[::-1]
+    parted = np.concatenate([[True], latest[:-1] < earliest[1:]]) if len(shown) else keys
+    return np.append(np.flatnonzero(parted), len(shown)), np.flatnonzero(parted & keys)
 
 
 def _demuxed(

@@ -16,7 +16,7 @@ from anyportal_core.frames import ArraySource, FrameSet, FrameSource, Image
 from anyportal_core.media.clip import Clip, ClipInfo, Frame, open_clip
 from anyportal_core.media.encoding import SRGB, Encoding, convert
 from anyportal_core.media.timecode import countable
-from anyportal_core.media.work import AlphaFrames, WorkFrames, alpha_says_something, work_size
+from anyportal_core.media.work import AlphaFrames, WorkFrames, alpha_says_something, matte_numbers, work_size
 from anyportal_core.recipe import Recipe
 from anyportal_core.roles import RoleContext, Stored
 from anyportal_core.roles.background import Backdrop, BackgroundPlugin
@@ -79,7 +79,7 @@ class Material:
             "backdrop": (self.shot.backdrop, self.backdrop_clip),
         }
         found = {
-            name: f"{clip.digest()} {ref.rate or clip.info.rate} {ref.colour_space}"
+            name: f"{self._content(name, clip)} {ref.rate or clip.info.rate} {ref.colour_space}"
             for name, (ref, clip) in clips.items()
             if ref is not None and clip is not None
         }
@@ -89,6 +89,14 @@ class Material:
         if self.backdrop_clip is None:
             found["backdrop"] = self.recipe.backdrop.value
         return found
+
+    def _content(self, name: str, clip: Clip) -> str:
+        """What identifies a medium's frames that are used: the same for a part of a plate as for all of it."""
+        if name == "plate":
+            return clip.content(self.numbers)
+        if name == "matte":
+            return clip.content(matte_numbers(clip.info, self.info, self.numbers))
+        return clip.digest()
 
     def remarks(self) -> Iterator[str]:
         """What the user should know about the media before anything is made of them."""
