@@ -24,6 +24,7 @@ from anyportal_core.media.writers import Written, open_writer
 from anyportal_core.models import Models
 from anyportal_core.ops import opencv
 from anyportal_core.recipe import Recipe, canonical_json
+from anyportal_core.record import Extent, Recorder, StageRecord
 from anyportal_core.registry import Catalogue
 from anyportal_core.shot import Shot
 from anyportal_core.stages.casting import Cast
@@ -31,7 +32,6 @@ from anyportal_core.stages.checks import check_foreground, check_one_shot
 from anyportal_core.stages.finish import CODE_VERSION, Finish
 from anyportal_core.stages.material import Material
 from anyportal_core.stages.parts import Parts
-from anyportal_core.stages.record import Extent, Recorder, StageRecord
 from anyportal_core.stages.results import DamagedResultError, Result, write_result
 from anyportal_core.stages.stage import FINISH_SHARE, Stage, paints, stages
 

@@ -55,7 +55,7 @@ class JobSize:
 
 @dataclass(frozen=True)
 class Opening:
-    """A plate as it was when a job opened it; see ``anyportal_core.stages.record.Extent``."""
+    """A plate as it was when a job opened it; see ``anyportal_core.record.Extent``."""
 
     frames: int
     work_pixels: int

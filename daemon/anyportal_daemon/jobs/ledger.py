@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from anyportal.v1.jobs_pb2 import Job, JobEvent
-from anyportal_core.stages.record import Extent, StageRecord
+from anyportal_core.record import Extent, StageRecord
 from anyportal_daemon.database import Database
 from anyportal_daemon.jobs.estimates import FINISH, Experience, JobSize, Opening, Sample, maker_of, size_of
 from anyportal_daemon.jobs.order import WINDOW, Standing, Waiting

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from anyportal_core.record import Extent, StageRecord
 from anyportal_core.registry import Catalogue
-from anyportal_core.stages.record import Extent, StageRecord
 from anyportal_daemon.worker.limits import Limits
 
 

@@ -12,7 +12,7 @@ from fractions import Fraction
 from anyportal_core.errors import Cancelled
 from anyportal_core.frames import FrameSet
 from anyportal_core.media.writers import Written
-from anyportal_core.stages.record import Extent, StageRecord
+from anyportal_core.record import Extent, StageRecord
 from anyportal_daemon.storage.files import BlobFiles
 from anyportal_daemon.worker.messages import FilesMade, MadeFile, Opened, Progressed, Recorded, Report, Said, StageDone
 
