@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -21,6 +22,13 @@ Numbers = TypeVar("Numbers", Rules, Limits)
 
 DEFAULT_LISTEN = "127.0.0.1:29571"
 """Below the ephemeral range, so that no outgoing connection sits on it by chance."""
+
+_UNITS = {"": 1, "b": 1} | {
+    f"{letter}{end}": base**power
+    for power, letter in enumerate("kmgt", 1)
+    for end, base in (("ib", 1024), ("b", 1000))
+}
+_SIZE = re.compile(rf"(\d{{1,20}}(?:\.\d{{1,20}})?)\s*({'|'.join(_UNITS)})", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,7 @@ class Config:
         state: the directory of the journal, the blobs, the stage results and ``daemon.json``.
         models: the root of the model weights; None: $ANYPORTAL_MODELS, or the user's data folder.
         mappings: folders that daemon and clients share: name to root. Files are read only inside the root.
+        budget: bytes that blobs, uploads and stage results may come to; None: half of the disk.
         jobs: how many a user may have, and who goes first.
         worker: what a worker may take, and how long it may be silent.
     """
@@ -84,6 +93,7 @@ class Config:
     state: Path
     models: Path | None = None
     mappings: Mapping[str, Path] = field(default_factory=dict)
+    budget: int | None = None
     jobs: Rules = field(default_factory=Rules)
     worker: Limits = field(default_factory=Limits)
 
@@ -108,6 +118,7 @@ def load(file: Path | None, listen: str | None = None, state: Path | None = None
         state=(state or Path(_text(table, "state", file) or default_state())).expanduser().absolute(),
         models=Path(models).expanduser() if models else None,
         mappings=_mappings(table.get("mappings", {}), file),
+        budget=_size(table, "budget", file),
         jobs=_numbers(table, "jobs", Rules, file),
         worker=_numbers(table, "worker", Limits, file),
     )
@@ -153,6 +164,18 @@ def _numbers(table: Mapping[str, object], name: str, kind: type[Numbers], file: 
             raise ConfigError(f"is not {what}", where=where, hint=f"write {key} = 8, or leave it out")
         values[key] = value
     return kind(**values)
+
+
+def _size(table: Mapping[str, object], key: str, file: Path | None) -> int | None:
+    """Bytes: a number, or a text with a unit."""
+    value = table.get(key)
+    if value is None:
+        return None
+    found = _SIZE.fullmatch(str(value)) if isinstance(value, int | str) and not isinstance(value, bool) else None
+    size = int(float(found[1]) * _UNITS[found[2].lower()]) if found else 0
+    if not 0 < size < 2**63:
+        raise ConfigError(f"{key} is no size", where=str(file), hint=f'write {key} = "200 GiB", or bytes above 0')
+    return size
 
 
 def _mappings(table: object, file: Path | None) -> dict[str, Path]:

@@ -8,6 +8,7 @@ AnyPortalError
 │   └── StateInUseError         STATE_IN_USE        another daemon has the state directory
 ├── Refusal                     an rpc is refused
 │   ├── TokenError              TOKEN               no token, or a wrong one
+│   ├── NotOwnerError           NOT_OWNER           for the daemon's owner alone
 │   ├── BlobError               BLOB                a malformed blob, or more bytes than announced
 │   ├── BlobNotFoundError       BLOB_NOT_FOUND      no such blob, or another user's
 │   ├── BlobCorruptError        BLOB_CORRUPT        the stored bytes are damaged
@@ -85,6 +86,10 @@ class Refusal(AnyPortalError):
 
 class TokenError(Refusal):
     code = "TOKEN"
+
+
+class NotOwnerError(Refusal):
+    code = "NOT_OWNER"
 
 
 class BlobError(Refusal):

@@ -28,6 +28,7 @@ class JobBook:
         told: called with a job's id after something about it is on disk.
         queued: called after a job was queued.
         ballast: the room in which jobs can be ended on a full disk; without it none is begun.
+        need: raises where the store has no room for another job.
     """
 
     def __init__(
@@ -37,9 +38,10 @@ class JobBook:
         told: Callable[[str], None],
         queued: Callable[[], None],
         ballast: Ballast,
+        need: Callable[[], None] = lambda: None,
     ) -> None:
         self._journal, self._store, self._told, self._queued = journal, store, told, queued
-        self._ballast = ballast
+        self._ballast, self._need = ballast, need
         self._unwritten: dict[str, StorageError] = {}
         """Jobs that have ended while the journal could not take it."""
         self._claiming = threading.Lock()
@@ -118,6 +120,10 @@ class JobBook:
         with self._claiming:
             freed = self._urgently(lambda: self._journal.delete(user, job_id, check))
             self._urgently(lambda: self._store.release(user, freed))
+
+    def settled(self) -> AbstractContextManager[object]:
+        """While this is open no job is created or deleted, and none tells of results."""
+        return self._claiming
 
     # What workers do.
 
@@ -278,6 +284,7 @@ class JobBook:
                     raise
 
     def _need_room(self) -> None:
+        self._need()
         if not self._ballast.hold():
             raise _full()
 

@@ -17,6 +17,7 @@ from anyportal.v1 import jobs_pb2
 from anyportal.v1.jobs_pb2 import Job, JobEvent, ResultFile
 from anyportal_daemon.database import Database
 from anyportal_daemon.errors import JobNotFoundError, RequestIdError
+from anyportal_daemon.jobs.claims import Claims
 from anyportal_daemon.jobs import ledger
 from anyportal_daemon.jobs.schema import MIGRATIONS
 from anyportal_daemon.storage.blobs import BlobId
@@ -47,6 +48,7 @@ class Journal:
     def __init__(self, path: Path, clock: Callable[[], int] = time.time_ns) -> None:
         self._database = Database(path, MIGRATIONS)
         self._clock = clock
+        self.claims = Claims(self._database)
         self.ledger = ledger.Ledger(self._database, clock)
 
     def close(self) -> None:

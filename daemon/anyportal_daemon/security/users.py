@@ -16,9 +16,14 @@ _SCHEME = "Bearer "
 
 @dataclass(frozen=True)
 class Principal:
-    """Somebody who may call."""
+    """Somebody who may call.
+
+    Args:
+        owner: holds the daemon's own token, and so may do what concerns everybody's files.
+    """
 
     user: str
+    owner: bool = False
 
 
 class Authenticator(Protocol):
@@ -34,9 +39,9 @@ class Authenticator(Protocol):
 class TokenAuthenticator:
     """One token, one user: enough on loopback."""
 
-    def __init__(self, token: str, user: str = "local") -> None:
+    def __init__(self, token: str, user: str = "local", owner: bool = False) -> None:
         self._token = token.encode()
-        self._principal = Principal(user)
+        self._principal = Principal(user, owner)
 
     def principal(self, metadata: Mapping[str, str | bytes]) -> Principal:
         value = metadata.get(METADATA_KEY, "")
@@ -57,6 +62,11 @@ _caller: ContextVar[Principal] = ContextVar("caller")
 def let_in(principal: Principal) -> None:
     """Note who makes the rpc that this task serves."""
     _caller.set(principal)
+
+
+def calling() -> Principal:
+    """Who makes the rpc that this task serves."""
+    return _caller.get()
 
 
 def caller() -> str:

@@ -21,10 +21,14 @@ READ_AHEAD = 4 * CHUNK
 
 
 class BlobService(blobs_pb2_grpc.BlobServiceServicer):
-    """See blobs.proto. All file work happens in threads."""
+    """See blobs.proto. All file work happens in threads.
 
-    def __init__(self, store: BlobStore) -> None:
-        self._store = store
+    Args:
+        need: called before so many bytes are taken in; raises where the store has no room for them.
+    """
+
+    def __init__(self, store: BlobStore, need: Callable[[int], None] = lambda size: None) -> None:
+        self._store, self._need = store, need
 
     async def FindMissingBlobs(
         self, request: blobs_pb2.FindMissingBlobsRequest, context: Context
@@ -46,6 +50,7 @@ class BlobService(blobs_pb2_grpc.BlobServiceServicer):
         if first is None:
             raise BlobError("the first message names no blob", where="blob")
         user, blob = caller(), _id(first.blob, "blob")
+        await asyncio.to_thread(self._need, max(blob.size - first.offset, 0))
         async with _opened(self._store.receive, user, blob, first.offset) as upload:
             await asyncio.to_thread(upload.write, _data(first))
             async for message in request_iterator:
@@ -70,6 +75,8 @@ class BlobService(blobs_pb2_grpc.BlobServiceServicer):
         if whole and whole.hexdigest() != blob.sha256:
             await asyncio.to_thread(self._store.damaged, blob)
             raise BlobCorruptError("the stored bytes are damaged", where=blob.sha256, hint=AGAIN)
+        if stop == blob.size:
+            await asyncio.to_thread(self._store.fetched, caller(), blob)
 
     def _upload(self, user: str, blob: BlobId) -> blobs_pb2.Upload:
         complete = not self._store.missing(user, [blob])

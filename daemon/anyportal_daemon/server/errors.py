@@ -26,6 +26,7 @@ FIELDS_ROOM = 3000
 
 STATUS: dict[type[core.AnyPortalError], StatusCode] = {
     errors.TokenError: StatusCode.UNAUTHENTICATED,
+    errors.NotOwnerError: StatusCode.PERMISSION_DENIED,
     errors.BlobError: StatusCode.INVALID_ARGUMENT,
     errors.BlobNotFoundError: StatusCode.NOT_FOUND,
     errors.BlobCorruptError: StatusCode.DATA_LOSS,

@@ -16,6 +16,8 @@ from anyportal.v1 import (
     catalog_pb2_grpc,
     jobs_pb2,
     jobs_pb2_grpc,
+    store_pb2,
+    store_pb2_grpc,
 )
 from anyportal_daemon.config import Address
 from anyportal_daemon.errors import AddressInUseError
@@ -24,6 +26,7 @@ from anyportal_daemon.server.blobs import BlobService
 from anyportal_daemon.server.catalog import CatalogService
 from anyportal_daemon.server.gate import Gate
 from anyportal_daemon.server.jobs import JobService
+from anyportal_daemon.server.store import StoreService
 
 MAX_MESSAGE = 64 * 1024 * 1024
 """Bytes: room for the manifests of long sequences, and none for a flood."""
@@ -40,7 +43,12 @@ OPTIONS: Sequence[tuple[str, Any]] = (
 
 SERVICES = tuple(
     module.DESCRIPTOR.services_by_name[name].full_name
-    for module, name in ((blobs_pb2, "BlobService"), (jobs_pb2, "JobService"), (catalog_pb2, "CatalogService"))
+    for module, name in (
+        (blobs_pb2, "BlobService"),
+        (jobs_pb2, "JobService"),
+        (catalog_pb2, "CatalogService"),
+        (store_pb2, "StoreService"),
+    )
 )
 
 
@@ -48,12 +56,18 @@ class Server:
     """Serves from ``start`` to ``stop``."""
 
     def __init__(
-        self, authenticator: Authenticator, blobs: BlobService, jobs: JobService, catalog: CatalogService
+        self,
+        authenticator: Authenticator,
+        blobs: BlobService,
+        store: StoreService,
+        jobs: JobService,
+        catalog: CatalogService,
     ) -> None:
         self._server = aio.server(interceptors=(Gate(authenticator),), options=OPTIONS)
         blobs_pb2_grpc.add_BlobServiceServicer_to_server(blobs, self._server)
         jobs_pb2_grpc.add_JobServiceServicer_to_server(jobs, self._server)
         catalog_pb2_grpc.add_CatalogServiceServicer_to_server(catalog, self._server)
+        store_pb2_grpc.add_StoreServiceServicer_to_server(store, self._server)
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)

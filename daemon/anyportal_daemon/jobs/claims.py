@@ -1,0 +1,88 @@
+"""What jobs need of the store: asked before anything is evicted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from anyportal.v1.jobs_pb2 import Job, JobEvent
+from anyportal_daemon.database import Database
+
+LIVE = (int(Job.QUEUED), int(Job.RUNNING))
+
+_SLACK = 1_000_000_000
+"""Nanoseconds by which a file's time may differ from the journal's clock."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A job that names a blob: it needs it, or has made it."""
+
+    user: str
+    job_id: str
+    state: Job.State.ValueType
+
+
+class Claims:
+    """Read from the journal. Safe to use from any thread."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def on(self, sha256: str) -> list[Claim]:
+        """The jobs that claim a blob, oldest first."""
+        query = (
+            "SELECT user, id, state FROM claims JOIN jobs ON jobs.number = claims.job WHERE sha256 = ? ORDER BY number"
+        )
+        with self._database.reading() as db:
+            return [Claim(*row) for row in db.execute(query, (sha256,))]
+
+    def jobs(self, sha256: str) -> Sequence[str]:
+        """The ids of the jobs that claim a blob."""
+        return [claim.job_id for claim in self.on(sha256)]
+
+    def begun(self) -> int | None:
+        """When the first of the queued and running jobs was begun for the first time, in nanoseconds since 1970.
+
+        What a live job has read or made was used since then. None: none of them has begun.
+        """
+        with self._database.reading() as db:
+            live = [row[0] for row in db.execute("SELECT number FROM jobs WHERE state IN (?, ?)", LIVE)]
+            times = []
+            for number in live:
+                for (row,) in db.execute("SELECT event FROM events WHERE job = ? ORDER BY sequence", (number,)):
+                    event = JobEvent.FromString(row)
+                    if event.state.state == Job.RUNNING:
+                        times.append(event.time.ToNanoseconds())
+                        break
+        return min(times, default=None)
+
+
+class StoreNeeds:
+    """See ``storage.keeper.Needs``.
+
+    Args:
+        settled: while it is open no job is created or deleted, and none tells of results.
+        unfetched: the users who have not fetched a blob that was made for them.
+    """
+
+    def __init__(
+        self,
+        claims: Claims,
+        settled: Callable[[], AbstractContextManager[None]],
+        unfetched: Callable[[str], set[str]],
+    ) -> None:
+        self._claims, self._unfetched = claims, unfetched
+        self.settled = settled
+
+    def blob(self, sha256: str) -> bool:
+        claims = self._claims.on(sha256)
+        if any(claim.state in LIVE for claim in claims):
+            return True
+        waiting = self._unfetched(sha256)
+        return any(claim.state == Job.SUCCEEDED and claim.user in waiting for claim in claims)
+
+    def stages_since(self) -> int | None:
+        begun = self._claims.begun()
+        return None if begun is None else begun - _SLACK

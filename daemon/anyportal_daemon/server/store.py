@@ -1,0 +1,113 @@
+"""StoreService: the store looked at, verified, pruned."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from anyportal.v1 import store_pb2, store_pb2_grpc
+from anyportal.v1.store_pb2 import Holding
+from anyportal_daemon.errors import NotOwnerError
+from anyportal_daemon.security.users import calling
+from anyportal_daemon.server.gate import Context
+from anyportal_daemon.storage.blobs import BlobStore
+from anyportal_daemon.storage.keeper import Keeper
+from anyportal_daemon.storage.shelf import Kind, Shelf, Total
+from anyportal_daemon.storage.verification import Damage, Step, Verifier
+
+_KINDS: Mapping[Kind, Holding.Kind.ValueType] = {
+    "blob": Holding.BLOB,
+    "upload": Holding.UPLOAD,
+    "stage": Holding.STAGE,
+}
+_RECOVERIES = {
+    "computed": store_pb2.Damage.COMPUTED,
+    "sent": store_pb2.Damage.SENT,
+    "run": store_pb2.Damage.RUN,
+}
+_HERE = ("ipv4:127.", "ipv6:[::1]", "ipv6:%5B::1%5D", "unix:")
+"""How gRPC calls a peer on this machine."""
+
+
+class StoreService(store_pb2_grpc.StoreServiceServicer):
+    """See store.proto. All file work happens in threads."""
+
+    def __init__(
+        self, root: Path, store: BlobStore, shelves: Sequence[Shelf], keeper: Keeper, verifier: Verifier
+    ) -> None:
+        self._root, self._store, self._shelves = root, store, shelves
+        self._keeper, self._verifier = keeper, verifier
+
+    async def GetStore(self, request: store_pb2.GetStoreRequest, context: Context) -> store_pb2.Store:
+        principal = calling()
+        owner = principal.owner and _is_here(context)
+        return await asyncio.to_thread(self._describe, principal.user, owner)
+
+    def _describe(self, user: str, owner: bool) -> store_pb2.Store:
+        store = store_pb2.Store(
+            budget_bytes=self._keeper.budget,
+            free_disk_bytes=shutil.disk_usage(self._root).free,
+            own=_holdings(self._store.holdings(user).items()),
+        )
+        if owner:
+            store.whole.extend(_holdings((shelf.kind, shelf.total()) for shelf in self._shelves))
+            store.prunable_bytes = self._keeper.prunable()
+        return store
+
+    async def VerifyStore(
+        self, request: store_pb2.VerifyStoreRequest, context: Context
+    ) -> AsyncIterator[store_pb2.VerifyStoreResponse]:
+        _need_owner(context)
+        steps = self._verifier.verify()
+        last = Step(0, 0, 0)
+        while step := await asyncio.to_thread(next, steps, None):
+            last = step
+            yield _message(step)
+        yield store_pb2.VerifyStoreResponse(
+            done_bytes=last.done, total_bytes=last.total, checked=last.checked, complete=True
+        )
+
+    async def PruneStore(self, request: store_pb2.PruneStoreRequest, context: Context) -> store_pb2.PruneStoreResponse:
+        _need_owner(context)
+        freed = await asyncio.to_thread(self._keeper.prune, max(request.keep_bytes, 0), request.recent)
+        used = await asyncio.to_thread(self._keeper.used)
+        return store_pb2.PruneStoreResponse(count=freed.count, freed_bytes=freed.size, used_bytes=used)
+
+
+def _need_owner(context: Context) -> None:
+    """Raises NotOwnerError unless whoever calls holds the daemon's own token, on its machine."""
+    if not (calling().owner and _is_here(context)):
+        raise NotOwnerError(
+            "only the daemon's owner may do this",
+            hint="do it on the daemon's machine, with the token of its daemon.json",
+        )
+
+
+def _is_here(context: Context) -> bool:
+    return context.peer().startswith(_HERE)
+
+
+def _holdings(totals: Iterable[tuple[Kind, Total]]) -> list[Holding]:
+    return [Holding(kind=_KINDS[kind], count=total.count, size_bytes=total.size) for kind, total in totals]
+
+
+def _message(step: Step) -> store_pb2.VerifyStoreResponse:
+    return store_pb2.VerifyStoreResponse(
+        done_bytes=step.done,
+        total_bytes=step.total,
+        checked=step.checked,
+        damage=[_damage(each) for each in step.damage],
+    )
+
+
+def _damage(damage: Damage) -> store_pb2.Damage:
+    return store_pb2.Damage(
+        kind=_KINDS[damage.kind],
+        name=damage.name,
+        size_bytes=damage.size,
+        gone=damage.gone,
+        recovery=_RECOVERIES[damage.recovery],
+        jobs=[f"jobs/{job_id}" for job_id in damage.jobs],
+    )

@@ -1,0 +1,157 @@
+"""Keeps the store within its budget: evicts what nobody needs, least recently used first, and refuses new work where
+that is not enough."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Protocol
+
+from anyportal_core.errors import DiskFullError
+from anyportal_daemon.storage.shelf import Item, Shelf, Total
+
+GRACE = 600.0
+"""Seconds that something is kept for after its use, whoever needs it: a client that was told what the daemon has
+creates its job from that."""
+
+LOW = 0.9
+"""Of the limit that eviction goes down to, so that it is not called for at every upload."""
+
+RECOUNT = 2.0
+"""Seconds for which a count of the store is good enough, with what was asked for since added."""
+
+GIB = 2**30
+
+
+class Needs(Protocol):
+    """What of the store jobs need."""
+
+    def settled(self) -> AbstractContextManager[None]:
+        """While this is open no job comes to need anything."""
+        ...
+
+    def blob(self, sha256: str) -> bool:
+        """Whether a queued or running job, or a result that was not fetched, needs a blob."""
+        ...
+
+    def stages_since(self) -> int | None:
+        """Stage results used since then, in nanoseconds since 1970, are needed; None: none are."""
+        ...
+
+
+class Keeper:
+    """Safe to use from any thread.
+
+    Args:
+        root: a folder on the store's disk.
+        budget: bytes that the store may come to; None: half of the disk.
+        grace: seconds.
+        clock: nanoseconds since 1970.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        shelves: Sequence[Shelf],
+        needs: Needs,
+        budget: int | None = None,
+        grace: float = GRACE,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._root, self._shelves, self._needs, self._grace, self._clock = root, shelves, needs, grace, clock
+        self.budget = shutil.disk_usage(root).total // 2 if budget is None else budget
+        self._lock = threading.Lock()
+        self._counted, self._counted_at = 0, -RECOUNT
+
+    def used(self) -> int:
+        """Bytes that the store takes."""
+        return sum(shelf.total().size for shelf in self._shelves)
+
+    def need(self, more: int = 0) -> None:
+        """Have room for new work that will take ``more`` bytes.
+
+        Raises:
+            DiskFullError: what is needed leaves no room for it within the budget.
+        """
+        with self._lock:
+            if time.monotonic() - self._counted_at >= RECOUNT:
+                self._count()
+            if more <= self.budget and self._excess(more) > 0:
+                self._make_room(more)
+            if self._counted + more > self.budget:
+                raise _used_up(self.budget)
+            self._counted += more
+
+    def trim(self) -> None:
+        """Evict where the store is over its budget, or its disk nearly full."""
+        with self._lock:
+            self._count()
+            if self._excess(0) > 0:
+                self._make_room(0)
+
+    def prune(self, keep: int = 0, recent: bool = False) -> Total:
+        """Evict what nobody needs until the store is down to ``keep`` bytes; gives what is freed.
+
+        Args:
+            recent: also what was used within the grace.
+        """
+        with self._lock:
+            freed = self._evict(self.used() - keep, self._before(recent))
+            self._count()
+        return freed
+
+    def prunable(self) -> int:
+        """Bytes that ``prune`` would free."""
+        return sum(item.size for shelf, item in self._idle(self._before(False)) if not self._needed(shelf, item))
+
+    def _count(self) -> None:
+        self._counted, self._counted_at = self.used(), time.monotonic()
+
+    def _excess(self, more: int) -> int:
+        """Bytes by which the store would be too large: for its budget, or for the disk it shares with others."""
+        disk = shutil.disk_usage(self._root)
+        reserve = min(disk.total // 20, 10 * GIB)
+        return max(self._counted + more - self.budget, more + reserve - disk.free)
+
+    def _make_room(self, more: int) -> None:
+        slack = int((1 - LOW) * min(self.budget, self._counted))
+        self._evict(self._excess(more) + slack, self._before(False))
+        self._count()
+
+    def _before(self, recent: bool) -> int:
+        """The time before which something must have been used last to be evicted."""
+        return self._clock() - (0 if recent else int(self._grace * 1e9))
+
+    def _evict(self, room: int, before: int) -> Total:
+        """Free ``room`` bytes, as far as that goes."""
+        freed = Total()
+        for shelf, item in self._idle(before):
+            if freed.size >= room:
+                break
+            with self._needs.settled():
+                if not self._needed(shelf, item) and shelf.evict(item):
+                    freed += Total(1, item.size)
+        return freed
+
+    def _idle(self, before: int) -> Iterator[tuple[Shelf, Item]]:
+        """What was last used before a time and no running job has come across, longest ago first."""
+        since = self._needs.stages_since()
+        found = [(shelf, item) for shelf in self._shelves for item in shelf.items() if item.used < before]
+        for shelf, item in sorted(found, key=lambda each: each[1].used):
+            if shelf.kind != "stage" or since is None or item.used < since:
+                yield shelf, item
+
+    def _needed(self, shelf: Shelf, item: Item) -> bool:
+        return shelf.kind == "blob" and self._needs.blob(item.name)
+
+
+def _used_up(budget: int) -> DiskFullError:
+    return DiskFullError(
+        f"the daemon's store is full: jobs and results that were not fetched need all of its {budget / GIB:.1f} GiB",
+        where="the daemon's store",
+        hint="fetch results, delete jobs that are no longer wanted, or give the daemon a larger budget",
+    )
