@@ -17,8 +17,8 @@ from anyportal.v1 import jobs_pb2
 from anyportal.v1.jobs_pb2 import Job, JobEvent, ResultFile
 from anyportal_daemon.database import Database
 from anyportal_daemon.errors import JobNotFoundError, RequestIdError
-from anyportal_daemon.jobs.claims import Claims
 from anyportal_daemon.jobs import ledger
+from anyportal_daemon.jobs.claims import Claims
 from anyportal_daemon.jobs.schema import MIGRATIONS
 from anyportal_daemon.storage.blobs import BlobId
 

@@ -3,7 +3,7 @@
 isort:skip_file
 What a daemon can do.
 
-AdminService (users, quotas, drain) and StoreService (budget, verify, prune) will lie beside this file when
+AdminService (users, quotas, drain) will lie beside this file when
 the daemon serves a LAN; nothing here has to change for them.
 """
 
