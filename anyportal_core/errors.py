@@ -20,7 +20,8 @@ AnyPortalError
 │   ├── ModelNotFoundError      MODEL_NOT_FOUND      its files are not where they were looked for
 │   ├── CheckpointError         CHECKPOINT           unreadable weights, or of another network
 │   ├── NonFiniteLatentsError   NON_FINITE_LATENTS   a model ran out of its numbers' range
-│   └── GpuTooSmallError        GPU_TOO_SMALL        a model that does not fit the GPU's memory
+│   ├── GpuTooSmallError        GPU_TOO_SMALL        a model that does not fit the GPU's memory
+│   └── OutOfGpuMemoryError     OUT_OF_GPU_MEMORY    the GPU's memory was full while a model ran
 ├── MissingExtraError           MISSING_EXTRA        a package of an extra is not installed
 └── Cancelled                   CANCELLED            the user asked for it
 """
@@ -143,6 +144,10 @@ class NonFiniteLatentsError(ModelError):
 
 class GpuTooSmallError(ModelError):
     code = "GPU_TOO_SMALL"
+
+
+class OutOfGpuMemoryError(ModelError):
+    code = "OUT_OF_GPU_MEMORY"
 
 
 class MissingExtraError(AnyPortalError):

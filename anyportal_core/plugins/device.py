@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -13,7 +14,7 @@ from typing import Final, TypeVar
 import numpy as np
 import torch
 
-from anyportal_core.errors import GpuTooSmallError
+from anyportal_core.errors import GpuTooSmallError, OutOfGpuMemoryError
 from anyportal_core.plugins import loaded
 from anyportal_core.plugins.weights import loaded_bytes
 
@@ -54,7 +55,16 @@ class Load:
         Raises:
             ModelNotFoundError, CheckpointError: weights are not there, or unreadable.
         """
-        return sum(loaded_bytes(path, dtype) for path, dtype in self.weights) / GIGABYTE + self.working
+        return self.weight_bytes / GIGABYTE + self.working
+
+    @property
+    def weight_bytes(self) -> int:
+        """Of the networks alone.
+
+        Raises:
+            ModelNotFoundError, CheckpointError: see `gigabytes`.
+        """
+        return sum(loaded_bytes(path, dtype) for path, dtype in self.weights)
 
 
 def dtype_of(device: str) -> torch.dtype:
@@ -122,7 +132,37 @@ def keep_on(device: str, key: tuple[object, ...], load: Load, make: Callable[[],
     if not device.startswith("cuda"):
         reuse_memory()
     make_room(device, Load((), load.working) if loaded.keeps(key) else load, key)
-    return loaded.keep(key, make)
+    return loaded.keep(key, make, lambda: load.weight_bytes)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether torch said that a GPU's memory is full."""
+    return isinstance(error, torch.cuda.OutOfMemoryError)
+
+
+def out_of_memory(error: BaseException, device: str) -> OutOfGpuMemoryError:
+    """What torch said when a GPU's memory was full, with the numbers as they are now."""
+    memory = device_memory(device) or Memory(0, 0)
+    ours = torch.cuda.memory_allocated(device) / GIGABYTE if device.startswith("cuda") else 0.0
+    most = torch.cuda.max_memory_allocated(device) / GIGABYTE if device.startswith("cuda") else 0.0
+    wanted = re.search(r"allocate ([\d.]+ \w+)", str(error))
+    others = max(memory.total - memory.free - ours, 0.0)
+    return OutOfGpuMemoryError(
+        f"{wanted[1] if wanted else 'more'} were wanted beside {ours:.1f} GB in use ({most:.1f} GB at most); of "
+        f"{memory.total:.1f} GB {memory.free:.1f} GB are free and {others:.1f} GB are held by others or set aside",
+        where=device,
+        hint="lower harmonise.batch, the window or work.long_side, which are part of the recipe; or end what else "
+        "uses the GPU",
+    )
+
+
+def give_back(device: str) -> None:
+    """Free all of a GPU's memory that this process can do without: kept models, and what torch set aside."""
+    loaded.forget()
+    gc.collect()
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
 
 
 @cache

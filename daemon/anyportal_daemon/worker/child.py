@@ -23,9 +23,12 @@ from anyportal_core.recipe import resolve_canonical
 from anyportal_core.shot import MediaRef, Shot
 from anyportal_daemon.database import file_errors
 from anyportal_daemon.storage.files import BlobFiles
-from anyportal_daemon.worker.lifetime import leave_signals_to_parent, say_nothing_on_stdout, tie_to_parent
 from anyportal_daemon.worker.borrowed import SharedFiles
+from anyportal_daemon.worker.heart import Heart
+from anyportal_daemon.worker.lifetime import leave_signals_to_parent, say_nothing_on_stdout, tie_to_parent
+from anyportal_daemon.worker.memory import give_back, keep_resident, out_of_gpu_memory, settle
 from anyportal_daemon.worker.messages import (
+    Beat,
     CancelJob,
     ClipInput,
     Failed,
@@ -34,6 +37,7 @@ from anyportal_daemon.worker.messages import (
     Outcome,
     Ready,
     RunJob,
+    Said,
     Stop,
     Succeeded,
     ToChild,
@@ -58,7 +62,7 @@ class Worker:
         self._blobs = BlobFiles(setup.blobs)
         self._shared = SharedFiles()
         self._cache = DirectoryCache(setup.stages)
-        self._scratch = setup.scratch
+        self._scratch, self._limits = setup.scratch, setup.limits
         self._models, self._device = Models.configured(setup.models), default_device()
         self._catalogue = load_catalogue()
         self._jobs: queue.SimpleQueue[RunJob | None] = queue.SimpleQueue()
@@ -66,11 +70,13 @@ class Worker:
 
     def serve(self) -> None:
         threading.Thread(target=self._listen, name="pipe", daemon=True).start()
+        keep_resident(self._limits, self._device)
         self._send(Ready(self._catalogue, self._device))
+        Heart(self._send).start()
         while job := self._jobs.get():
             self._send(self._run(job))
 
-    def _send(self, message: FromChild) -> None:
+    def _send(self, message: FromChild | Beat) -> None:
         with self._sending:
             self._pipe.send(message)
 
@@ -94,7 +100,7 @@ class Worker:
     def _run(self, job: RunJob) -> Outcome:
         folder = self._scratch / job.job
         try:
-            self._render(job, folder)
+            self._render_with_room(job, folder)
             return Succeeded()
         except Cancelled:
             return WasCancelled()
@@ -108,7 +114,32 @@ class Worker:
             message = f"a bug: {type(error).__name__}: {error}"
             return Failed("INTERNAL", message, "", "report it with the daemon's log")
         finally:
+            settle()
             shutil.rmtree(folder, ignore_errors=True)
+
+    def _render_with_room(self, job: RunJob, folder: Path) -> None:
+        """Render; where the GPU's memory was full, once more with all of it that can be freed.
+
+        What is finished is reused. Smaller batches might change a pixel, so they are for the recipe to ask for.
+
+        Raises:
+            OutOfGpuMemoryError: it was full again.
+        """
+        try:
+            self._render(job, folder)
+            return
+        except Exception as error:
+            full = out_of_gpu_memory(error, self._device)
+            if full is None:
+                raise
+        give_back(self._device)  # not before the error is gone: it holds on to what the plug-in had
+        self._send(Said(f"the GPU's memory was full ({full.message}); once more with all of it free", True))
+        try:
+            self._render(job, folder)
+        except Exception as error:
+            if (full := out_of_gpu_memory(error, self._device)) is not None:
+                raise full from error
+            raise
 
     def _render(self, job: RunJob, folder: Path) -> None:
         from anyportal_core.pipeline import render_shot  # decoders and OpenCV: not before they are needed

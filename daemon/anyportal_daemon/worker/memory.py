@@ -1,0 +1,47 @@
+"""Memory of the device: which models stay in it, and what is done when it is full."""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import ModuleType
+
+from anyportal_core.errors import AnyPortalError
+from anyportal_core.plugins import loaded
+from anyportal_daemon.worker.limits import GIGABYTE, Limits
+
+
+def resident_budget(limits: Limits, device: str) -> int | None:
+    """Bytes of models that stay loaded between jobs; None: plug-ins make room themselves, as on a GPU."""
+    if limits.resident_gigabytes is not None:
+        return int(limits.resident_gigabytes * GIGABYTE)
+    if device != "cpu" or not hasattr(os, "sysconf"):
+        return None
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+
+
+def keep_resident(limits: Limits, device: str) -> None:
+    """From now on keep models as the limits say."""
+    loaded.limit(resident_budget(limits, device))
+
+
+def settle() -> None:
+    """A job has ended."""
+    loaded.settle()
+
+
+def out_of_gpu_memory(error: BaseException, device: str) -> AnyPortalError | None:
+    """The error to report, with the numbers, where a GPU's memory was full; None for any other error."""
+    gpu = _gpu()
+    return gpu.out_of_memory(error, device) if gpu is not None and gpu.is_out_of_memory(error) else None
+
+
+def give_back(device: str) -> None:
+    """Free all of a GPU's memory that can be had without changing what is computed."""
+    if (gpu := _gpu()) is not None:
+        gpu.give_back(device)
+
+
+def _gpu() -> ModuleType | None:
+    """What knows of GPUs; None where no plug-in has loaded torch: then no error can come of it."""
+    return sys.modules.get("anyportal_core.plugins.device")
