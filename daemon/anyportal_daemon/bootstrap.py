@@ -71,7 +71,7 @@ async def daemon(
         shelves = (*store.shelves, StageShelf(state.stages))
         needs = StoreNeeds(journal.claims, lambda: book.settled(), store.unfetched)
         keeper = Keeper(state.root, shelves, needs, config.budget)
-        book = JobBook(journal, store, told=bell.ring, queued=scheduler.wake, ballast=ballast, need=keeper.need)
+        book = JobBook(journal, store, told=bell.ring, queued=scheduler.wake, ballast=ballast, keeper=keeper)
         book.recover()
         ballast.hold()
         setup = WorkerSetup(store.files.root, state.stages, state.scratch, os.getpid(), config.models, config.worker)

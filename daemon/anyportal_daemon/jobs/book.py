@@ -12,11 +12,12 @@ from anyportal.v1.jobs_pb2 import Job, JobEvent
 from anyportal_core.errors import DiskFullError, StorageError
 from anyportal_daemon.errors import BlobsMissingError, JobStateError
 from anyportal_daemon.jobs.journal import ENDED, Journal, Request
-from anyportal_daemon.jobs.plan import Plan
+from anyportal_daemon.jobs.plan import Plan, inputs
 from anyportal_daemon.jobs.records import job_error, moved
 from anyportal_daemon.jobs.resumption import Finished, interrupted, lost
 from anyportal_daemon.storage.ballast import Ballast
 from anyportal_daemon.storage.blobs import BlobId, BlobStore
+from anyportal_daemon.storage.keeper import UNLIMITED, Housekeeper
 
 T = TypeVar("T")
 
@@ -28,7 +29,7 @@ class JobBook:
         told: called with a job's id after something about it is on disk.
         queued: called after a job was queued.
         ballast: the room in which jobs can be ended on a full disk; without it none is begun.
-        need: raises where the store has no room for another job.
+        keeper: asked for room before a job is queued or begun, and told what a deleted job leaves behind.
     """
 
     def __init__(
@@ -38,10 +39,10 @@ class JobBook:
         told: Callable[[str], None],
         queued: Callable[[], None],
         ballast: Ballast,
-        need: Callable[[], None] = lambda: None,
+        keeper: Housekeeper = UNLIMITED,
     ) -> None:
         self._journal, self._store, self._told, self._queued = journal, store, told, queued
-        self._ballast, self._need = ballast, need
+        self._ballast, self._keeper = ballast, keeper
         self._unwritten: dict[str, StorageError] = {}
         """Jobs that have ended while the journal could not take it."""
         self._claiming = threading.Lock()
@@ -59,14 +60,7 @@ class JobBook:
         """
         self._need_room()
         with self._claiming:
-            missing = set(self._store.missing(user, [blob for _, blob in plan.blobs]))
-            if missing:
-                raise BlobsMissingError(
-                    f"{len(missing)} of the job's files are not uploaded",
-                    where=next(field for field, blob in plan.blobs if blob in missing),
-                    hint="run it again: what is missing is uploaded",
-                    fields=[field for field, blob in plan.blobs if blob in missing],
-                )
+            self._need_inputs(user, plan.blobs)
             job = self._journal.create(user, plan.job, [blob for _, blob in plan.blobs], request)
         self._queued()
         return job
@@ -83,28 +77,45 @@ class JobBook:
         self._urgently(lambda: self._change(job_id, update, user))
 
     def retry(self, user: str, job_id: str) -> None:
-        """Queue a failed or cancelled job again.
+        """Queue a failed or cancelled job again, or one whose results are no longer all there.
 
         Raises:
-            JobStateError: it has not ended, or it succeeded.
+            JobStateError: it has not ended, or it succeeded and its results are there.
+            BlobsMissingError: the store no longer has all of its inputs.
             DiskFullError: its end could not be written down.
         """
         self._need_room()
 
         def update(job: Job) -> Iterable[JobEvent]:
-            if job.state not in (Job.FAILED, Job.CANCELLED):
+            if job.state not in (Job.FAILED, Job.CANCELLED) and not (job.state == Job.SUCCEEDED and lost):
                 raise JobStateError(
                     f"a job that is {_word(job)} cannot be queued again",
                     where=f"jobs/{job_id}",
-                    hint="only failed and cancelled jobs can",
+                    hint="only failed and cancelled jobs can, and those whose results the store has lost",
                 )
             sequence = job.last_sequence
             job.Clear()
             job.last_sequence = sequence
             return [moved(job, Job.QUEUED)]
 
-        self._change(job_id, update, user)
+        with self._claiming:
+            asked = self._journal.job(user, job_id)
+            lost = self._store.missing(user, [_blob(file) for file in asked.results])
+            if asked.state in ENDED:
+                self._need_inputs(user, inputs(asked))
+            self._change(job_id, update, user)
         self._queued()
+
+    def _need_inputs(self, user: str, named: Sequence[tuple[str, BlobId]]) -> None:
+        """Raises BlobsMissingError where the user does not have all of these."""
+        missing = set(self._store.missing(user, [blob for _, blob in named]))
+        if missing:
+            raise BlobsMissingError(
+                f"{len(missing)} of the job's files are not uploaded",
+                where=next(field for field, blob in named if blob in missing),
+                hint="submit it again: what is missing is uploaded",
+                fields=[field for field, blob in named if blob in missing],
+            )
 
     def delete(self, user: str, job_id: str) -> None:
         """Forget a job that has ended, and what only it claimed.
@@ -118,8 +129,10 @@ class JobBook:
                 raise JobStateError(f"the job is {_word(job)}", where=f"jobs/{job_id}", hint="cancel it first")
 
         with self._claiming:
+            stages = self._journal.claims.stages_of_only(job_id)
             freed = self._urgently(lambda: self._journal.delete(user, job_id, check))
             self._urgently(lambda: self._store.release(user, freed))
+        self._keeper.drop(stages)
 
     def settled(self) -> AbstractContextManager[object]:
         """While this is open no job is created or deleted, and none tells of results."""
@@ -149,9 +162,13 @@ class JobBook:
 
         try:
             self._need_room()
+        except DiskFullError as error:  # nobody is left waiting for space that may never come
+            self._refuse(job_id, error)
+            return False
+        try:
             self._change(job_id, update)
             return taken
-        except DiskFullError:  # nobody is left waiting for space that may never come
+        except DiskFullError:
             self._refuse(job_id, _full())
             return False
 
@@ -284,7 +301,7 @@ class JobBook:
                     raise
 
     def _need_room(self) -> None:
-        self._need()
+        self._keeper.need()
         if not self._ballast.hold():
             raise _full()
 

@@ -42,6 +42,15 @@ class Claims:
         """The ids of the jobs that claim a blob."""
         return [claim.job_id for claim in self.on(sha256)]
 
+    def stages_of_only(self, job_id: str) -> list[str]:
+        """The keys of the stage results that a job has made or reused, and no other job has."""
+        query = (
+            "SELECT key FROM stages WHERE job = (SELECT number FROM jobs WHERE id = ?) AND key != '' AND NOT EXISTS"
+            " (SELECT 1 FROM stages AS other WHERE other.key = stages.key AND other.job != stages.job)"
+        )
+        with self._database.reading() as db:
+            return [row[0] for row in db.execute(query, (job_id,))]
+
     def begun(self) -> int | None:
         """When the first of the queued and running jobs was begun for the first time, in nanoseconds since 1970.
 

@@ -64,6 +64,11 @@ def plan(asked: Job, catalogue: Catalogue, folders: SharedFolders) -> Plan:
     return Plan(job, tuple(named for field, clip in clips for named in blobs_of(clip, field)))
 
 
+def inputs(job: Job) -> list[tuple[str, BlobId]]:
+    """Field and blob of everything that a checked job reads from the store."""
+    return [named for field, clip in _clips(job) for named in blobs_of(clip, field)]
+
+
 def _clips(job: Job) -> Iterator[tuple[str, media_pb2.ClipManifest]]:
     yield "shot.plate", job.shot.plate
     if job.shot.HasField("matte"):

@@ -6,13 +6,13 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
 from anyportal_core.errors import DiskFullError
-from anyportal_daemon.storage.shelf import Item, Shelf, Total
+from anyportal_daemon.storage.shelf import SEALED, Item, Shelf, Total
 
 GRACE = 600.0
 """Seconds that something is kept for after its use, whoever needs it: a client that was told what the daemon has
@@ -41,6 +41,35 @@ class Needs(Protocol):
     def stages_since(self) -> int | None:
         """Stage results used since then, in nanoseconds since 1970, are needed; None: none are."""
         ...
+
+
+class Housekeeper(Protocol):
+    """What those who fill the store ask of who keeps it."""
+
+    def need(self, more: int = 0) -> None:
+        """Have room for new work that will take ``more`` bytes.
+
+        Raises:
+            DiskFullError: what is needed leaves no room for it within the budget.
+        """
+        ...
+
+    def drop(self, stages: Iterable[str]) -> None:
+        """No job refers to these stage results any more, by key: they need not wait for their turn."""
+        ...
+
+
+class Unlimited:
+    """A store without a budget."""
+
+    def need(self, more: int = 0) -> None:
+        pass
+
+    def drop(self, stages: Iterable[str]) -> None:
+        pass
+
+
+UNLIMITED = Unlimited()
 
 
 class Keeper:
@@ -72,11 +101,6 @@ class Keeper:
         return sum(shelf.total().size for shelf in self._shelves)
 
     def need(self, more: int = 0) -> None:
-        """Have room for new work that will take ``more`` bytes.
-
-        Raises:
-            DiskFullError: what is needed leaves no room for it within the budget.
-        """
         with self._lock:
             if time.monotonic() - self._counted_at >= RECOUNT:
                 self._count()
@@ -103,6 +127,13 @@ class Keeper:
             freed = self._evict(self.used() - keep, self._before(recent))
             self._count()
         return freed
+
+    def drop(self, stages: Iterable[str]) -> None:
+        names = {f"{key}{SEALED}" for key in stages}
+        if names:
+            for shelf, item in self._idle(self._before(True)):
+                if shelf.kind == "stage" and item.name in names:
+                    shelf.evict(item)
 
     def prunable(self) -> int:
         """Bytes that ``prune`` would free."""

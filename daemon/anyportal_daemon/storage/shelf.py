@@ -8,6 +8,9 @@ from typing import Literal, Protocol
 
 Kind = Literal["blob", "upload", "stage"]
 
+SEALED = ".h5"
+"""Ending of stage results that are finished, after their key; other files say nothing of themselves yet."""
+
 
 @dataclass(frozen=True)
 class Item:

@@ -12,7 +12,7 @@ from anyportal_core.seal import sound
 from anyportal_daemon.database import file_errors
 from anyportal_daemon.storage.files import BlobFiles
 from anyportal_daemon.storage.possessions import Possessions
-from anyportal_daemon.storage.shelf import Item, Kind, Total
+from anyportal_daemon.storage.shelf import SEALED, Item, Kind, Total
 
 STEP = 4 * 1024 * 1024
 """Bytes hashed between two reports."""
@@ -151,10 +151,6 @@ class StageShelf(_Folder):
             if not good:
                 path.unlink(missing_ok=True)
         return good
-
-
-SEALED = ".h5"
-"""Ending of stage results that are finished; the others say nothing of themselves yet."""
 
 
 def _files(root: Path) -> Iterator[Path]:
