@@ -24,9 +24,7 @@ DEFAULT_LISTEN = "127.0.0.1:29571"
 """Below the ephemeral range, so that no outgoing connection sits on it by chance."""
 
 _UNITS = {"": 1, "b": 1} | {
-    f"{letter}{end}": base**power
-    for power, letter in enumerate("kmgt", 1)
-    for end, base in (("ib", 1024), ("b", 1000))
+    f"{letter}{end}": base**power for power, letter in enumerate("kmgt", 1) for end, base in (("ib", 1024), ("b", 1000))
 }
 _SIZE = re.compile(rf"(\d{{1,20}}(?:\.\d{{1,20}})?)\s*({'|'.join(_UNITS)})", re.IGNORECASE)
 

@@ -87,7 +87,7 @@ class JobBook:
         self._need_room()
 
         def update(job: Job) -> Iterable[JobEvent]:
-            if job.state not in (Job.FAILED, Job.CANCELLED) and not (job.state == Job.SUCCEEDED and lost):
+            if job.state not in (Job.FAILED, Job.CANCELLED) and not (job.state == Job.SUCCEEDED and gone):
                 raise JobStateError(
                     f"a job that is {_word(job)} cannot be queued again",
                     where=f"jobs/{job_id}",
@@ -100,7 +100,7 @@ class JobBook:
 
         with self._claiming:
             asked = self._journal.job(user, job_id)
-            lost = self._store.missing(user, [_blob(file) for file in asked.results])
+            gone = self._store.missing(user, [_blob(file) for file in asked.results])
             if asked.state in ENDED:
                 self._need_inputs(user, inputs(asked))
             self._change(job_id, update, user)

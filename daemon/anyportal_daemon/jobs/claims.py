@@ -79,7 +79,7 @@ class StoreNeeds:
     def __init__(
         self,
         claims: Claims,
-        settled: Callable[[], AbstractContextManager[None]],
+        settled: Callable[[], AbstractContextManager[object]],
         unfetched: Callable[[str], set[str]],
     ) -> None:
         self._claims, self._unfetched = claims, unfetched

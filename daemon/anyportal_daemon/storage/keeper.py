@@ -30,7 +30,7 @@ GIB = 2**30
 class Needs(Protocol):
     """What of the store jobs need."""
 
-    def settled(self) -> AbstractContextManager[None]:
+    def settled(self) -> AbstractContextManager[object]:
         """While this is open no job comes to need anything."""
         ...
 
