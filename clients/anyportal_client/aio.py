@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +19,7 @@ from anyportal_client.errors import ClientError, DaemonError, UsageError
 from anyportal_client.events import Done, Event, JobEvent, OnEvent, ResultsReady, read_event
 from anyportal_client.fetching import AT_ONCE, Fetcher, layer_paths
 from anyportal_client.hashing import HashCache
+from anyportal_client.mappings import read_mappings
 from anyportal_client.messages import DaemonInfo, Job, PresetInfo, state_value
 from anyportal_client.request import ShotRequest
 from anyportal_client.sending import Sender
@@ -37,9 +38,16 @@ class AsyncClient:
     async with await AsyncClient.connect() as client: ...
     """
 
-    def __init__(self, connection: Connection, info: DaemonInfo, started: StartedDaemon | None = None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        info: DaemonInfo,
+        started: StartedDaemon | None = None,
+        mappings: Mapping[str, Path] | None = None,
+    ) -> None:
         self._connection = connection
         self._started = started
+        self._folders = {name: folder for name, folder in (mappings or {}).items() if name in info.mappings}
         self._hashes = HashCache()
         self._sent: dict[str, dict[str, Path]] = {}
         self.info = info
@@ -51,6 +59,7 @@ class AsyncClient:
         token: str | None = None,
         state_dir: Path | None = None,
         start: bool = True,
+        mappings: Mapping[str, Path] | None = None,
     ) -> Self:
         """Connect to a daemon and make sure that it answers.
 
@@ -59,14 +68,16 @@ class AsyncClient:
             token: what it wants to see; else $ANYPORTAL_TOKEN, else that of daemon.json.
             state_dir: where daemon.json lies; else $ANYPORTAL_STATE, else the system's usual place.
             start: where no address is given and none runs, start one for as long as this client lives.
+            mappings: folders that a daemon with a mapping of that name reaches too; else those of the configuration.
 
         Raises:
             DaemonError: it cannot be reached, or refuses the token.
             MissingExtraError: one would have to be started, and cannot be.
         """
+        folders = read_mappings() if mappings is None else mappings
         endpoint = find_endpoint(address, token, state_dir)
         if endpoint is not None:
-            client = await cls._reach(endpoint)
+            client = await cls._reach(endpoint, folders)
             if client is not None:
                 return client
         if not start:
@@ -82,13 +93,13 @@ class AsyncClient:
             raise
 
     @classmethod
-    async def _reach(cls, endpoint: Endpoint) -> Self | None:
+    async def _reach(cls, endpoint: Endpoint, folders: Mapping[str, Path]) -> Self | None:
         """A client of a daemon that is named; None where daemon.json names one that is gone."""
         if process_gone(endpoint.pid):
             return None
         connection = Connection(endpoint)
         try:
-            return cls(connection, await _greet(connection))
+            return cls(connection, await _greet(connection), mappings=folders)
         except ClientError as error:
             await connection.close()
             if endpoint.pid is not None and error.code == "UNREACHABLE":
@@ -129,7 +140,7 @@ class AsyncClient:
             RecipeError: a preset, setting, layer or format that does not exist or does not fit; nothing was sent.
         """
         ready = request if isinstance(request, ReadyShot) else await asyncio.to_thread(make_ready, request)
-        job = await Sender(self._connection, self._hashes, on_event or _ignore).submit(ready)
+        job = await Sender(self._connection, self._hashes, on_event or _ignore, self._folders).submit(ready)
         self._sent[job.name] = ready.folders()
         return job
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
-from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -62,11 +62,12 @@ class Client:
         token: str | None = None,
         state_dir: Path | None = None,
         start: bool = True,
+        mappings: Mapping[str, Path] | None = None,
     ) -> Self:
         """See AsyncClient.connect."""
         loop = _Loop()
         try:
-            return cls(loop, loop.run(AsyncClient.connect(address, token, state_dir, start)))
+            return cls(loop, loop.run(AsyncClient.connect(address, token, state_dir, start, mappings)))
         except BaseException:
             loop.close()
             raise

@@ -13,6 +13,7 @@ from anyportal.v1 import media_pb2
 from anyportal_client.errors import MediaError
 from anyportal_client.patterns import has_counter
 from anyportal_client.request import IMAGE_ENDINGS, MOVIE_ENDINGS, FrameNumbers, sendable_name
+from anyportal_client.spans import Span
 
 _FRAME = re.compile(r"(?P<before>.+\.)(?P<number>\d+)(?P<after>\.\w+)")
 _NAMED = 6
@@ -36,6 +37,8 @@ class Clip:
         files: one, or the frames of a sequence in ascending order.
         pattern: what the files are called, as it can be sent; printf style for a sequence. No folders.
         count: frames, where that is known.
+        span: the file is a part of the movie; its place in the whole.
+        shared: where the daemon finds the files itself: a mapping's name, and the path below its root.
     """
 
     path: Path
@@ -43,6 +46,8 @@ class Clip:
     files: tuple[LocalFile, ...]
     pattern: str
     count: int | None = None
+    span: Span | None = None
+    shared: tuple[str, str] | None = None
 
     @property
     def numbers(self) -> list[int]:
@@ -69,16 +74,36 @@ class Clip:
         """How the clip is described to the daemon; `blob` gives the digest and size of a file."""
         manifest = media_pb2.ClipManifest(colour_space=colour_space)
         if frame_rate is not None:
-            manifest.frame_rate.numerator = frame_rate.numerator
-            manifest.frame_rate.denominator = frame_rate.denominator
-        if self.kind != "sequence":
-            manifest.file.blob.CopyFrom(blob(self.files[0].path))
-            manifest.file.filename = self.pattern
+            manifest.frame_rate.CopyFrom(_rational(frame_rate))
+        if self.shared is not None:
+            manifest.shared.mapping, manifest.shared.path = self.shared
+        if self.kind == "sequence":
+            frames = (media_pb2.SequenceFrame(number=file.number or 0, blob=blob(file.path)) for file in self.files)
+            if self.shared is not None:
+                manifest.shared.frames.extend(frames)
+                return manifest
+            manifest.sequence.pattern = self.pattern
+            manifest.sequence.frames.extend(frames)
             return manifest
-        manifest.sequence.pattern = self.pattern
-        for file in self.files:
-            manifest.sequence.frames.add(number=file.number, blob=blob(file.path))
+        whole = blob(self.files[0].path)
+        if self.shared is not None:
+            manifest.shared.blob.CopyFrom(whole)
+            return manifest
+        manifest.file.filename = self.pattern
+        manifest.file.blob.CopyFrom(whole)
+        if self.span is not None:
+            manifest.file.span.CopyFrom(_span(self.span))
         return manifest
+
+
+def _span(span: Span) -> media_pb2.MovieSpan:
+    return media_pb2.MovieSpan(
+        first_frame=span.first, frame_count=span.count, frame_rate=_rational(span.rate), timecode=span.timecode
+    )
+
+
+def _rational(rate: Fraction) -> media_pb2.Rational:
+    return media_pb2.Rational(numerator=rate.numerator, denominator=rate.denominator)
 
 
 def find_clip(path: Path, what: str) -> Clip:

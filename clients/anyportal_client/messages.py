@@ -152,7 +152,12 @@ class WorkerInfo:
 
 @dataclass(frozen=True)
 class DaemonInfo:
-    """What the daemon says of itself; `broken_plugins` maps what could not be read to the reason."""
+    """What the daemon says of itself.
+
+    Args:
+        broken_plugins: what could not be read, and why.
+        mappings: names of folders of which paths can be sent instead of bytes.
+    """
 
     version: str
     platform: str
@@ -161,6 +166,7 @@ class DaemonInfo:
     running_jobs: int
     free_disk_bytes: int
     broken_plugins: Mapping[str, str]
+    mappings: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, message: catalog_pb2.Daemon) -> DaemonInfo:
@@ -176,6 +182,7 @@ class DaemonInfo:
             message.running_jobs,
             message.free_disk_bytes,
             dict(message.broken_plugins),
+            tuple(message.mappings),
         )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import tempfile
 import threading
 import time
 import uuid
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -14,9 +16,11 @@ from typing import Literal
 from anyportal.v1 import jobs_pb2, media_pb2
 from anyportal_client.channel import Connection
 from anyportal_client.errors import ClientError, MediaError
-from anyportal_client.events import OnEvent, Submitted, Uploading
+from anyportal_client.events import LogLine, OnEvent, Submitted, Uploading
 from anyportal_client.hashing import HashCache
+from anyportal_client.mappings import shared
 from anyportal_client.messages import Job
+from anyportal_client.shortening import shortened
 from anyportal_client.shot import ReadyShot
 from anyportal_client.tasks import run_all
 from anyportal_client.transfers import find_missing, upload
@@ -27,17 +31,38 @@ _UNDO_SECONDS = 10.0
 
 
 class Sender:
-    """Submits one request."""
+    """Submits one request. `folders` are those that the daemon reaches by itself, by the names of its mappings."""
 
-    def __init__(self, connection: Connection, hashes: HashCache, on_event: OnEvent) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        hashes: HashCache,
+        on_event: OnEvent,
+        folders: Mapping[str, Path] | None = None,
+    ) -> None:
         self._connection = connection
         self._hashes = hashes
         self._on_event = on_event
+        self._folders = folders or {}
 
     async def submit(self, ready: ReadyShot) -> Job:
         """Upload what is missing, and queue. Nothing is uploaded for a job that the daemon would refuse."""
+        with tempfile.TemporaryDirectory(prefix="anyportal-", ignore_cleanup_errors=True) as folder:
+            return await self._submit(await self._shortened(ready, Path(folder)))
+
+    async def _shortened(self, ready: ReadyShot, folder: Path) -> ReadyShot:
+        """The shot without the bytes that need not be sent: what the daemon reaches itself, and parts of movies."""
+        remarks: list[str] = []
+        ready = await asyncio.to_thread(shared, ready, self._folders)
+        short = await asyncio.to_thread(shortened, ready, folder, remarks.append)
+        for text in remarks:
+            self._on_event(LogLine("", 0, "info", text))
+        return short
+
+    async def _submit(self, ready: ReadyShot) -> Job:
         blobs = await self._digests(list(dict.fromkeys(ready.paths())))
         message = ready.job(blobs.__getitem__)
+        blobs = {path: blobs[path] for path in ready.sent_paths()}
         await self._create(jobs_pb2.CreateJobRequest(job=message, validate_only=True))
         create = jobs_pb2.CreateJobRequest(job=message, request_id=str(uuid.uuid4()))
         await self._send_missing(blobs)

@@ -36,10 +36,19 @@ class ReadyShot:
     backdrop: Backdrop
     backdrop_clip: Clip | None
 
+    def clips(self) -> Iterator[Clip]:
+        """Everything it is made from."""
+        yield from (clip for clip in (self.plate, self.matte, self.mask, self.backdrop_clip) if clip is not None)
+
     def paths(self) -> Iterator[Path]:
         """Every file that the daemon needs."""
-        for clip in (self.plate, self.matte, self.mask, self.backdrop_clip):
-            if clip is not None:
+        for clip in self.clips():
+            yield from (file.path for file in clip.files)
+
+    def sent_paths(self) -> Iterator[Path]:
+        """Those files that it cannot reach by itself."""
+        for clip in self.clips():
+            if clip.shared is None:
                 yield from (file.path for file in clip.files)
 
     def folders(self) -> dict[str, Path]:

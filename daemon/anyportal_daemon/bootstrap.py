@@ -83,7 +83,7 @@ async def daemon(
             BlobService(store, keeper.need),
             StoreService(state.root, store, shelves, keeper, Verifier(store, shelves, journal.claims.jobs)),
             jobs,
-            CatalogService(supervisor, journal, state.root, number, Models.configured(config.models)),
+            CatalogService(supervisor, journal, state.root, number, Models.configured(config.models), folders),
         )
         address = await server.start(config.listen)
         tending = asyncio.create_task(_tend(keeper))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -25,10 +25,18 @@ class Call:
     Args:
         daemon: HOST:PORT, where the user named one.
         stdin_cancel: what the user said about standard input.
+        folders: shared with the daemon, by the names of its mappings; None: those of the configuration.
     """
 
-    def __init__(self, daemon: str | None, as_json: bool, stdin_cancel: bool | None = False) -> None:
+    def __init__(
+        self,
+        daemon: str | None,
+        as_json: bool,
+        stdin_cancel: bool | None = False,
+        folders: Mapping[str, Path] | None = None,
+    ) -> None:
         self._daemon = daemon
+        self._folders = folders
         self._listen = stdin_speaks(stdin_cancel, as_json)
         self._tell = reporter(as_json)
 
@@ -86,7 +94,7 @@ class Call:
         """A client, and the wish to end that may come while it is used."""
         with wishes(self._listen, self._tell.close) as wish, _logged(self._tell):
             try:
-                connecting = AsyncClient.connect(self._daemon, start=start)
+                connecting = AsyncClient.connect(self._daemon, start=start, mappings=self._folders)
                 async with await wish.unless(connecting, _nothing_queued) as client:
                     self._tell(DaemonFound(client.address, client.info.version, client.started_daemon))
                     yield client, wish

@@ -68,6 +68,14 @@ def submit(
     ] = "",
     name: Annotated[str, typer.Option(metavar="N", help="Names the results. Default: the plate's name.")] = "",
     daemon: Daemon = None,
+    folders: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar="NAME=FOLDER",
+            help="A folder that the daemon reaches too, by its name there: paths are sent instead of bytes.",
+        ),
+    ] = None,
     no_wait: Annotated[
         bool, typer.Option("--no-wait", help="Queue the job and end; anyportal fetch gets the results.")
     ] = False,
@@ -106,8 +114,9 @@ def submit(
         **given,
     )
     from anyportal_client.cli.flow import Call
+    from anyportal_client.mappings import read_mappings
 
-    call = Call(daemon, as_json, stdin_cancel)
+    call = Call(daemon, as_json, stdin_cancel, read_mappings(folders or []))
     if no_wait or out is None:
         asyncio.run(call.queue(request))
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 from anyportal.v1 import media_pb2
@@ -17,6 +17,7 @@ MAX_FRAMES = 100_000
 MAX_RATE = 1000
 _LARGEST_TERM = 2**31 - 1
 """What media files hold of a rate's terms."""
+_MAX_TIMECODE = 32
 MAX_TITLE = 200
 """Bytes of what results are named by: layer, frame number and ending are added to it."""
 _PATTERN = re.compile(r"[^%]*%(0\d\d?)?d[^%]*")
@@ -36,6 +37,10 @@ def check_clip(clip: media_pb2.ClipManifest, field: str) -> None:
     if content == "file":
         check_filename(clip.file.filename, f"{field}.file.filename")
         _blob(clip.file.blob, f"{field}.file.blob")
+        if clip.file.HasField("span"):
+            _check_span(clip.file.span, f"{field}.file.span")
+    elif content == "shared":
+        _check_shared(clip.shared, f"{field}.shared")
     elif content == "sequence":
         _check_sequence(clip.sequence, f"{field}.sequence")
     elif content is None:
@@ -65,28 +70,52 @@ def check_filename(name: str, field: str, most: int = 255) -> None:
         )
 
 
+def _check_span(span: media_pb2.MovieSpan, field: str) -> None:
+    if not 0 <= span.first_frame < span.frame_count <= _LARGEST_TERM:
+        raise ShotError(
+            f"frame {span.first_frame} is none of {span.frame_count}",
+            where=f"{field}.first_frame",
+            hint="give the first frame's number and the number of frames of the whole movie",
+        )
+    _check_rate(span.frame_rate, f"{field}.frame_rate")
+    if len(span.timecode) > _MAX_TIMECODE:
+        raise ShotError("this is no timecode", where=f"{field}.timecode", hint="write HH:MM:SS:FF, or nothing")
+
+
+def _check_shared(shared: media_pb2.SharedMedia, field: str) -> None:
+    """What is said of the content of shared files; the path itself is the business of `SharedFolders`."""
+    if shared.frames:
+        _check_pattern(PurePosixPath(shared.path).name, f"{field}.path")
+        _check_frames(shared.frames, f"{field}.frames")
+    elif shared.HasField("blob"):
+        check_filename(PurePosixPath(shared.path).name, f"{field}.path")
+        _blob(shared.blob, f"{field}.blob")
+
+
 def _check_sequence(sequence: media_pb2.FrameSequence, field: str) -> None:
-    check_filename(sequence.pattern, f"{field}.pattern")
-    if not _PATTERN.fullmatch(sequence.pattern):
-        raise ShotError(
-            f"'{sequence.pattern}' has no place for one number",
-            where=f"{field}.pattern",
-            hint="write it as plate.%04d.exr",
-        )
-    if not 1 <= len(sequence.frames) <= MAX_FRAMES:
-        raise ShotError(
-            f"a sequence of {len(sequence.frames)} frames", where=f"{field}.frames", hint=f"give 1 to {MAX_FRAMES}"
-        )
+    _check_pattern(sequence.pattern, f"{field}.pattern")
+    _check_frames(sequence.frames, f"{field}.frames")
+
+
+def _check_pattern(pattern: str, field: str) -> None:
+    check_filename(pattern, field)
+    if not _PATTERN.fullmatch(pattern):
+        raise ShotError(f"'{pattern}' has no place for one number", where=field, hint="write it as plate.%04d.exr")
+
+
+def _check_frames(frames: Sequence[media_pb2.SequenceFrame], field: str) -> None:
+    if not 1 <= len(frames) <= MAX_FRAMES:
+        raise ShotError(f"a sequence of {len(frames)} frames", where=field, hint=f"give 1 to {MAX_FRAMES}")
     previous = None
-    for index, frame in enumerate(sequence.frames):
+    for index, frame in enumerate(frames):
         if previous is not None and frame.number <= previous:
             raise ShotError(
                 f"frame {frame.number} comes after {previous}",
-                where=f"{field}.frames[{index}]",
+                where=f"{field}[{index}]",
                 hint="list every frame once, in ascending order",
             )
         previous = frame.number
-        _blob(frame.blob, f"{field}.frames[{index}].blob")
+        _blob(frame.blob, f"{field}[{index}].blob")
 
 
 def _blob(blob: media_pb2.Blob, field: str) -> BlobId:
@@ -102,6 +131,21 @@ def blobs_of(clip: media_pb2.ClipManifest, field: str) -> Iterator[tuple[str, Bl
         yield f"{field}.file.blob", BlobId(clip.file.blob.sha256, clip.file.blob.size_bytes)
     for index, frame in enumerate(clip.sequence.frames):
         yield f"{field}.sequence.frames[{index}].blob", BlobId(frame.blob.sha256, frame.blob.size_bytes)
+
+
+def names_content(shared: media_pb2.SharedMedia) -> bool:
+    """Whether shared media say what their files hold."""
+    return bool(shared.frames) or shared.HasField("blob")
+
+
+def shared_files(shared: media_pb2.SharedMedia, field: str) -> Iterator[tuple[str, str, BlobId]]:
+    """The files that shared media name with their content: the path of the field, of the file, and what it holds."""
+    if shared.HasField("blob") and not shared.frames:
+        yield f"{field}.blob", shared.path, BlobId(shared.blob.sha256, shared.blob.size_bytes)
+    path = PurePosixPath(shared.path)
+    for index, frame in enumerate(shared.frames):
+        file = path.with_name(path.name % frame.number)
+        yield f"{field}.frames[{index}].blob", str(file), BlobId(frame.blob.sha256, frame.blob.size_bytes)
 
 
 def filename_of(clip: media_pb2.ClipManifest) -> str:
@@ -121,13 +165,21 @@ def title_of(clip: media_pb2.ClipManifest) -> str:
 def kind_of(clip: media_pb2.ClipManifest) -> BackdropKind:
     """Whether a backdrop is a still or a clip: one file with an image's ending is a still."""
     name = filename_of(clip)
-    numbered = clip.HasField("sequence") or (clip.HasField("shared") and re.search(r"%\d*d|#|@", name))
+    numbered = clip.HasField("sequence") or (
+        clip.HasField("shared") and not clip.shared.HasField("blob") and re.search(r"%\d*d|#|@", name)
+    )
     return "still" if not numbered and PurePosixPath(name).suffix.lower() in _STILLS else "clip"
 
 
 def digest_of(clip: media_pb2.ClipManifest) -> str:
-    """What identifies a clip's content: the file's own digest, or one over a sequence's numbers and digests."""
+    """What identifies a clip's content: the file's own digest, or one over a sequence's numbers and digests.
+
+    Not of shared media whose manifest names no content.
+    """
     if clip.HasField("file"):
         return clip.file.blob.sha256
-    lines = "".join(f"{frame.number} {frame.blob.sha256}\n" for frame in clip.sequence.frames)
+    if clip.shared.HasField("blob") and not clip.shared.frames:
+        return clip.shared.blob.sha256
+    frames = clip.shared.frames or clip.sequence.frames
+    lines = "".join(f"{frame.number} {frame.blob.sha256}\n" for frame in frames)
     return hashlib.sha256(lines.encode()).hexdigest()

@@ -17,7 +17,17 @@ from anyportal_core.errors import FrameRangeError, RecipeError, ShotError
 from anyportal_core.frames import FrameSet
 from anyportal_core.recipe import BackdropChoice, Recipe, RecipeRequest, resolve
 from anyportal_core.registry import Catalogue
-from anyportal_daemon.jobs.clips import MAX_TITLE, blobs_of, check_clip, check_filename, digest_of, kind_of, title_of
+from anyportal_daemon.jobs.clips import (
+    MAX_TITLE,
+    blobs_of,
+    check_clip,
+    check_filename,
+    digest_of,
+    kind_of,
+    names_content,
+    shared_files,
+    title_of,
+)
 from anyportal_daemon.storage.blobs import BlobId
 from anyportal_daemon.storage.shared import SharedFolders, digest_files
 
@@ -54,7 +64,7 @@ def plan(asked: Job, catalogue: Catalogue, folders: SharedFolders) -> Plan:
     for field, clip in clips:
         check_clip(clip, field)
         if clip.HasField("shared"):
-            folders.find(clip.shared.mapping, clip.shared.path, f"{field}.shared")
+            _check_shared(clip.shared, folders, f"{field}.shared")
     _check_frames(job.shot)
     recipe = _resolve(job, catalogue, folders)
     delivery = Delivery(tuple(job.delivery.layers) or ("comp",), job.delivery.format or "auto")
@@ -77,6 +87,14 @@ def _clips(job: Job) -> Iterator[tuple[str, media_pb2.ClipManifest]]:
         yield "shot.mask", job.shot.mask
     if job.recipe.backdrop.HasField("media"):
         yield "recipe.backdrop.media", job.recipe.backdrop.media
+
+
+def _check_shared(shared: media_pb2.SharedMedia, folders: SharedFolders, field: str) -> None:
+    """That shared files are there, inside their root and as large as they were where the client saw them."""
+    for where, path, blob in shared_files(shared, field):
+        folders.file(shared.mapping, path, blob.size, where)
+    if not names_content(shared):
+        folders.find(shared.mapping, shared.path, field)
 
 
 def _check_texts(job: Job) -> None:
@@ -156,7 +174,7 @@ def _backdrop(backdrop: jobs_pb2.Backdrop, folders: SharedFolders) -> BackdropCh
     kind = backdrop.WhichOneof("kind")
     if kind == "media":
         clip = backdrop.media
-        if clip.HasField("shared"):
+        if clip.HasField("shared") and not names_content(clip.shared):
             _, files = folders.find(clip.shared.mapping, clip.shared.path, "recipe.backdrop.media.shared")
             return BackdropChoice(kind_of(clip), digest_files(files))
         return BackdropChoice(kind_of(clip), digest_of(clip))

@@ -18,6 +18,7 @@ from anyportal_core.models import Models
 from anyportal_core.registry import OPTIONAL_ROLES, ROLES, Catalogue, PluginSpec
 from anyportal_daemon.jobs.journal import Journal
 from anyportal_daemon.server.gate import Context
+from anyportal_daemon.storage.shared import SharedFolders
 from anyportal_daemon.worker.supervisor import Supervisor
 
 _STATES = {
@@ -32,9 +33,17 @@ _STATES = {
 class CatalogService(catalog_pb2_grpc.CatalogServiceServicer):
     """See catalog.proto."""
 
-    def __init__(self, supervisor: Supervisor, journal: Journal, state: Path, version: str, models: Models) -> None:
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        journal: Journal,
+        state: Path,
+        version: str,
+        models: Models,
+        folders: SharedFolders,
+    ) -> None:
         self._supervisor, self._journal, self._state, self._version = supervisor, journal, state, version
-        self._models = models
+        self._models, self._mappings = models, folders.names()
 
     async def GetDaemon(self, request: catalog_pb2.GetDaemonRequest, context: Context) -> catalog_pb2.Daemon:
         return await asyncio.to_thread(self._daemon)
@@ -60,6 +69,7 @@ class CatalogService(catalog_pb2_grpc.CatalogServiceServicer):
             running_jobs=self._journal.count(Job.RUNNING),
             free_disk_bytes=shutil.disk_usage(self._state).free,
             broken_plugins=broken,
+            mappings=self._mappings,
         )
 
     async def ListPresets(

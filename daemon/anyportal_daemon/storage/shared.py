@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from anyportal_core.errors import MediaNotFoundError, ShotError, unknown_name
+from anyportal_core.errors import MediaNotFoundError, MediaUnreadableError, ShotError, unknown_name
 from anyportal_daemon.database import file_errors
 from anyportal_daemon.storage.files import hash_file
 
@@ -28,6 +28,40 @@ class SharedFolders:
             ShotError: the path, or a file it stands for, leads out of the root.
             MediaNotFoundError: there is no such file.
         """
+        root, whole = self._below(mapping, path, field)
+        files = _files(whole)
+        if not files:
+            raise MediaNotFoundError(f"there is no {path} in '{mapping}'", where=f"{field}.path")
+        for file in files:
+            if not file.resolve().is_relative_to(root):
+                raise ShotError(f"'{file.name}' is a link out of '{mapping}'", where=f"{field}.path")
+        return whole, files
+
+    def file(self, mapping: str, path: str, size: int, field: str) -> Path:
+        """One file that a client has seen, links resolved.
+
+        Raises:
+            UnknownNameError, ShotError, MediaNotFoundError: as ``find``.
+            MediaUnreadableError: it has another size.
+        """
+        root, whole = self._below(mapping, path, field)
+        if not whole.is_file():
+            hint = "check that the mapping is the same folder on both sides"
+            raise MediaNotFoundError(f"there is no {path} in '{mapping}'", where=field, hint=hint)
+        real = whole.resolve()
+        if not real.is_relative_to(root):
+            raise ShotError(f"'{whole.name}' is a link out of '{mapping}'", where=f"{field}.path")
+        found = real.stat().st_size
+        if found != size:
+            raise MediaUnreadableError(
+                f"{path} in '{mapping}' has {found} bytes here, not {size}",
+                where=field,
+                hint="check that the mapping is the same folder on both sides, and that the file is whole",
+            )
+        return real
+
+    def _below(self, mapping: str, path: str, field: str) -> tuple[Path, Path]:
+        """The root of a mapping, and a path below it as written."""
         root = self._roots.get(mapping)
         if root is None:
             raise unknown_name("path mapping", mapping, self._roots, where=f"{field}.mapping")
@@ -38,14 +72,11 @@ class SharedFolders:
                 where=f"{field}.path",
                 hint="give a relative path with forward slashes, without '..'",
             )
-        whole = root / relative
-        files = _files(whole)
-        if not files:
-            raise MediaNotFoundError(f"there is no {path} in '{mapping}'", where=f"{field}.path")
-        for file in files:
-            if not file.resolve().is_relative_to(root):
-                raise ShotError(f"'{file.name}' is a link out of '{mapping}'", where=f"{field}.path")
-        return whole, files
+        return root, root / relative
+
+    def names(self) -> list[str]:
+        """Of the mappings."""
+        return sorted(self._roots)
 
 
 def digest_files(files: list[Path]) -> str:

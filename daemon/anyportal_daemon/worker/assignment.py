@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
+from pathlib import PurePosixPath
 
 from anyportal.v1 import media_pb2
 from anyportal.v1.jobs_pb2 import Job
-from anyportal_daemon.jobs.clips import digest_of, filename_of
+from anyportal_core.shot import Span
+from anyportal_daemon.jobs.clips import digest_of, filename_of, names_content, shared_files
 from anyportal_daemon.jobs.resumption import Finished
 from anyportal_daemon.storage.shared import SharedFolders
 from anyportal_daemon.worker.messages import ClipInput, RunJob
@@ -44,13 +47,35 @@ def assignment(job_id: str, job: Job, finished: Finished, folders: SharedFolders
 def _clip(clip: media_pb2.ClipManifest, field: str, folders: SharedFolders) -> ClipInput:
     rate = (clip.frame_rate.numerator, clip.frame_rate.denominator) if clip.HasField("frame_rate") else None
     if clip.HasField("shared"):
-        path, _ = folders.find(clip.shared.mapping, clip.shared.path, f"{field}.shared")
-        return ClipInput(str(path), (), rate, clip.colour_space)
+        return _shared(clip, f"{field}.shared", rate, folders)
     if clip.HasField("file"):
         files: tuple[tuple[str, str], ...] = ((clip.file.blob.sha256, clip.file.filename),)
-    else:
-        # In a sequence's name these stand for frame numbers, whatever its owner meant by them.
-        pattern = re.sub("[#@]", "_", clip.sequence.pattern)
-        files = tuple((frame.blob.sha256, pattern % frame.number) for frame in clip.sequence.frames)
-        return ClipInput(pattern, files, rate, clip.colour_space, digest_of(clip))
-    return ClipInput(filename_of(clip), files, rate, clip.colour_space, digest_of(clip))
+        return ClipInput(clip.file.filename, files, rate, clip.colour_space, digest_of(clip), span=_span(clip.file))
+    # In a sequence's name these stand for frame numbers, whatever its owner meant by them.
+    pattern = re.sub("[#@]", "_", clip.sequence.pattern)
+    files = tuple((frame.blob.sha256, pattern % frame.number) for frame in clip.sequence.frames)
+    return ClipInput(pattern, files, rate, clip.colour_space, digest_of(clip))
+
+
+def _span(file: media_pb2.MediaFile) -> Span | None:
+    if not file.HasField("span"):
+        return None
+    span = file.span
+    rate = Fraction(span.frame_rate.numerator, span.frame_rate.denominator)
+    return Span(span.first_frame, span.frame_count, rate, span.timecode)
+
+
+def _shared(
+    clip: media_pb2.ClipManifest, field: str, rate: tuple[int, int] | None, folders: SharedFolders
+) -> ClipInput:
+    shared = clip.shared
+    if not names_content(shared):
+        path, _ = folders.find(shared.mapping, shared.path, field)
+        return ClipInput(str(path), (), rate, clip.colour_space)
+    files, elsewhere = [], {}
+    for where, named, blob in shared_files(shared, field):
+        name = re.sub("[#@]", "_", PurePosixPath(named).name)
+        files.append((blob.sha256, name))
+        elsewhere[name] = folders.file(shared.mapping, named, blob.size, where)
+    name = re.sub("[#@]", "_", filename_of(clip))
+    return ClipInput(name, tuple(files), rate, clip.colour_space, digest_of(clip), elsewhere)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from anyportal_core.record import Extent, StageRecord
 from anyportal_core.registry import Catalogue
+from anyportal_core.shot import Span
 from anyportal_daemon.worker.limits import Limits
 
 
@@ -40,10 +42,12 @@ class ClipInput:
 
     Args:
         name: the file name, or the printf pattern of a sequence; of shared media, the path.
-        files: digest and file name of each file to link from the store; none for shared media.
+        files: digest and file name of each file; none for shared media of which nothing more is known.
         rate: frames per second as a fraction, where it is stated.
         colour_space: the one to assume; empty: as tagged.
         digest: what identifies the content, where it is known.
+        elsewhere: where files lie that are not in the store, by name: shared ones, to be checked before they are used.
+        span: where the file is a part of a movie.
     """
 
     name: str
@@ -51,6 +55,8 @@ class ClipInput:
     rate: tuple[int, int] | None = None
     colour_space: str = ""
     digest: str = ""
+    elsewhere: Mapping[str, Path] = field(default_factory=dict)
+    span: Span | None = None
 
 
 @dataclass(frozen=True)
