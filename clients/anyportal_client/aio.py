@@ -16,7 +16,8 @@ from anyportal.v1 import catalog_pb2, jobs_pb2
 from anyportal_client.channel import Connection
 from anyportal_client.discovery import Endpoint, find_endpoint, process_gone, state_directory
 from anyportal_client.errors import ClientError, DaemonError, UsageError
-from anyportal_client.events import Done, Event, JobEvent, OnEvent, ResultsReady, read_event
+from anyportal_client.events import Done, Event, Expected, JobEvent, OnEvent, ResultsReady, read_event
+from anyportal_client.expectations import Outlook, StageExplanation
 from anyportal_client.fetching import AT_ONCE, Fetcher, layer_paths
 from anyportal_client.hashing import HashCache
 from anyportal_client.mappings import read_mappings
@@ -142,6 +143,8 @@ class AsyncClient:
         ready = request if isinstance(request, ReadyShot) else await asyncio.to_thread(make_ready, request)
         job = await Sender(self._connection, self._hashes, on_event or _ignore, self._folders).submit(ready)
         self._sent[job.name] = ready.folders()
+        if job.outlook is not None:
+            (on_event or _ignore)(Expected.of(job.name, job.last_sequence, job.outlook))
         return job
 
     async def check(self, request: ShotRequest | ReadyShot) -> Job:
@@ -156,10 +159,11 @@ class AsyncClient:
     async def watch(self, job: str, after: int = 0) -> AsyncGenerator[JobEvent, None]:
         """A job's events, those that were and those to come, until it has ended.
 
-        Goes on after a cut where it was, without a gap or a repeat.
+        Goes on after a cut where it was, without a gap or a repeat. What is to be expected of the job comes in between.
         """
         attempts = self._connection.attempts(job)
         final = False
+        told: Outlook | None = None
         while not final:
             request = jobs_pb2.WatchJobRequest(name=job, after_sequence=after)
             try:
@@ -169,6 +173,11 @@ class AsyncClient:
                     event = read_event(job, message)
                     if event is not None:
                         yield event
+                    if message.HasField("outlook"):
+                        outlook = Outlook.of(message.outlook)
+                        if outlook.tells_more_than(told):
+                            told = outlook
+                            yield Expected.of(job, after, outlook)
                 final = (await self.job(job)).final
             except grpc.aio.AioRpcError as error:
                 await attempts.failed(error)
@@ -247,6 +256,12 @@ class AsyncClient:
         """Ask for a job to end. It has ended when its state says so."""
         request = jobs_pb2.CancelJobRequest(name=name)
         return Job.of(await self._connection.call(self._connection.jobs.CancelJob, request, job=name))
+
+    async def explain(self, name: str) -> list[StageExplanation]:
+        """What became of each stage of a job, and why, in the order in which they ran."""
+        request = jobs_pb2.ExplainJobRequest(name=name)
+        said = await self._connection.call(self._connection.jobs.ExplainJob, request, job=name)
+        return list(map(StageExplanation.of, said.stages))
 
     async def daemon(self) -> DaemonInfo:
         """What the daemon says of itself now."""

@@ -12,6 +12,7 @@ from typing import Any, Self, TypeVar
 
 from anyportal_client.aio import AsyncClient
 from anyportal_client.events import JobEvent, OnEvent
+from anyportal_client.expectations import StageExplanation
 from anyportal_client.messages import DaemonInfo, Job, PresetInfo
 from anyportal_client.request import ShotRequest
 from anyportal_client.shot import ReadyShot
@@ -136,6 +137,10 @@ class Client:
     def cancel(self, name: str) -> Job:
         """See AsyncClient.cancel."""
         return self._loop.run(self._client.cancel(name))
+
+    def explain(self, name: str) -> list[StageExplanation]:
+        """See AsyncClient.explain."""
+        return self._loop.run(self._client.explain(name))
 
     def daemon(self) -> DaemonInfo:
         """What the daemon says of itself now."""

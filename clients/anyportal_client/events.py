@@ -1,18 +1,19 @@
 """Everything that happens during a call, as frozen data; each has a JSON line of its own (docs/events.md).
 
-`Client.watch` yields StateChanged, Progressed, ResultsReady and LogLine; `submit` and `fetch` tell the rest to
-`on_event`.
+`Client.watch` yields StateChanged, Progressed, ResultsReady, LogLine and Expected; `submit` and `fetch` tell the rest
+to `on_event`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from anyportal.v1 import jobs_pb2
 from anyportal_client.errors import ClientError
+from anyportal_client.expectations import Outlook, Reason, StageExplanation
 from anyportal_client.messages import FINAL, Job, JobState, ResultFile, job_error, state_of
 
 SCHEMA = 1
@@ -90,7 +91,7 @@ class StateChanged(Event):
 
 @dataclass(frozen=True)
 class Progressed(Event):
-    """The job went on; fractions are 0..1, of the stage and of the job."""
+    """The job went on; fractions are 0..1, of the stage and of the job. `end_seconds` are those left, where known."""
 
     event = "progress"
     job: str
@@ -98,6 +99,7 @@ class Progressed(Event):
     stage: str
     stage_fraction: float
     fraction: float
+    end_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,33 @@ class ResultsReady(Event):
     job: str
     sequence: int
     files: tuple[ResultFile, ...]
+
+
+@dataclass(frozen=True)
+class Expected(Event):
+    """What is to be expected of a job that has not ended, whenever that changes; see `Outlook`."""
+
+    event = "expected"
+    job: str
+    sequence: int
+    queue_position: int
+    start_seconds: float | None
+    end_seconds: float | None
+    unknown: str
+    rough: bool
+
+    @classmethod
+    def of(cls, job: str, sequence: int, outlook: Outlook) -> Expected:
+        """The event that tells an outlook, after the event of a number."""
+        return cls(
+            job,
+            sequence,
+            outlook.queue_position,
+            outlook.start_seconds,
+            outlook.end_seconds,
+            outlook.unknown,
+            outlook.rough,
+        )
 
 
 @dataclass(frozen=True)
@@ -175,7 +204,7 @@ class WasCancelled(Event):
 
 @dataclass(frozen=True)
 class JobListed(Event):
-    """A job of `anyportal jobs`; `created` is ISO 8601."""
+    """A job of `anyportal jobs`; `created` is ISO 8601. What is to be expected of it is as in `Expected`."""
 
     event = "job"
     job: str
@@ -184,12 +213,59 @@ class JobListed(Event):
     fraction: float
     created: str
     labels: Mapping[str, str]
+    priority: int = 0
+    queue_position: int = 0
+    start_seconds: float | None = None
+    end_seconds: float | None = None
 
     @classmethod
     def of(cls, job: Job) -> JobListed:
         """The line for a job."""
         created = job.created.isoformat() if job.created else ""
-        return cls(job.name, job.display_name, job.state, job.fraction, created, job.labels)
+        outlook = job.outlook or Outlook()
+        return cls(
+            job.name,
+            job.display_name,
+            job.state,
+            job.fraction,
+            created,
+            job.labels,
+            job.priority,
+            outlook.queue_position,
+            outlook.start_seconds,
+            outlook.end_seconds,
+        )
+
+
+@dataclass(frozen=True)
+class StageExplained(Event):
+    """A stage of `anyportal explain`: whether it was reused, and why (`compared_with` is the nearest earlier job)."""
+
+    event = "stage"
+    job: str
+    stage: str
+    reused: bool
+    reason: Reason
+    compared_with: str
+    differences: tuple[Mapping[str, str], ...]
+    seconds: float
+    size_bytes: int
+    plugin: str
+
+    @classmethod
+    def of(cls, job: str, stage: StageExplanation) -> StageExplained:
+        """The line for a stage."""
+        return cls(
+            job,
+            stage.stage,
+            stage.reused,
+            stage.reason,
+            stage.compared_with,
+            tuple(asdict(difference) for difference in stage.differences),
+            stage.seconds,
+            stage.size_bytes,
+            stage.plugin,
+        )
 
 
 @dataclass(frozen=True)
@@ -215,7 +291,7 @@ class Checked(Event):
     hint: str = ""
 
 
-JobEvent = StateChanged | Progressed | ResultsReady | LogLine
+JobEvent = StateChanged | Progressed | ResultsReady | LogLine | Expected
 OnEvent = Callable[[Event], None]
 
 
@@ -228,7 +304,8 @@ def read_event(job: str, message: jobs_pb2.JobEvent) -> JobEvent | None:
         return StateChanged(job, number, state_of(message.state.state), error)
     if kind == "progress":
         step = message.progress
-        return Progressed(job, number, step.stage, step.stage_fraction, step.fraction)
+        left = message.outlook.end_seconds if message.outlook.HasField("end_seconds") else None
+        return Progressed(job, number, step.stage, step.stage_fraction, step.fraction, left)
     if kind == "results":
         return ResultsReady(job, number, tuple(map(ResultFile.of, message.results.files)))
     if kind == "log":

@@ -13,6 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from anyportal.v1 import catalog_pb2, jobs_pb2
 from anyportal_client.errors import Cancelled, ClientError, JobError, error_of
+from anyportal_client.expectations import Outlook
 
 JobState = Literal["queued", "running", "succeeded", "failed", "cancelled", "unknown"]
 FINAL: frozenset[JobState] = frozenset(("succeeded", "failed", "cancelled"))
@@ -63,6 +64,7 @@ class Job:
         resolved_recipe: every setting filled in: the recipe's canonical JSON.
         stage_seconds: wall seconds of the stages that ran.
         frames: the frames delivered; empty until the job runs.
+        outlook: what is to be expected of it; None where it has ended.
     """
 
     name: str
@@ -82,6 +84,8 @@ class Job:
     frames: str = ""
     frame_rate: Fraction | None = None
     last_sequence: int = 0
+    priority: int = 0
+    outlook: Outlook | None = None
 
     @property
     def final(self) -> bool:
@@ -121,6 +125,8 @@ class Job:
             frames=message.frames_delivered,
             frame_rate=Fraction(rate.numerator, rate.denominator) if rate.denominator else None,
             last_sequence=message.last_sequence,
+            priority=message.priority,
+            outlook=Outlook.of(message.outlook) if message.HasField("outlook") else None,
         )
 
 

@@ -62,6 +62,7 @@ class ShotRequest:
         labels: kept with the job and given back, for pipelines to find it by.
         frame_rate: of a sequence; overrides a movie's own.
         colour_space: the plate's, instead of what its files say.
+        priority: jobs of a greater one run first, -100 to 100.
     """
 
     plate: Path | str
@@ -81,6 +82,7 @@ class ShotRequest:
     labels: Mapping[str, str] = field(default_factory=dict)
     frame_rate: Fraction | None = None
     colour_space: str = ""
+    priority: int = 0
 
 
 def with_own_alpha(settings: Mapping[str, object]) -> dict[str, object]:

@@ -94,7 +94,12 @@ class ReadyShot:
         recipe.settings.update(_plain(request.settings))
         delivery = jobs_pb2.Delivery(layers=request.layers, format=request.format)
         return jobs_pb2.Job(
-            display_name=request.name, shot=shot, recipe=recipe, delivery=delivery, labels=request.labels
+            display_name=request.name,
+            shot=shot,
+            recipe=recipe,
+            delivery=delivery,
+            labels=request.labels,
+            priority=request.priority,
         )
 
 
@@ -175,6 +180,8 @@ def _check_numbers(request: ShotRequest) -> None:
             where=f"recipe.settings.{odd}",
             hint="give a finite number, a text, true or false, or a table of frame numbers",
         )
+    if not -100 <= request.priority <= 100:
+        raise UsageError(f"{request.priority} is no priority", where="priority", hint="give one from -100 to 100")
     if not 0 <= request.handles < 2**31:
         raise MediaError(f"handles are {request.handles}", code="SHOT", where="handles", hint="give 0 or a few")
 

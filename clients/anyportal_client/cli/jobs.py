@@ -51,6 +51,7 @@ def jobs(
     debug: Debug = False,
 ) -> None:
     """List the newest jobs."""
+    from anyportal_client.cli.output import in_words
     from anyportal_client.client import Client
     from anyportal_client.events import JobListed
 
@@ -62,6 +63,8 @@ def jobs(
         return
     for job in found:
         created = job.created.astimezone().strftime("%Y-%m-%d %H:%M") if job.created else ""
-        print(f"{job.name:<24} {job.state:<10} {job.fraction:>4.0%}  {created}  {job.display_name}")
+        line = f"{job.name:<24} {job.state:<10} {job.fraction:>4.0%}  {created}  {job.display_name}"
+        expected = in_words(job.outlook) if job.outlook is not None else ""
+        print(f"{line}  ({expected})" if expected else line)
     if not found:
         print("there are no jobs")

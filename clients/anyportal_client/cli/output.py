@@ -11,6 +11,7 @@ from anyportal_client.events import (
     DaemonFound,
     Done,
     Event,
+    Expected,
     LogLine,
     Progressed,
     ResultsReady,
@@ -18,6 +19,7 @@ from anyportal_client.events import (
     Submitted,
     Uploading,
 )
+from anyportal_client.expectations import Outlook
 
 WORTH_SHOWING = 32 << 20
 """Bytes on their way: fewer are through before anyone has read a line about them."""
@@ -92,9 +94,31 @@ def sentence(event: Event) -> str:
         return f"{event.job} submitted: {event.name}, recipe {event.recipe_digest[:12]}"
     if isinstance(event, LogLine):
         return f"{event.severity}: {event.text}" if event.severity == "warning" else event.text
+    if isinstance(event, Expected):
+        return in_words(event)
     if isinstance(event, StateChanged) and event.state == "queued":
         return "waiting for a worker"
     return ""
+
+
+def in_words(expected: Outlook | Expected) -> str:
+    """What is to be expected of a job; empty where nothing is known of one that runs."""
+    parts = [f"place {expected.queue_position} in the queue"] if expected.queue_position else []
+    about = "very roughly" if expected.rough else "about"
+    if expected.queue_position and expected.start_seconds is not None:
+        parts.append(f"begins in {about} {duration(expected.start_seconds)}")
+    if expected.end_seconds is not None:
+        parts.append(f"done in {about} {duration(expected.end_seconds)}")
+    elif expected.queue_position:
+        parts.append(f"done nobody knows when: {expected.unknown}" if expected.unknown else "done nobody knows when")
+    return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """A time for a person, with as many digits as an estimate deserves."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
 
 
 def show_results(event: Done) -> None:

@@ -67,6 +67,9 @@ def submit(
         str, typer.Option(metavar="NAME", help="The plate's colour space, where its files do not say.")
     ] = "",
     name: Annotated[str, typer.Option(metavar="N", help="Names the results. Default: the plate's name.")] = "",
+    priority: Annotated[
+        int, typer.Option(metavar="N", min=-100, max=100, help="Jobs of a greater one run first.")
+    ] = 0,
     daemon: Daemon = None,
     folders: Annotated[
         list[str] | None,
@@ -111,6 +114,7 @@ def submit(
         name=name,
         frame_rate=read_rate(rate) if rate else None,
         colour_space=colour_space,
+        priority=priority,
         **given,
     )
     from anyportal_client.cli.flow import Call
