@@ -13,6 +13,7 @@ import grpc
 import grpc.aio
 
 from anyportal.v1 import catalog_pb2, jobs_pb2
+from anyportal_client import storekeeping
 from anyportal_client.channel import Connection
 from anyportal_client.discovery import Endpoint, find_endpoint, process_gone, state_directory
 from anyportal_client.errors import ClientError, DaemonError, UsageError
@@ -27,6 +28,7 @@ from anyportal_client.sending import Sender
 from anyportal_client.shot import ReadyShot, make_ready
 from anyportal_client.started import StartedDaemon
 from anyportal_client.storage import made_folder
+from anyportal_client.storekeeping import StorePruned, StoreShown, Verification
 from anyportal_client.tasks import crew
 
 CONNECT_PATIENCE = 1.0
@@ -273,6 +275,30 @@ class AsyncClient:
         request = catalog_pb2.ListPresetsRequest()
         reply = await self._connection.call(self._connection.catalog.ListPresets, request)
         return list(map(PresetInfo.of, reply.presets))
+
+
+    async def store(self) -> StoreShown:
+        """What the daemon's store holds."""
+        return await storekeeping.show(self._connection)
+
+    def verify_store(self) -> AsyncGenerator[Verification, None]:
+        """Have the daemon hash its store again and remove what is damaged: progress and damage as it goes.
+
+        Raises:
+            DaemonError: NOT_OWNER, only who holds the token of its `daemon.json` may, on its machine.
+        """
+        return storekeeping.verify(self._connection)
+
+    async def prune_store(self, keep: int = 0, recent: bool = False) -> StorePruned:
+        """Have the daemon evict what nobody needs, least recently used first, until it is down to `keep` bytes.
+
+        Args:
+            recent: also what was used in the last ten minutes.
+
+        Raises:
+            DaemonError: as `verify_store`.
+        """
+        return await storekeeping.prune(self._connection, keep, recent)
 
 
 async def _greet(connection: Connection) -> DaemonInfo:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import grpc.aio
 from grpc._cython import cygrpc  # type: ignore[attr-defined]  # written in C
 
-from anyportal.v1 import blobs_pb2_grpc, catalog_pb2_grpc, jobs_pb2_grpc
+from anyportal.v1 import blobs_pb2_grpc, catalog_pb2_grpc, jobs_pb2_grpc, store_pb2_grpc
 from anyportal_client.discovery import Endpoint
 from anyportal_client.retry import Attempts, Backoff
 
@@ -41,6 +41,7 @@ class Connection:
         self.blobs: blobs_pb2_grpc.BlobServiceAsyncStub = blobs_pb2_grpc.BlobServiceStub(self._channel)
         self.jobs: jobs_pb2_grpc.JobServiceAsyncStub = jobs_pb2_grpc.JobServiceStub(self._channel)
         self.catalog: catalog_pb2_grpc.CatalogServiceAsyncStub = catalog_pb2_grpc.CatalogServiceStub(self._channel)
+        self.store: store_pb2_grpc.StoreServiceAsyncStub = store_pb2_grpc.StoreServiceStub(self._channel)
 
     def attempts(self, job: str = "", patience: float | None = None) -> Attempts:
         """A fresh count of attempts at something."""

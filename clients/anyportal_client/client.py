@@ -16,6 +16,7 @@ from anyportal_client.expectations import StageExplanation
 from anyportal_client.messages import DaemonInfo, Job, PresetInfo
 from anyportal_client.request import ShotRequest
 from anyportal_client.shot import ReadyShot
+from anyportal_client.storekeeping import StorePruned, StoreShown, Verification
 
 T = TypeVar("T")
 
@@ -151,5 +152,24 @@ class Client:
         return self._loop.run(self._client.presets())
 
 
-async def _next(events: AsyncGenerator[JobEvent, None]) -> JobEvent | None:
+    def store(self) -> StoreShown:
+        """See AsyncClient.store."""
+        return self._loop.run(self._client.store())
+
+    def verify_store(self) -> Iterator[Verification]:
+        """See AsyncClient.verify_store."""
+        steps = self._client.verify_store()
+        try:
+            while (step := self._loop.run(_next(steps))) is not None:
+                yield step
+        finally:
+            if self._loop.open:
+                self._loop.run(steps.aclose())
+
+    def prune_store(self, keep: int = 0, recent: bool = False) -> StorePruned:
+        """See AsyncClient.prune_store."""
+        return self._loop.run(self._client.prune_store(keep, recent))
+
+
+async def _next(events: AsyncGenerator[T, None]) -> T | None:
     return await anext(events, None)

@@ -27,6 +27,7 @@ _SUMMARIES = {
     "explain": "Say why a job's stages ran or were reused.",
     "cancel": "End a job.",
     "presets": "List the presets of the daemon.",
+    "store": "Show, verify or prune what the daemon keeps on its disk.",
     "doctor": "Check this installation, and say how to mend what is missing.",
     "serve": "Run the daemon: it owns the models and works on jobs.",
     "models": "List the models that plug-ins need, or make tiny ones to try with.",
@@ -41,6 +42,7 @@ _OWN = {
     "explain": "anyportal_client.cli.explain:explain",
     "cancel": "anyportal_client.cli.jobs:cancel",
     "presets": "anyportal_client.cli.presets:presets",
+    "store": "anyportal_client.cli.store:store",
     "doctor": "anyportal_client.cli.doctor:doctor",
 }
 
