@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from weakref import WeakValueDictionary
 
 
 class Bell:
-    """One for all jobs. It carries no news: who is woken reads the journal."""
+    """One for all jobs. It carries no news: who is woken reads the journal. Of a job that nobody watches it keeps
+    nothing."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._waiting: dict[str, asyncio.Event] = {}
+        self._waiting: WeakValueDictionary[str, asyncio.Event] = WeakValueDictionary()
         self.closed = False
 
     def ring(self, job_id: str) -> None:
@@ -18,8 +20,11 @@ class Bell:
         self._loop.call_soon_threadsafe(self._wake, job_id)
 
     def listen(self, job_id: str) -> asyncio.Event:
-        """Set at the next news. Get it before reading the journal, so that nothing falls between."""
-        return self._waiting.setdefault(job_id, asyncio.Event())
+        """Set at the next news. Get it before reading the journal, so that nothing falls between, and hold it."""
+        event = self._waiting.get(job_id)
+        if event is None:
+            event = self._waiting[job_id] = asyncio.Event()
+        return event
 
     def close(self) -> None:
         """The daemon stops: wake everybody."""
