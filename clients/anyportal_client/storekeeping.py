@@ -124,7 +124,11 @@ async def prune(connection: Connection, keep: int, recent: bool) -> StorePruned:
 
 def _held(holdings: Iterable[store_pb2.Holding]) -> dict[str, Held]:
     """Holdings by kind; a newer daemon may have kinds that this client does not know."""
-    return {_KINDS[each.kind]: {"count": each.count, "size_bytes": each.size_bytes} for each in holdings if each.kind in _KINDS}
+    return {
+        _KINDS[each.kind]: {"count": each.count, "size_bytes": each.size_bytes}
+        for each in holdings
+        if each.kind in _KINDS
+    }
 
 
 def _damage(found: store_pb2.Damage) -> DamageFound:

@@ -131,4 +131,3 @@ def _bytes(text: str) -> int:
     if not found:
         raise UsageError(f"'{text}' is no size", where="--keep", hint="write 50GiB, or a number of bytes")
     return int(float(found[1]) * _UNITS[found[2].lower()])
-

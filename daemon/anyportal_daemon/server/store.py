@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from anyportal.v1 import store_pb2, store_pb2_grpc
@@ -27,6 +28,9 @@ _RECOVERIES = {
     "sent": store_pb2.Damage.SENT,
     "run": store_pb2.Damage.RUN,
 }
+QUIET = 0.1
+"""Seconds between two reports of progress."""
+
 _HERE = ("ipv4:127.", "ipv6:[::1]", "ipv6:%5B::1%5D", "unix:")
 """How gRPC calls a peer on this machine."""
 
@@ -62,7 +66,7 @@ class StoreService(store_pb2_grpc.StoreServiceServicer):
         _need_owner(context)
         steps = self._verifier.verify()
         last = Step(0, 0, 0)
-        while step := await asyncio.to_thread(next, steps, None):
+        while step := await asyncio.to_thread(_next, steps):
             last = step
             yield _message(step)
         yield store_pb2.VerifyStoreResponse(
@@ -74,6 +78,15 @@ class StoreService(store_pb2_grpc.StoreServiceServicer):
         freed = await asyncio.to_thread(self._keeper.prune, max(request.keep_bytes, 0), request.recent)
         used = await asyncio.to_thread(self._keeper.used)
         return store_pb2.PruneStoreResponse(count=freed.count, freed_bytes=freed.size, used_bytes=used)
+
+
+def _next(steps: Iterator[Step]) -> Step | None:
+    """The next step with damage, or the one that is due, or the last: small files are not worth a message each."""
+    begun, step = time.monotonic(), None
+    for step in steps:
+        if step.damage or time.monotonic() - begun >= QUIET:
+            break
+    return step
 
 
 def _need_owner(context: Context) -> None:

@@ -1,0 +1,241 @@
+"""What jobs need of the store, what a deleted one frees, and what comes of what was evicted or damaged."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from anyportal.v1 import jobs_pb2, media_pb2
+from anyportal.v1.jobs_pb2 import Job
+from anyportal_core.cache import DirectoryCache
+from anyportal_core.errors import DiskFullError
+from anyportal_core.record import StageRecord
+from anyportal_daemon.errors import BlobsMissingError, JobStateError
+from anyportal_daemon.jobs.book import JobBook
+from anyportal_daemon.jobs.claims import StoreNeeds
+from anyportal_daemon.jobs.journal import Journal
+from anyportal_daemon.jobs.plan import Plan
+from anyportal_daemon.storage.ballast import Ballast
+from anyportal_daemon.storage.blobs import BlobId, BlobStore
+from anyportal_daemon.storage.disk import DiskBlobStore
+from anyportal_daemon.storage.keeper import Keeper
+from anyportal_daemon.storage.memory import MemoryBlobStore
+from anyportal_daemon.storage.shelves import StageShelf
+
+
+class Life:
+    """A book, a journal, a store and its keeper, without workers."""
+
+    def __init__(self, folder: Path, store: BlobStore, budget: int = 1 << 40) -> None:
+        self.store, self.journal = store, Journal(folder / "journal.db")
+        self.stages = DirectoryCache(folder / "stages")
+        shelves = (*store.shelves, StageShelf(folder / "stages"))
+        needs = StoreNeeds(self.journal.claims, lambda: self.book.settled(), store.unfetched)
+        self.keeper = Keeper(folder, shelves, needs, budget)
+        self.book = JobBook(self.journal, store, lambda job: None, lambda: None, Ballast(folder), keeper=self.keeper)
+
+    def put(self, data: bytes, user: str = "ann") -> BlobId:
+        blob = BlobId(hashlib.sha256(data).hexdigest(), len(data))
+        upload = self.store.receive(user, blob, 0)
+        upload.write(data)
+        upload.finish()
+        upload.close()
+        return blob
+
+    def create(self, *blobs: BlobId) -> str:
+        """A job of Ann's with a sequence of these frames."""
+        wire = [media_pb2.Blob(sha256=blob.sha256, size_bytes=blob.size) for blob in blobs]
+        frames = [media_pb2.SequenceFrame(number=number, blob=blob) for number, blob in enumerate(wire)]
+        sequence = media_pb2.FrameSequence(frames=frames, pattern="plate.%04d.png")
+        job = Job(shot=jobs_pb2.Shot(plate=media_pb2.ClipManifest(sequence=sequence)))
+        named = tuple((f"shot.plate.sequence.frames[{index}].blob", blob) for index, blob in enumerate(blobs))
+        return self.book.create("ann", Plan(job, named), None).name.removeprefix("jobs/")
+
+    def make(self, job_id: str, data: bytes) -> BlobId:
+        """A result of a job."""
+        blob = self.put(data, "worker")
+        wire = media_pb2.Blob(sha256=blob.sha256, size_bytes=blob.size)
+        self.book.made(job_id, [jobs_pb2.ResultFile(blob=wire, filename="comp.png", layers=["comp"])])
+        return blob
+
+    def stage(self, job_id: str, key: str, reused: bool = False) -> Path:
+        """A stage result that a job has made or reused."""
+        if not reused:
+            with self.stages.writing(key) as path:
+                path.write_bytes(b"result")
+        found = self.stages.find(key)
+        assert found is not None
+        self.journal.ledger.note(job_id, StageRecord("matte", "{}", key, reused, 1.0, 6, 1))
+        return found
+
+    def ended(self, *blobs: BlobId, state: Job.State.ValueType = Job.SUCCEEDED) -> tuple[str, BlobId]:
+        """A job that has ended, and its result."""
+        job_id = self.create(*blobs)
+        assert self.book.start(job_id)
+        result = self.make(job_id, f"result of {job_id}".encode())
+        if state == Job.SUCCEEDED:
+            self.book.succeeded(job_id)
+        elif state == Job.CANCELLED:
+            self.book.cancelled(job_id)
+        else:
+            self.book.failed(job_id, jobs_pb2.JobError(code="WORKER_LOST"))
+        return job_id, result
+
+    def has(self, blob: BlobId) -> bool:
+        return not self.store.missing("ann", [blob])
+
+
+@pytest.fixture(params=["disk", "memory"])
+def life(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Life]:
+    store = DiskBlobStore(tmp_path) if request.param == "disk" else MemoryBlobStore()
+    life = Life(tmp_path, store)
+    yield life
+    life.journal.close()
+    if isinstance(store, DiskBlobStore):
+        store.close()
+
+
+def test_what_a_live_job_needs_or_has_made_stays(life: Life) -> None:
+    queued, running, idle = life.put(b"queued"), life.put(b"running"), life.put(b"idle")
+    life.create(queued)
+    job_id = life.create(running)
+    life.book.start(job_id)
+    frame = life.make(job_id, b"frame")
+    matte = life.stage(job_id, "matte")
+    life.store.fetched("ann", frame)
+    life.keeper.prune(recent=True)
+    assert life.has(queued) and life.has(running) and life.has(frame) and matte.exists()
+    assert not life.has(idle)
+
+
+def test_what_a_job_has_made_stays_until_it_has_ended_however_often_it_was_begun(life: Life) -> None:
+    """Stage results made before the daemon died are those that the job goes on from."""
+    job_id = life.create(life.put(b"plate"))
+    life.book.start(job_id)
+    matte = life.stage(job_id, "matte")
+    life.book.recover()
+    assert life.journal.status(job_id).state == Job.QUEUED
+    life.keeper.prune(recent=True)
+    assert matte.exists()
+    assert life.book.start(job_id)
+    life.keeper.prune(recent=True)
+    assert matte.exists()
+    life.book.succeeded(job_id)
+    life.keeper.prune(recent=True)
+    assert not matte.exists()
+
+
+def test_a_result_stays_until_it_is_fetched(life: Life) -> None:
+    plate = life.put(b"plate")
+    _, result = life.ended(plate)
+    life.store.release("worker", [result])
+    life.keeper.prune(recent=True)
+    assert life.has(result) and not life.has(plate)
+    life.store.fetched("ann", result)
+    life.keeper.prune(recent=True)
+    assert not life.has(result)
+
+
+@pytest.mark.parametrize("state", [Job.FAILED, Job.CANCELLED])
+def test_half_a_result_may_go(life: Life, state: Job.State.ValueType) -> None:
+    job_id, result = life.ended(life.put(b"plate"), state=state)
+    life.keeper.prune(recent=True)
+    assert not life.has(result)
+    with pytest.raises(BlobsMissingError) as caught:
+        life.book.retry("ann", job_id)
+    assert caught.value.where == "shot.plate.sequence.frames[0].blob"
+    life.put(b"plate")
+    life.book.retry("ann", job_id)
+    assert life.book.start(job_id)
+
+
+def test_a_job_that_ran_may_run_again_once_its_results_are_lost(life: Life) -> None:
+    plate = life.put(b"plate")
+    job_id, result = life.ended(plate)
+    with pytest.raises(JobStateError):
+        life.book.retry("ann", job_id)
+    life.store.damaged(result)
+    life.book.retry("ann", job_id)
+    assert life.journal.status(job_id).state == Job.QUEUED
+    assert life.book.start(job_id)
+
+
+def test_a_deleted_job_frees_what_only_it_used(life: Life) -> None:
+    shared, own = life.put(b"shared"), life.put(b"own")
+    first, first_result = life.ended(shared, own)
+    second, second_result = life.ended(shared)
+    common, alone = life.stage(first, "common"), life.stage(first, "alone")
+    life.stage(second, "common", reused=True)
+    life.store.release("worker", [first_result, second_result])
+    life.book.delete("ann", first)
+    assert [life.has(blob) for blob in (shared, own, first_result, second_result)] == [True, False, False, True]
+    assert common.exists() and not alone.exists()
+    life.book.delete("ann", second)
+    assert not any(life.has(blob) for blob in (shared, second_result)) and not common.exists()
+
+
+def test_a_deleted_job_takes_nothing_from_one_that_runs(life: Life) -> None:
+    ended, _ = life.ended(life.put(b"plate"))
+    matte = life.stage(ended, "matte")
+    os.utime(matte, (1, 1))
+    running = life.create(life.put(b"another plate"))
+    life.book.start(running)
+    assert life.stages.find("matte") == matte, "found by the running job, which has not said so yet"
+    life.book.delete("ann", ended)
+    assert matte.exists()
+
+
+def test_a_full_store_takes_no_new_work_and_does_when_there_is_room(tmp_path: Path) -> None:
+    store = DiskBlobStore(tmp_path)
+    life = Life(tmp_path, store, budget=1000)
+    first = life.create(life.put(bytes(600)))
+    queued = life.create(life.put(bytes(399)))
+    life.keeper.trim()
+    life.book.start(first)
+    life.make(first, b"result" * 10)
+    life.keeper.trim()
+    with pytest.raises(DiskFullError, match="store is full"):
+        life.create(life.put(b"x"))
+    assert not life.book.start(queued), "it fails, and its user learns why"
+    assert "store is full" in life.journal.job("ann", queued).error.message
+    life.book.succeeded(first)
+    life.book.delete("ann", queued)
+    life.keeper.trim()
+    assert life.book.start(life.create(life.put(b"y")))
+    life.journal.close()
+    store.close()
+
+
+def test_pruning_and_creating_at_once_never_loses_what_a_job_was_told_is_there(tmp_path: Path) -> None:
+    """Without any grace: a job is either refused, or keeps its inputs."""
+    import threading
+
+    store = DiskBlobStore(tmp_path)
+    life = Life(tmp_path, store)
+    stop = threading.Event()
+
+    def prune() -> None:
+        while not stop.is_set():
+            life.keeper.prune(recent=True)
+
+    thread = threading.Thread(target=prune)
+    thread.start()
+    kept = []
+    try:
+        for number in range(60):
+            blobs = [life.put(f"{number} {index}".encode()) for index in range(4)]
+            try:
+                kept.append((life.create(*blobs), blobs))
+            except BlobsMissingError:
+                continue
+    finally:
+        stop.set()
+        thread.join()
+    life.keeper.prune(recent=True)
+    assert all(store.missing("ann", blobs) == [] for _, blobs in kept)
+    life.journal.close()
+    store.close()
