@@ -23,8 +23,9 @@ from anyportal_core.plugins.cogvideox.refine import plan_of  # noqa: E402
 from anyportal_core.plugins.cogvideox.specs import REFINES  # noqa: E402
 from anyportal_core.plugins.cogvideox.transformer import CogVideoX  # noqa: E402
 from anyportal_core.registry import PluginSpec, create  # noqa: E402
-from anyportal_core.roles import Prompts, RoleContext  # noqa: E402
+from anyportal_core.roles import Part, Prompts, RoleContext  # noqa: E402
 from anyportal_core.settings import Settings  # noqa: E402
+from anyportal_core.testing.cut_short import check_goes_on  # noqa: E402
 from anyportal_core.testing.tiny.hed import write_hed  # noqa: E402
 from anyportal_core.testing.tiny.video import SEEN, write_cogvideox, write_controlnet  # noqa: E402
 
@@ -76,6 +77,7 @@ class Job:
     tell: Callable[[float], None] = lambda share: None
     notes: list[str] = field(default_factory=list)
     empty: bool = False
+    part: Part = lambda number, make: make()
 
     def __post_init__(self) -> None:
         rng = np.random.default_rng(0)
@@ -96,6 +98,7 @@ class Job:
             models=self.models,
             device="cpu",
             progress=self.tell,
+            part=self.part,
         )
 
     def chunks(self, **given: Any) -> Iterator[dict[str, np.ndarray]]:
@@ -135,6 +138,11 @@ def test_any_length(models: Models, count: int) -> None:
     chunks = [chunk["frames"] for chunk in Job(models, count).chunks()]
     assert sum(map(len, chunks)) == count
     assert all(len(chunk) <= 9 for chunk in chunks)
+
+
+def test_a_shot_that_was_cut_short_goes_on_at_its_window(models: Models) -> None:
+    """Windows fade into each other, across the cut as well."""
+    check_goes_on(lambda part: Job(models, 20, part=part).chunks(overlap=3), 3)
 
 
 def count_forwards(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:

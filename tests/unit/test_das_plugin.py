@@ -21,9 +21,10 @@ from anyportal_core.plugins.das import plugin as das  # noqa: E402
 from anyportal_core.plugins.das.specs import BACKGROUND  # noqa: E402
 from anyportal_core.plugins.das.transformer import CogVideoXTransformer3DModelTracking  # noqa: E402
 from anyportal_core.registry import create  # noqa: E402
-from anyportal_core.roles import Prompts, RoleContext  # noqa: E402
+from anyportal_core.roles import Part, Prompts, RoleContext  # noqa: E402
 from anyportal_core.roles.background import Backdrop, BackgroundInputs  # noqa: E402
 from anyportal_core.settings import Settings  # noqa: E402
+from anyportal_core.testing.cut_short import check_goes_on  # noqa: E402
 from anyportal_core.testing.scene_contract import StoredArrays  # noqa: E402
 from anyportal_core.testing.tiny import cogvideox as tiny  # noqa: E402
 from anyportal_core.testing.tiny.video import write_das, write_network  # noqa: E402
@@ -66,7 +67,12 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def paint(
-    models: Models, count: int, window: int, overlap: int = 1, tell: Callable[[float], None] = lambda share: None
+    models: Models,
+    count: int,
+    window: int,
+    overlap: int = 1,
+    tell: Callable[[float], None] = lambda share: None,
+    part: Part = lambda number, make: make(),
 ) -> list[np.ndarray]:
     """The chunks that a shot of noise becomes, its tracking video drawn in windows."""
     rng = np.random.default_rng(0)
@@ -92,6 +98,7 @@ def paint(
         prompts=Prompts("a beach", "a man, a beach"),
         models=models,
         progress=tell,
+        part=part,
     )
     return [chunk["frames"] for chunk in create(BACKGROUND).make(inputs, context)]
 
@@ -127,6 +134,11 @@ def test_a_model_without_learned_positions_sees_no_more_than_the_window(tmp_path
     other = write_model(Models(tmp_path), use_learned_positional_embeddings=False)
     assert len(np.concatenate(paint(other, 5, 5))) == 5
     assert set(seen) == {2}
+
+
+def test_a_shot_that_was_cut_short_goes_on_at_its_window(models: Models) -> None:
+    """Each window begins with a frame of the one before, and fades into it."""
+    check_goes_on(lambda part: ({"frames": frames} for frames in paint(models, 12, 5, 2, part=part)), 4)
 
 
 def test_the_transformer_itself_refuses_other_lengths() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from anyportal_core.plugins.iclight.codec import GREY, PictureCodec, resize  # n
 from anyportal_core.plugins.iclight.harmonise import Relighting, harmonise, relit_first_frame  # noqa: E402
 from anyportal_core.plugins.iclight.relight import Frames  # noqa: E402
 from anyportal_core.plugins.iclight.unet import AnchoredUNet, load_unet  # noqa: E402
+from anyportal_core.roles import Chunk, Part  # noqa: E402
+from anyportal_core.testing.cut_short import check_goes_on  # noqa: E402
 from anyportal_core.testing.tiny.pictures import write_iclight_offset, write_stable_diffusion  # noqa: E402
 
 OFFSETS = {"fc": "iclight_sd15_fc.safetensors", "fbc": "iclight_sd15_fbc.safetensors"}
@@ -112,6 +115,17 @@ def test_every_pass_makes_the_evaluations_it_should(iclight: Loaded) -> None:
 def test_the_seed_decides(iclight: Loaded) -> None:
     assert np.array_equal(harmonised(iclight, 2, HOW), harmonised(iclight, 2, HOW))
     assert not np.array_equal(harmonised(iclight, 2, HOW), harmonised(iclight, 2, replace(HOW, seed=8)))
+
+
+def test_a_shot_that_was_cut_short_goes_on_at_its_window(iclight: Loaded) -> None:
+    """The second pass of every window looks at what the first window made of the first frame."""
+    how = replace(HOW, window=2)
+
+    def run(part: Part) -> Iterator[Chunk]:
+        frames = harmonise(iclight.base, iclight.fbc, iclight.fc, shot(5), how, ignore, part)
+        return ({"relit": relit} for relit in frames)
+
+    check_goes_on(run, 3)
 
 
 def test_it_can_be_stopped_at_a_step(iclight: Loaded) -> None:

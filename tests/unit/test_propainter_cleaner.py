@@ -14,6 +14,8 @@ from anyportal_core.errors import NonFiniteLatentsError  # noqa: E402
 from anyportal_core.frames import ArraySource  # noqa: E402
 from anyportal_core.plugins.propainter.cleaner import Cleaner, Spans, _turns  # noqa: E402
 from anyportal_core.plugins.propainter.layers import Flows  # noqa: E402
+from anyportal_core.roles import Chunk, Part  # noqa: E402
+from anyportal_core.testing.cut_short import check_goes_on  # noqa: E402
 
 
 class NoMotion(torch.nn.Module):
@@ -74,6 +76,16 @@ def test_what_other_frames_show_is_brought_along_the_flow() -> None:
     dirty = np.where(masks > 0, np.float32(1), frames)
     found = np.concatenate(list(cleaner()[0].clean(ArraySource(dirty), ArraySource(masks))))
     assert np.abs(found - frames).max() < 1e-5
+
+
+def test_a_shot_that_was_cut_short_goes_on_at_its_part() -> None:
+    frames, masks = still_clip(20)
+
+    def run(part: Part) -> Iterator[Chunk]:
+        own = Cleaner(NoMotion(), Untouched(), Recorder(), Spans(part=7, context=2), keep=part)
+        return ({"frames": cleaned} for cleaned in own.clean(ArraySource(frames), ArraySource(masks)))
+
+    check_goes_on(run, 3)
 
 
 def test_frames_without_a_hole_cost_nothing() -> None:

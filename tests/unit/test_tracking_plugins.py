@@ -39,6 +39,7 @@ from anyportal_core.roles import Chunk, RoleContext  # noqa: E402
 from anyportal_core.settings import Settings  # noqa: E402
 from anyportal_core.stages.tracks import follow_all, grid  # noqa: E402
 from anyportal_core.testing.clips import moving_scene  # noqa: E402
+from anyportal_core.testing.cut_short import check_goes_on  # noqa: E402
 from anyportal_core.testing.tiny.depth import write_depth, write_zoedepth  # noqa: E402
 
 HEIGHT, WIDTH = 48, 64
@@ -152,6 +153,14 @@ def test_every_frame_is_looked_at_once_and_windows_keep_their_own_colours(known:
         own = drawn(alone, tmp_path, scene.plate[window.start : window.stop])
         seen, length = read_tracking(motion, windows, number)
         assert length == 9 and np.array_equal(seen, own.astype(np.float32) / np.float32(255))
+
+
+def test_a_video_that_was_cut_short_is_drawn_on(known: Distances, tmp_path: Path) -> None:
+    scene, own = moving_scene(20, HEIGHT, WIDTH), context(VIDEO, tmp_path)
+    given = context(FLOW, tmp_path, points=8, window=9, overlap=3)
+    tracks = Stored(list(follow_all(create(FLOW), ArraySource(scene.plate), given)))
+    plate, matte = ArraySource(scene.plate), ArraySource(scene.matte[..., None])
+    check_goes_on(lambda part: create(VIDEO).follow(plate, matte, tracks, replace(own, part=part)), 3)
 
 
 def test_tracks_in_space_need_no_depth(tmp_path: Path) -> None:
