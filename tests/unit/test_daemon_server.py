@@ -28,6 +28,8 @@ from anyportal.v1 import (
     jobs_pb2,
     jobs_pb2_grpc,
     media_pb2,
+    store_pb2,
+    store_pb2_grpc,
 )
 from anyportal_core.errors import (
     AnyPortalError,
@@ -74,6 +76,7 @@ class Wire:
         self.blobs: Any = blobs_pb2_grpc.BlobServiceStub(self.channel)
         self.jobs: Any = jobs_pb2_grpc.JobServiceStub(self.channel)
         self.catalog: Any = catalog_pb2_grpc.CatalogServiceStub(self.channel)
+        self.store: Any = store_pb2_grpc.StoreServiceStub(self.channel)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -129,7 +132,7 @@ async def refused(call: Any) -> tuple[StatusCode, Details]:
 
 
 def every_rpc() -> Iterator[Any]:
-    modules = (blobs_pb2, jobs_pb2, catalog_pb2, health_pb2, reflection_pb2)
+    modules = (blobs_pb2, jobs_pb2, catalog_pb2, store_pb2, health_pb2, reflection_pb2)
     for module in modules:
         for service in module.DESCRIPTOR.services_by_name.values():
             for method in service.methods:
@@ -377,13 +380,16 @@ async def test_who_is_refused_and_does_not_end_is_not_waited_for(wire: Wire) -> 
     assert asyncio.get_running_loop().time() - begun < 10
 
 
-async def test_damaged_bytes_are_found_out_and_can_be_sent_again(wire: Wire) -> None:
-    data = random.Random(5).randbytes(700_000)
+@pytest.mark.parametrize("part", [(0, 0), (300_000, 0), (0, 10), (699_999, 1)])
+async def test_damaged_bytes_are_found_out_and_can_be_sent_again(wire: Wire, part: tuple[int, int]) -> None:
+    """Whatever part is asked for, and wherever the damage is."""
+    data = random.Random(repr(part)).randbytes(700_000)
     await upload(wire, data)
     [path] = wire.state.glob(f"blobs/{blob_of(data).sha256[:2]}/{blob_of(data).sha256[2:]}")
     path.chmod(0o600)
     path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
-    code, found = await refused(download(wire, data))
+    offset, limit = part
+    code, found = await refused(download(wire, data, offset, limit))
     assert (code, found.reason) == (StatusCode.DATA_LOSS, "BLOB_CORRUPT")
     assert await missing(wire, data)
     await upload(wire, data)
@@ -401,6 +407,25 @@ async def test_a_digest_alone_opens_nothing(wire: Wire) -> None:
     code, found = await refused(wire.jobs.CreateJob(jobs_pb2.CreateJobRequest(job=job_of(data)), metadata=BOB))
     assert (code, found.reason) == (StatusCode.FAILED_PRECONDITION, "BLOBS_MISSING")
     assert found.fields == ["shot.plate.file.blob"]
+
+
+async def test_users_see_their_own_totals_and_touch_nobodys_files(wire: Wire) -> None:
+    async def blobs(metadata: Metadata) -> tuple[int, int]:
+        found = await wire.store.GetStore(store_pb2.GetStoreRequest(), metadata=metadata)
+        assert found.budget_bytes > 0 and found.free_disk_bytes > 0
+        assert not found.whole and not found.prunable_bytes, "what all have together tells of the others"
+        [held] = [each for each in found.own if each.kind == store_pb2.Holding.BLOB]
+        return held.count, held.size_bytes
+
+    before = await blobs(ANN), await blobs(BOB)
+    await upload(wire, b"one more of Bob's", metadata=BOB)
+    assert await blobs(ANN) == before[0]
+    assert await blobs(BOB) == (before[1][0] + 1, before[1][1] + 17)
+    for call in (wire.store.PruneStore(store_pb2.PruneStoreRequest(recent=True), metadata=ANN),
+                 wire.store.VerifyStore(store_pb2.VerifyStoreRequest(), metadata=BOB)):  # fmt: skip
+        code, found = await refused(call)
+        assert (code, found.reason) == (StatusCode.PERMISSION_DENIED, "NOT_OWNER")
+    assert await download(wire, b"one more of Bob's", metadata=BOB) == b"one more of Bob's"
 
 
 def job_of(data: bytes, name: str = "plate.mp4", **more: Any) -> jobs_pb2.Job:

@@ -117,8 +117,8 @@ class BlobServiceServicer(object):
 
         NOT_FOUND `BLOB_NOT_FOUND`: there is no such blob, or it is not the caller's (the two are not told apart).
         OUT_OF_RANGE `OFFSET`: the offset is beyond the end.
-        DATA_LOSS `BLOB_CORRUPT`: the stored bytes are damaged (found out at the end, where all of them are read); the blob
-        is missing from then on: upload it, or run the job that made it, again.
+        DATA_LOSS `BLOB_CORRUPT`: the stored bytes are damaged (found out at the end where all of them are read, before the
+        first byte of a range); the blob is missing from then on: upload it, or run the job that made it, again.
         Safe to retry from the bytes received so far.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

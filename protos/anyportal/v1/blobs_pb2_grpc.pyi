@@ -72,8 +72,8 @@ class BlobServiceStub:
 
     NOT_FOUND `BLOB_NOT_FOUND`: there is no such blob, or it is not the caller's (the two are not told apart).
     OUT_OF_RANGE `OFFSET`: the offset is beyond the end.
-    DATA_LOSS `BLOB_CORRUPT`: the stored bytes are damaged (found out at the end, where all of them are read); the blob
-    is missing from then on: upload it, or run the job that made it, again.
+    DATA_LOSS `BLOB_CORRUPT`: the stored bytes are damaged (found out at the end where all of them are read, before the
+    first byte of a range); the blob is missing from then on: upload it, or run the job that made it, again.
     Safe to retry from the bytes received so far.
     """
 
@@ -121,8 +121,8 @@ class BlobServiceAsyncStub(BlobServiceStub):
 
     NOT_FOUND `BLOB_NOT_FOUND`: there is no such blob, or it is not the caller's (the two are not told apart).
     OUT_OF_RANGE `OFFSET`: the offset is beyond the end.
-    DATA_LOSS `BLOB_CORRUPT`: the stored bytes are damaged (found out at the end, where all of them are read); the blob
-    is missing from then on: upload it, or run the job that made it, again.
+    DATA_LOSS `BLOB_CORRUPT`: the stored bytes are damaged (found out at the end where all of them are read, before the
+    first byte of a range); the blob is missing from then on: upload it, or run the job that made it, again.
     Safe to retry from the bytes received so far.
     """
 
@@ -191,8 +191,8 @@ class BlobServiceServicer(metaclass=_abc_1.ABCMeta):
 
         NOT_FOUND `BLOB_NOT_FOUND`: there is no such blob, or it is not the caller's (the two are not told apart).
         OUT_OF_RANGE `OFFSET`: the offset is beyond the end.
-        DATA_LOSS `BLOB_CORRUPT`: the stored bytes are damaged (found out at the end, where all of them are read); the blob
-        is missing from then on: upload it, or run the job that made it, again.
+        DATA_LOSS `BLOB_CORRUPT`: the stored bytes are damaged (found out at the end where all of them are read, before the
+        first byte of a range); the blob is missing from then on: upload it, or run the job that made it, again.
         Safe to retry from the bytes received so far.
         """
 
