@@ -24,6 +24,7 @@ from anyportal_daemon.storage.blobs import BlobId
 from anyportal_daemon.storage.disk import DiskBlobStore
 from anyportal_daemon.storage.shared import SharedFolders
 from anyportal_daemon.worker import child
+from anyportal_daemon.worker.limits import Limits
 from anyportal_daemon.worker.messages import WorkerSetup
 from anyportal_daemon.worker.process import ChildMain
 from anyportal_daemon.worker.run import Patience
@@ -35,14 +36,18 @@ HASTY = Patience(start=20, cancel=0.5, stop=0.5, tick=0.05, silence=1)
 class House:
     """A supervisor with a real child, journal and store, without a server."""
 
-    def __init__(self, state: Path, main: ChildMain = child.main) -> None:
+    def __init__(
+        self, state: Path, main: ChildMain = child.main, limits: Limits | None = None, patience: Patience = HASTY
+    ) -> None:
         self.journal = Journal(state / "journal.db")
         self.store = DiskBlobStore(state)
         self.folders = SharedFolders({"footage": state / "footage"})
         self.scheduler = Scheduler(self.journal)
         self.book = JobBook(self.journal, self.store, lambda job_id: None, self.scheduler.wake, Ballast(state))
-        setup = WorkerSetup(self.store.files.root, state / "stages", state / "scratch", os.getpid())
-        self.supervisor = Supervisor(self.book, self.journal, self.scheduler, self.folders, main, setup, HASTY)
+        setup = WorkerSetup(
+            self.store.files.root, state / "stages", state / "scratch", os.getpid(), limits=limits or Limits()
+        )
+        self.supervisor = Supervisor(self.book, self.journal, self.scheduler, self.folders, main, setup, patience)
         self.footage = state / "footage"
         self.supervisor.start()
 
@@ -50,9 +55,18 @@ class House:
         """A shot of plain frames with a matte; its plate may be given: ``shared``, ``file`` or ``sequence``."""
         plate = media_pb2.ClipManifest(**clip or {"sequence": self.sequence("plate.%04d.png", "plate", count)})
         matte = media_pb2.ClipManifest(sequence=self.sequence("matte.%04d.png", "matte", count))
-        shot = jobs_pb2.Shot(plate=plate, matte=matte)
-        recipe = jobs_pb2.Recipe(backdrop=jobs_pb2.Backdrop(colour="#336699"))
-        checked = plan(Job(shot=shot, recipe=recipe), load_catalogue(), self.folders)
+        return self.queue(jobs_pb2.Shot(plate=plate, matte=matte), jobs_pb2.Backdrop(colour="#336699"))
+
+    def submit_with_motion(self, count: int) -> str:
+        """The same in front of a still, which follows the plate's camera: every stage of the draft preset runs."""
+        blob = self.sequence("plate.%04d.png", "plate", 1).frames[0].blob
+        still = media_pb2.ClipManifest(file=media_pb2.MediaFile(blob=blob, filename="still.png"))
+        plate = media_pb2.ClipManifest(sequence=self.sequence("plate.%04d.png", "plate", count))
+        matte = media_pb2.ClipManifest(sequence=self.sequence("matte.%04d.png", "matte", count))
+        return self.queue(jobs_pb2.Shot(plate=plate, matte=matte), jobs_pb2.Backdrop(media=still))
+
+    def queue(self, shot: jobs_pb2.Shot, backdrop: jobs_pb2.Backdrop) -> str:
+        checked = plan(Job(shot=shot, recipe=jobs_pb2.Recipe(backdrop=backdrop)), load_catalogue(), self.folders)
         return self.book.create("ann", checked, None).name.removeprefix("jobs/")
 
     def sequence(self, pattern: str, what: str, count: int) -> media_pb2.FrameSequence:
