@@ -80,11 +80,13 @@ class JobServiceStub:
     NOT_FOUND `JOB_NOT_FOUND`.
     """
     RetryJob: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.RetryJobRequest, _jobs_pb2.Job]
-    """Queue a failed or cancelled job again under its own name. Finished stages, and finished windows of the stage that
+    """Queue a failed or cancelled job again under its own name, or one that succeeded and whose results the store no longer
+    has (evicted after they were fetched, or damaged). Finished stages, and finished windows of the stage that
     was at work, are reused; what it delivers is made and told of anew.
 
-    NOT_FOUND `JOB_NOT_FOUND`. FAILED_PRECONDITION `JOB_STATE`: it has not ended, or it succeeded; so
-    after a lost answer a retry may get this error: look at the job. RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry;
+    NOT_FOUND `JOB_NOT_FOUND`. FAILED_PRECONDITION `JOB_STATE`: it has not ended, or it succeeded and its results are
+    there; so after a lost answer a retry may get this error: look at the job. `BLOBS_MISSING`: the store no longer has its
+    footage: upload it (BadRequest names the fields), or create the job anew. RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry;
     `QUOTA`: retry after the RetryInfo delay.
     """
     DeleteJob: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.DeleteJobRequest, _empty_pb2.Empty]
@@ -150,11 +152,13 @@ class JobServiceAsyncStub(JobServiceStub):
     NOT_FOUND `JOB_NOT_FOUND`.
     """
     RetryJob: _aio.UnaryUnaryMultiCallable[_jobs_pb2.RetryJobRequest, _jobs_pb2.Job]  # type: ignore[assignment]
-    """Queue a failed or cancelled job again under its own name. Finished stages, and finished windows of the stage that
+    """Queue a failed or cancelled job again under its own name, or one that succeeded and whose results the store no longer
+    has (evicted after they were fetched, or damaged). Finished stages, and finished windows of the stage that
     was at work, are reused; what it delivers is made and told of anew.
 
-    NOT_FOUND `JOB_NOT_FOUND`. FAILED_PRECONDITION `JOB_STATE`: it has not ended, or it succeeded; so
-    after a lost answer a retry may get this error: look at the job. RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry;
+    NOT_FOUND `JOB_NOT_FOUND`. FAILED_PRECONDITION `JOB_STATE`: it has not ended, or it succeeded and its results are
+    there; so after a lost answer a retry may get this error: look at the job. `BLOBS_MISSING`: the store no longer has its
+    footage: upload it (BadRequest names the fields), or create the job anew. RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry;
     `QUOTA`: retry after the RetryInfo delay.
     """
     DeleteJob: _aio.UnaryUnaryMultiCallable[_jobs_pb2.DeleteJobRequest, _empty_pb2.Empty]  # type: ignore[assignment]
@@ -253,11 +257,13 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _jobs_pb2.RetryJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_jobs_pb2.Job, _abc.Awaitable[_jobs_pb2.Job]]:
-        """Queue a failed or cancelled job again under its own name. Finished stages, and finished windows of the stage that
+        """Queue a failed or cancelled job again under its own name, or one that succeeded and whose results the store no longer
+        has (evicted after they were fetched, or damaged). Finished stages, and finished windows of the stage that
         was at work, are reused; what it delivers is made and told of anew.
 
-        NOT_FOUND `JOB_NOT_FOUND`. FAILED_PRECONDITION `JOB_STATE`: it has not ended, or it succeeded; so
-        after a lost answer a retry may get this error: look at the job. RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry;
+        NOT_FOUND `JOB_NOT_FOUND`. FAILED_PRECONDITION `JOB_STATE`: it has not ended, or it succeeded and its results are
+        there; so after a lost answer a retry may get this error: look at the job. `BLOBS_MISSING`: the store no longer has its
+        footage: upload it (BadRequest names the fields), or create the job anew. RESOURCE_EXHAUSTED `DISK_FULL`: free space, then retry;
         `QUOTA`: retry after the RetryInfo delay.
         """
 
