@@ -46,6 +46,10 @@ def test_a_file_is_read_and_options_override_it(tmp_path: Path) -> None:
         ("listen = 5", "is not a text"),
         ("listen = ", "is no TOML"),
         ("mappings = 5", "is not a table"),
+        *(
+            (f"budget = {value}", "budget is no size")
+            for value in ("true", "0", "-5", "'0 GB'", "'much'", "1.5", "'1 PB'")
+        ),
         ("[mappings]\nfootage = 'relative/path'", "is not an absolute path"),
         ("[mappings]\nfootage = '/no/such/folder'", "there is no folder"),
     ],
@@ -55,6 +59,22 @@ def test_a_wrong_file_is_explained(tmp_path: Path, text: str, says: str) -> None
         load(write(tmp_path, text))
     assert says in str(caught.value)
     assert "daemon.toml" in caught.value.where
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("", None),
+        ("budget = 5000", 5000),
+        ("budget = '5000'", 5000),
+        ("budget = '200 GiB'", 200 * 2**30),
+        ("budget = '1.5tb'", 1_500_000_000_000),
+        ("budget = '10MB'", 10_000_000),
+        ("budget = '2 kib'", 2048),
+    ],
+)
+def test_the_stores_budget(tmp_path: Path, text: str, size: int | None) -> None:
+    assert load(write(tmp_path, text)).budget == size
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
