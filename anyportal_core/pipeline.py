@@ -71,6 +71,7 @@ def render_shot(
     models: Models | None = None,
     device: str = "cpu",
     finished: Callable[[str], Collection[int]] = lambda key: (),
+    begun: Callable[[str], None] = lambda key: None,
 ) -> None:
     """Render a shot's layers into ``folder``.
 
@@ -83,6 +84,8 @@ def render_shot(
         device: where networks run: ``cpu``, ``cuda:0``.
         finished: called before the first frame is made, with a digest of all that decides its bytes; gives the
             numbers of frames that were made under the same one before. Movies are made anew.
+        begun: called with the key of every stage that has to run, before it does: parts of it lie in the cache from
+            then on, until its result does.
 
     Raises:
         AnyPortalError: whatever keeps the shot from being rendered; no unfinished file stays behind.
@@ -101,7 +104,7 @@ def render_shot(
             observer.log(text, warning=True)
         if paints(recipe, cast):
             check_one_shot(material)
-        keys = _analyse(planned, material, cast, cache, observer)
+        keys = _analyse(planned, material, cast, cache, observer, begun)
         _deliver(material, cast, delivery, folder, observer, keys, finished)
     finally:
         material.close()
@@ -123,7 +126,12 @@ def _check_memory(planned: Sequence[Stage], cast: Cast) -> None:
 
 
 def _analyse(
-    planned: Sequence[Stage], material: Material, cast: Cast, cache: StageCache, observer: Observer
+    planned: Sequence[Stage],
+    material: Material,
+    cast: Cast,
+    cache: StageCache,
+    observer: Observer,
+    begun_stage: Callable[[str], None],
 ) -> dict[str, str]:
     """Run or reuse every stage before the finish; gives the keys of their results by name."""
     media = material.digests()
@@ -139,6 +147,7 @@ def _analyse(
         result = _kept(cache, key)
         reused = result is not None
         if result is None:
+            begun_stage(key)
             parts = Parts(cache, key)
             with cache.writing(key) as aside:
                 chunks = stage.run(material, cast.at_work(report, parts))

@@ -60,6 +60,7 @@ class Studio:
     root: Path
     shot: Shot
     keys: list[str] = field(default_factory=list)
+    begun: list[str] = field(default_factory=list)
 
     def render(self, name: str, cutter: Cutter | None = None, finished: Collection[int] = ()) -> dict[str, str]:
         """Digests of the files that a run has made, by name."""
@@ -76,7 +77,9 @@ class Studio:
         folder = self.root / name
         folder.mkdir()
         cache, layers = DirectoryCache(self.root / "stages"), Delivery(("comp", "matte"), "png")
-        render_shot(self.shot, made, layers, folder, cache, cutter or Cutter(), finished=there)
+        render_shot(
+            self.shot, made, layers, folder, cache, cutter or Cutter(), None, None, "cpu", there, self.begun.append
+        )
         return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
 
     def stages(self) -> list[str]:
@@ -107,7 +110,7 @@ def test_a_matte_that_was_cut_short_goes_on_at_its_run(studio: Studio, monkeypat
     looked.clear()
     with pytest.raises(Cancelled):
         studio.render("cut", Cutter("matte", 0.75))
-    assert len(studio.stages()) == 2, "two runs of three frames are whole"
+    assert studio.stages() == [f"{studio.begun[-1]}-{run}.h5" for run in (0, 1)], "two runs of three frames are whole"
     looked.clear()
     assert studio.render("again") == expected
     assert len(looked) == COUNT - 2 * RUN

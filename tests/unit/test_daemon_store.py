@@ -72,6 +72,14 @@ class Life:
         self.journal.ledger.note(job_id, StageRecord("matte", "{}", key, reused, 1.0, 6, 1))
         return found
 
+    def part(self, key: str, number: int) -> Path:
+        """A part of a stage result that is not whole."""
+        with self.stages.writing(f"{key}-{number}") as path:
+            path.write_bytes(b"part")
+        found = self.stages.find(f"{key}-{number}")
+        assert found is not None
+        return found
+
     def ended(self, *blobs: BlobId, state: Job.State.ValueType = Job.SUCCEEDED) -> tuple[str, BlobId]:
         """A job that has ended, and its result."""
         job_id = self.create(*blobs)
@@ -176,6 +184,22 @@ def test_a_deleted_job_frees_what_only_it_used(life: Life) -> None:
     assert common.exists() and not alone.exists()
     life.book.delete("ann", second)
     assert not any(life.has(blob) for blob in (shared, second_result)) and not common.exists()
+
+
+def test_a_deleted_job_frees_the_parts_of_the_stage_it_did_not_finish(life: Life) -> None:
+    first, second, third = life.create(), life.create(), life.create()
+    for job_id, key in ((first, "alone"), (second, "common"), (third, "common")):
+        life.book.start(job_id)
+        life.journal.begin_stage(job_id, key)
+        life.book.failed(job_id, jobs_pb2.JobError(code="X"))
+    alone, common = life.part("alone", 0), life.part("common", 11)
+    life.book.retry("ann", first)
+    life.book.cancel("ann", first)
+    life.book.delete("ann", first)
+    life.book.delete("ann", second)
+    assert not alone.exists() and common.exists()
+    life.book.delete("ann", third)
+    assert not common.exists()
 
 
 def test_a_deleted_job_takes_nothing_from_one_that_runs(life: Life) -> None:

@@ -43,10 +43,12 @@ class Claims:
         return [claim.job_id for claim in self.on(sha256)]
 
     def stages_of_only(self, job_id: str) -> list[str]:
-        """The keys of the stage results that a job has made or reused, and no other job has."""
+        """The keys of the stage results that a job has made, reused or begun, and no other job has."""
         query = (
-            "SELECT key FROM stages WHERE job = (SELECT number FROM jobs WHERE id = ?) AND key != '' AND NOT EXISTS"
-            " (SELECT 1 FROM stages AS other WHERE other.key = stages.key AND other.job != stages.job)"
+            "SELECT DISTINCT key FROM (SELECT key, job FROM stages UNION ALL SELECT stage, job FROM resumptions) AS own"
+            " WHERE own.job = (SELECT number FROM jobs WHERE id = ?) AND own.key != ''"
+            " AND NOT EXISTS (SELECT 1 FROM stages AS other WHERE other.key = own.key AND other.job != own.job)"
+            " AND NOT EXISTS (SELECT 1 FROM resumptions AS other WHERE other.stage = own.key AND other.job != own.job)"
         )
         with self._database.reading() as db:
             return [row[0] for row in db.execute(query, (job_id,))]

@@ -176,6 +176,12 @@ class Journal:
             row = db.execute(query, (job_id,)).fetchone()
         return float(row[0]) if row else 0.0
 
+    def begin_stage(self, job_id: str, key: str) -> None:
+        """A job's stage has to run: what it finishes is kept under ``key``."""
+        query = "UPDATE resumptions SET stage = ? WHERE job = (SELECT number FROM jobs WHERE id = ?)"
+        with self._database.writing() as db:
+            db.execute(query, (key, job_id))
+
     def delivered(self, job_id: str) -> tuple[str, list[ResultFile]]:
         """What decides the files that a job has delivered so far, and these files."""
         with self._database.reading() as db:
@@ -224,7 +230,7 @@ class Journal:
             _claim(db, number, [BlobId(f.blob.sha256, f.blob.size_bytes) for f in event.results.files])
         elif event.state.state == Job.QUEUED and not status.attempts:  # else it goes on, and keeps its place
             db.execute("DELETE FROM results WHERE job = ?", (number,))
-            db.execute("DELETE FROM resumptions WHERE job = ?", (number,))
+            db.execute("UPDATE resumptions SET finish = '' WHERE job = ?", (number,))
             db.execute("UPDATE jobs SET queued_at = ? WHERE number = ?", (now, number))
         elif event.state.state == Job.RUNNING:
             if not status.HasField("start_time"):

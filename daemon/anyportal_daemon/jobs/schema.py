@@ -102,4 +102,10 @@ MIGRATIONS = (
         side INTEGER NOT NULL
     )
     """,
+    """
+    -- The key of the stage that was begun last: while it is not done, parts of it are kept.
+    ALTER TABLE resumptions ADD COLUMN stage TEXT NOT NULL DEFAULT '';
+    CREATE INDEX resumptions_of_stage ON resumptions (stage);
+    CREATE INDEX stages_of_key ON stages (key)
+    """,
 )

@@ -55,7 +55,7 @@ class Housekeeper(Protocol):
         ...
 
     def drop(self, stages: Iterable[str]) -> None:
-        """No job refers to these stage results any more, by key: they need not wait for their turn."""
+        """No job refers to these stage results any more, by key: they, and parts of them, need not wait their turn."""
         ...
 
 
@@ -129,10 +129,11 @@ class Keeper:
         return freed
 
     def drop(self, stages: Iterable[str]) -> None:
-        names = {f"{key}{SEALED}" for key in stages}
-        if names:
+        keys = set(stages)
+        if keys:
             for shelf, item in self._idle(self._before(True)):
-                if shelf.kind == "stage" and item.name in names:
+                # A part of a result is named by its key and a number: KEY-3.
+                if shelf.kind == "stage" and item.name.removesuffix(SEALED).split("-")[0] in keys:
                     shelf.evict(item)
 
     def prunable(self) -> int:

@@ -38,6 +38,7 @@ from anyportal_daemon.worker.messages import (
     Ready,
     RunJob,
     Said,
+    StageBegun,
     Stop,
     Succeeded,
     ToChild,
@@ -173,6 +174,7 @@ class Worker:
                 self._models,
                 self._device,
                 partial(self._finished, job),
+                lambda key: self._send(StageBegun(key)),
             )
 
     def _finished(self, job: RunJob, finish: str) -> frozenset[int]:

@@ -130,6 +130,13 @@ class Progressed:
 
 
 @dataclass(frozen=True)
+class StageBegun:
+    """A stage has to run; what it finishes lies under ``key``, in parts at first."""
+
+    key: str
+
+
+@dataclass(frozen=True)
 class StageDone:
     stage: str
     seconds: float
@@ -193,6 +200,6 @@ class WasCancelled:
 
 
 ToChild = RunJob | CancelJob | Stop
-Report = Opened | Progressed | StageDone | Recorded | Finishing | FilesMade | Said
+Report = Opened | Progressed | StageBegun | StageDone | Recorded | Finishing | FilesMade | Said
 Outcome = Succeeded | Failed | WasCancelled
 FromChild = Ready | Report | Outcome

@@ -29,6 +29,7 @@ from anyportal_daemon.worker.messages import (
     Recorded,
     Report,
     Said,
+    StageBegun,
     StageDone,
     Succeeded,
     WasCancelled,
@@ -223,6 +224,8 @@ class JobRun:
             case StageDone(stage, seconds, reused):
                 if not reused:
                     book.stage_done(job_id, stage, seconds)
+            case StageBegun(key):
+                self._journal.begin_stage(job_id, key)
             case Finishing(finish):
                 book.finishing(job_id, finish)
             case Recorded(what):
