@@ -9,7 +9,7 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -297,9 +297,16 @@ def log(text: str) -> jobs_pb2.JobEvent:
 
 
 class CuttingProxy:
-    """Passes TCP on to a port, and cuts connections after a random number of bytes, so many times."""
+    """Passes TCP on to a port, and cuts connections after a random number of bytes, so many times.
 
-    def __init__(self, port: int, seed: int, cuts: int, most_bytes: int) -> None:
+    Just before each cut `at_cut` is called; `passed` counts bytes, both ways.
+    """
+
+    def __init__(
+        self, port: int, seed: int, cuts: int, most_bytes: int, at_cut: Callable[[], None] = lambda: None
+    ) -> None:
+        self._at_cut = at_cut
+        self.passed = 0
         self._target = port
         self._random = random.Random(seed)
         self._cuts = cuts
@@ -332,8 +339,10 @@ class CuttingProxy:
                     except OSError:
                         return
                     left -= len(data)
+                    self.passed += len(data)
                     if not data:
                         return
                     if left <= 0:
+                        self._at_cut()
                         self.made += 1
                         return

@@ -27,13 +27,20 @@ from anyportal_daemon.server.catalog import CatalogService
 from anyportal_daemon.server.gate import Gate
 from anyportal_daemon.server.jobs import JobService
 from anyportal_daemon.server.store import StoreService
+from anyportal_daemon.storage.blobs import CHUNK
 
 MAX_MESSAGE = 64 * 1024 * 1024
 """Bytes: room for the manifests of long sequences, and none for a flood."""
 
+READ_AHEAD = 2 * CHUNK
+"""Bytes of a stream that gRPC takes before the daemon asks for them: enough for the full rate of a local network."""
+
 OPTIONS: Sequence[tuple[str, Any]] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE),
     ("grpc.max_metadata_size", 16 * 1024),
+    # What is read ahead of a stream nobody has taken is lost when its connection is cut, and has to be sent again.
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", READ_AHEAD),
     ("grpc.so_reuseport", 0),  # else two daemons could share a port unseen
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
