@@ -18,6 +18,7 @@ from anyportal_core.roles import Chunk, RoleContext, Stored
 from anyportal_core.roles.matte import MatteHints
 
 _RUN = 32  # frames after which what was found is kept
+_UNIT = np.float32(65535)
 _SURE = 0.7  # probability
 _ISLAND = 0.02  # of the largest island's sure area; smaller ones are ghosts
 _LEAST = 0.002  # of the frame's area; less is no person but a mistake
@@ -37,7 +38,7 @@ class Person:
         for number, (start, stop) in enumerate(chunks(len(plate), _RUN)):
             run = context.part(number, partial(_run, selfie, plate, start, stop, before, context))
             most, before = max(most, float(run["most"])), np.asarray(run["last"], np.float32)
-            yield from np.asarray(run["alpha"], np.float32)
+            yield from np.asarray(run["alpha"], np.float32) / _UNIT
         if most < _LEAST:
             raise NoForegroundError(
                 "nobody was found in the shot",
@@ -48,7 +49,7 @@ class Person:
 def _run(
     selfie: Selfie, plate: FrameSource, start: int, stop: int, before: Image | None, context: RoleContext
 ) -> Chunk:
-    """The ``alpha`` of a run of frames; the ``most`` of a frame that was found; the ``last`` probability of all.
+    """The ``alpha`` of a run of frames, 0..65535; the ``most`` found of a frame; the ``last`` frame's probability.
 
     Args:
         before: the probability on the frame before the run.
@@ -58,7 +59,9 @@ def _run(
         most = max(most, float((last > 0.5).mean()))
         alphas.append(settle(frame, _without_ghosts(last), reach(frame, context), OPS))
         context.progress((start + len(alphas)) / len(plate))
-    return {"alpha": np.stack(alphas), "most": np.array(most), "last": last}
+    # As the stage stores it: half of what would have to be written otherwise, and no other result.
+    stored = np.rint(np.clip(np.stack(alphas), 0, 1) * _UNIT).astype(np.uint16)
+    return {"alpha": stored, "most": np.array(most), "last": last}
 
 
 def _without_ghosts(found: Image) -> Image:
