@@ -9,7 +9,7 @@ import io
 import json
 import os
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -19,15 +19,19 @@ import pytest
 import pytest_asyncio
 from grpc import StatusCode, aio
 
-from anyportal.v1 import blobs_pb2, blobs_pb2_grpc, media_pb2
+from anyportal.v1 import blobs_pb2, blobs_pb2_grpc, jobs_pb2, jobs_pb2_grpc, media_pb2
 from anyportal_client import AsyncClient
 from anyportal_client.cli.app import run
 from anyportal_client.errors import DaemonError
+from anyportal_daemon import bootstrap
 from anyportal_daemon.bootstrap import daemon
 from anyportal_daemon.config import Address, Config
 from anyportal_daemon.errors import NotOwnerError
 from anyportal_daemon.security.users import Principal, let_in
+from anyportal_daemon.server.blobs import BlobService
 from anyportal_daemon.server.store import _need_owner
+from anyportal_daemon.storage.blobs import BlobId
+from anyportal_daemon.storage.memory import MemoryBlobStore
 from tests.integration.store_house import flip
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -139,6 +143,72 @@ async def test_an_upload_over_the_budget_evicts_what_is_old_or_is_refused(served
     aged(served.file(old), 3600)
     await served.send(new)
     assert served.file(new).exists() and not served.file(old).exists()
+
+
+async def until(reached: Callable[[], bool | Awaitable[bool]]) -> None:
+    async with asyncio.timeout(30):
+        while not (await found if isinstance(found := reached(), Awaitable) else found):
+            await asyncio.sleep(0.02)
+
+
+def plain_job(data: bytes) -> jobs_pb2.CreateJobRequest:
+    wire = media_pb2.Blob(sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data))
+    plate = media_pb2.ClipManifest(file=media_pb2.MediaFile(blob=wire, filename="plate.mp4"))
+    backdrop = jobs_pb2.Recipe(backdrop=jobs_pb2.Backdrop(colour="#336699"))
+    return jobs_pb2.CreateJobRequest(job=jobs_pb2.Job(shot=jobs_pb2.Shot(plate=plate), recipe=backdrop))
+
+
+async def test_a_job_over_the_budget_is_refused_and_taken_when_there_is_room(served: Served) -> None:
+    await served.send(b"no movie")
+    (served.state / "stages").mkdir(exist_ok=True)
+    (served.state / "stages" / "large.h5").write_bytes(bytes(BUDGET))
+    async with aio.insecure_channel(served.address) as channel:
+        jobs: Any = jobs_pb2_grpc.JobServiceStub(channel)
+
+        async def created() -> str:
+            try:
+                await jobs.CreateJob(plain_job(b"no movie"), metadata=(("authorization", f"Bearer {served.token}"),))
+            except aio.AioRpcError as error:
+                return error.details() or ""
+            return "created"
+
+        async def refused() -> bool:
+            return "store is full" in await created()
+
+        async def taken() -> bool:
+            return await created() == "created"
+
+        await until(refused)  # once the worker has said what it can do
+        (served.state / "stages" / "large.h5").unlink()
+        await until(taken)
+
+
+async def test_the_daemon_keeps_its_budget_without_being_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "TENDING", 0.05)
+    (tmp_path / "stages").mkdir()
+    large = tmp_path / "stages" / "large.h5"
+    large.write_bytes(bytes(BUDGET + 1))
+    aged(large, 3600)
+    async with daemon(Config(Address("127.0.0.1", 0), tmp_path, budget=BUDGET)):
+        await until(lambda: not large.exists())
+
+
+@pytest.mark.parametrize(
+    ("offset", "limit", "fetched"), [(0, 0, True), (3, 0, True), (0, 6, True), (0, 3, False), (3, 2, False)]
+)
+async def test_a_result_is_fetched_when_its_last_byte_is_read(offset: int, limit: int, fetched: bool) -> None:
+    store, data = MemoryBlobStore(), b"result"
+    blob = BlobId(hashlib.sha256(data).hexdigest(), len(data))
+    upload = store.receive("worker", blob, 0)
+    upload.write(data)
+    assert upload.finish()
+    store.grant("ann", [blob])
+    let_in(Principal("ann"))
+    wire = media_pb2.Blob(sha256=blob.sha256, size_bytes=blob.size)
+    request = blobs_pb2.ReadBlobRequest(blob=wire, offset=offset, limit_bytes=limit)
+    parts = [part.data async for part in BlobService(store).ReadBlob(request, Peer(""))]  # type: ignore[arg-type]
+    assert b"".join(parts) == data[offset : offset + limit if limit else None]
+    assert store.unfetched(blob.sha256) == (set() if fetched else {"ann"})
 
 
 async def test_a_wrong_token_is_no_owner(served: Served) -> None:

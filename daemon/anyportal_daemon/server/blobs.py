@@ -13,7 +13,7 @@ from anyportal.v1 import blobs_pb2, blobs_pb2_grpc, media_pb2
 from anyportal_daemon.errors import BlobCorruptError, BlobError, ReadOffsetError
 from anyportal_daemon.security.users import caller
 from anyportal_daemon.server.gate import Context
-from anyportal_daemon.storage.blobs import AGAIN, CHUNK, BlobId, BlobStore
+from anyportal_daemon.storage.blobs import AGAIN, CHUNK, BlobId, BlobStore, Upload
 
 MAX_BLOBS = 10_000
 MAX_DATA = 1024 * 1024
@@ -56,8 +56,7 @@ class BlobService(blobs_pb2_grpc.BlobServiceServicer):
         if first is None:
             raise BlobError("the first message names no blob", where="blob")
         user, blob = caller(), _id(first.blob, "blob")
-        await asyncio.to_thread(self._need, max(blob.size - first.offset, 0))
-        async with _opened(self._store.receive, user, blob, first.offset) as upload:
+        async with _opened(self._receive, user, blob, first.offset) as upload:
             await asyncio.to_thread(upload.write, _data(first))
             async for message in request_iterator:
                 await asyncio.to_thread(upload.write, _data(message))
@@ -84,6 +83,10 @@ class BlobService(blobs_pb2_grpc.BlobServiceServicer):
             await self._damaged(blob)
         if stop == blob.size:
             await asyncio.to_thread(self._store.fetched, caller(), blob)
+
+    def _receive(self, user: str, blob: BlobId, offset: int) -> Upload:
+        self._need(max(blob.size - offset, 0))
+        return self._store.receive(user, blob, offset)
 
     def _sound(self, file: BinaryIO, blob: BlobId) -> bool:
         """Whether a blob of which a part is wanted is what it is called; looked at anew after a while."""
