@@ -15,10 +15,15 @@ from hypothesis import strategies as st
 from anyportal.v1 import jobs_pb2, media_pb2
 from anyportal.v1.jobs_pb2 import Job, JobEvent
 from anyportal_core.errors import StorageError
+from anyportal_daemon.database import Database
 from anyportal_daemon.errors import JobNotFoundError, JobStateError, RequestIdError
+from anyportal_daemon.jobs.book import JobBook
 from anyportal_daemon.jobs.journal import Journal, Request
 from anyportal_daemon.jobs.scheduler import Scheduler
+from anyportal_daemon.jobs.schema import MIGRATIONS
+from anyportal_daemon.storage.ballast import Ballast
 from anyportal_daemon.storage.blobs import BlobId
+from anyportal_daemon.storage.memory import MemoryBlobStore
 
 
 @pytest.fixture
@@ -248,3 +253,21 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "journal.db").write_bytes(b"no database at all, but long enough to be looked at" * 40)
     with pytest.raises(StorageError, match=r"journal\.db"):
         Journal(tmp_path / "journal.db")
+
+
+def test_a_job_that_ran_under_an_older_version_goes_on(tmp_path: Path) -> None:
+    """The journal is brought up to date, and whoever recovers it finds the job as it was left."""
+    path = tmp_path / "journal.db"
+    status = Job(state=Job.RUNNING, last_sequence=2, progress=jobs_pb2.Progress(fraction=0.4))
+    old = Database(path, MIGRATIONS[:1])
+    with old.writing() as db:
+        row = ("1f", "ann", int(Job.RUNNING), 1, status.SerializeToString(), Job(name="jobs/1f").SerializeToString())
+        db.execute("INSERT INTO jobs (id, user, state, queued_at, status, spec) VALUES (?, ?, ?, ?, ?, ?)", row)
+    old.close()
+    journal = Journal(path)
+    book = JobBook(journal, MemoryBlobStore(), lambda job: None, lambda: None, Ballast(tmp_path))
+    book.recover()
+    assert journal.status("1f").state == Job.QUEUED
+    assert book.start("1f")
+    assert (journal.status("1f").attempts, journal.begun_at("1f")) == (1, 0.4)
+    journal.close()
