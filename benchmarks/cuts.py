@@ -1,6 +1,6 @@
 """Connections cut at random byte positions, a hundred in uploads and a hundred in downloads: what is sent again?
 
-    python benchmarks/cuts.py [--cuts 100] [--mib 64]
+    python -m benchmarks.cuts [--cuts 100] [--mib 64]
 
 Client and daemon are the real ones, a proxy between them closes both sockets after a random number of bytes. Every
 transfer has to complete, and never more than one chunk and what was under way may be sent again; of a download
@@ -24,10 +24,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
-from transfer import daemon_at, process
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "unit"))
-from cut_transfers import Cuts, cut_download, cut_upload
+from benchmarks.transfer import daemon_at, process
+from tests.unit.cut_transfers import Cuts, cut_download, cut_upload
 
 RESULTS = Path(__file__).parent / "results"
 

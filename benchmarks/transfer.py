@@ -1,6 +1,6 @@
 """Goodput of upload and download over loopback, beside a plain loop and the bare stream, in one run.
 
-    python benchmarks/transfer.py [--mib 256] [--rounds 7]
+    python -m benchmarks.transfer [--mib 256] [--rounds 7]
 
 Upload and download: the client's own functions against a daemon in a process of its own: resumable, hashed, checked,
 written aside and renamed, on disk before it is said to be. The plain loop streams the same chunks over gRPC to a
@@ -26,12 +26,12 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import psutil
-from plain_stream import PlainClient
 
 from anyportal.v1 import media_pb2
 from anyportal_client.channel import Connection
 from anyportal_client.discovery import read_daemon_file
 from anyportal_client.transfers import download, find_missing, upload
+from benchmarks.plain_stream import PlainClient
 
 RESULTS = Path(__file__).parent / "results"
 LEAST_OF_PLAIN, LEAST_OF_BARE = 0.70, 0.20

@@ -19,13 +19,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
-from cut_transfers import Counted, cut_download, cut_upload
-
 from anyportal.v1 import blobs_pb2, media_pb2
 from anyportal_client.channel import Connection
 from anyportal_client.discovery import Endpoint, read_daemon_file
 from anyportal_client.transfers import CHUNK, download, find_missing, upload
+from tests.unit.cut_transfers import Counted, cut_download, cut_upload
 
 MIB = 1 << 20
 

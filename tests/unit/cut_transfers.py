@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from client_fakes import CuttingProxy
-
 from anyportal.v1 import blobs_pb2, media_pb2
 from anyportal_client.channel import Connection
 from anyportal_client.discovery import Endpoint
 from anyportal_client.retry import Backoff
 from anyportal_client.transfers import CHUNK, aside_of, download, upload
+from tests.unit.client_fakes import CuttingProxy
 
 HASTY = Backoff(first=0.01, most=0.2)
 

@@ -1,0 +1,215 @@
+"""Shared disks on both sides: which path stands for a file, and that nothing but the file meant is read."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from anyportal.v1 import media_pb2
+from anyportal_client.clips import find_clip
+from anyportal_client.errors import UsageError
+from anyportal_client.mappings import read_mappings, shared
+from anyportal_client.request import ShotRequest
+from anyportal_client.shot import make_ready
+from anyportal_core.errors import (
+    AnyPortalError,
+    Cancelled,
+    MediaNotFoundError,
+    MediaUnreadableError,
+    ShotError,
+    UnknownNameError,
+)
+from anyportal_daemon.errors import BlobError
+from anyportal_daemon.jobs.clips import check_clip, digest_of, kind_of, shared_files, title_of
+from anyportal_daemon.storage.shared import SharedFolders
+from anyportal_daemon.worker.borrowed import SharedFiles
+
+BLOB = media_pb2.Blob(sha256="a" * 64, size_bytes=5)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "footage"
+    (root / "shot").mkdir(parents=True)
+    for number in (1001, 1002, 1003):
+        (root / "shot" / f"plate.{number}.png").write_bytes(b"12345")
+    (root / "still.png").write_bytes(b"12345")
+    (tmp_path / "outside.png").write_bytes(b"12345")
+    (root / "link.png").symlink_to(tmp_path / "outside.png")
+    (root / "inner.png").symlink_to(root / "still.png")
+    return root
+
+
+# the daemon's side
+
+
+def test_a_file_is_found_by_its_mapping_links_resolved(root: Path) -> None:
+    folders = SharedFolders({"footage": root.resolve()})
+    assert folders.file("footage", "inner.png", 5, "plate") == (root / "still.png").resolve()
+    assert folders.names() == ["footage"]
+
+
+@pytest.mark.parametrize(
+    ("mapping", "path", "size", "kind"),
+    [
+        ("footage", "link.png", 5, ShotError),
+        ("footage", "../outside.png", 5, ShotError),
+        ("footage", "/etc/passwd", 5, ShotError),
+        ("footage", "none.png", 5, MediaNotFoundError),
+        ("footage", "shot", 5, MediaNotFoundError),
+        ("footage", "still.png", 6, MediaUnreadableError),
+        ("other", "still.png", 5, UnknownNameError),
+    ],
+)
+def test_what_is_not_the_file_meant_is_refused(
+    root: Path, mapping: str, path: str, size: int, kind: type[AnyPortalError]
+) -> None:
+    with pytest.raises(kind):
+        SharedFolders({"footage": root.resolve()}).file(mapping, path, size, "plate")
+
+
+def frames(*numbers: int) -> list[media_pb2.SequenceFrame]:
+    return [media_pb2.SequenceFrame(number=number, blob=BLOB) for number in numbers]
+
+
+def test_shared_media_are_known_as_what_was_sent() -> None:
+    listed = media_pb2.SharedMedia(mapping="m", path="a/plate.%04d.exr", frames=frames(7, 1001))
+    assert [path for _, path, _ in shared_files(listed, "plate")] == ["a/plate.0007.exr", "a/plate.1001.exr"]
+    sent = media_pb2.ClipManifest(sequence=media_pb2.FrameSequence(pattern="plate.%04d.exr", frames=frames(7, 1001)))
+    clip = media_pb2.ClipManifest(shared=listed)
+    check_clip(clip, "plate")
+    assert (digest_of(clip), title_of(clip), kind_of(clip)) == (digest_of(sent), "plate", "clip")
+    still = media_pb2.ClipManifest(shared=media_pb2.SharedMedia(mapping="m", path="a/b#1.png", blob=BLOB))
+    check_clip(still, "backdrop")
+    assert (digest_of(still), kind_of(still)) == (BLOB.sha256, "still")
+
+
+ODD: list[tuple[media_pb2.ClipManifest, type[AnyPortalError], str]] = [
+    (media_pb2.ClipManifest(shared=media_pb2.SharedMedia(path="a.png", frames=frames(1))), ShotError, "shared.path"),
+    (
+        media_pb2.ClipManifest(shared=media_pb2.SharedMedia(path="a.%d.png", frames=frames(2, 1))),
+        ShotError,
+        "shared.frames[1]",
+    ),
+    (
+        media_pb2.ClipManifest(shared=media_pb2.SharedMedia(path="a.png", blob=media_pb2.Blob(sha256="x"))),
+        BlobError,
+        "shared.blob",
+    ),
+    *(
+        (media_pb2.ClipManifest(file=media_pb2.MediaFile(blob=BLOB, filename="a.mov", span=span)), ShotError, field)
+        for span, field in (
+            (media_pb2.MovieSpan(first_frame=-1, frame_count=5), "file.span.first_frame"),
+            (media_pb2.MovieSpan(first_frame=5, frame_count=5), "file.span.first_frame"),
+            (media_pb2.MovieSpan(first_frame=1, frame_count=5), "file.span.frame_rate"),
+            (
+                media_pb2.MovieSpan(
+                    frame_count=5, frame_rate=media_pb2.Rational(numerator=24, denominator=1), timecode="0" * 99
+                ),
+                "file.span.timecode",
+            ),
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize(("clip", "kind", "field"), ODD, ids=[field for *_, field in ODD])
+def test_odd_manifests_are_refused_by_field(
+    clip: media_pb2.ClipManifest, kind: type[AnyPortalError], field: str
+) -> None:
+    with pytest.raises(kind) as caught:
+        check_clip(clip, "shot.plate")
+    assert caught.value.where == f"shot.plate.{field}"
+
+
+def test_a_shared_file_is_read_once_while_it_stays_the_same(root: Path, tmp_path: Path) -> None:
+    """That it is not read again shows where other bytes pass under the same size and time of change."""
+    files, source, go_on = SharedFiles(), root / "still.png", threading.Event()
+    sha256 = hashlib.sha256(b"12345").hexdigest()
+    files.lay(source, sha256, tmp_path / "job" / "one.png", go_on)
+    stamp = source.stat().st_mtime_ns
+    source.write_bytes(b"54321")
+    os.utime(source, ns=(stamp, stamp))
+    files.lay(source, sha256, tmp_path / "job" / "two.png", go_on)
+    os.utime(source, ns=(stamp + 1, stamp + 1))
+    with pytest.raises(MediaUnreadableError, match="has changed since"):
+        files.lay(source, sha256, tmp_path / "job" / "three.png", go_on)
+    assert sorted(path.name for path in (tmp_path / "job").iterdir()) == ["one.png", "two.png"]
+    assert (tmp_path / "job" / "one.png").resolve() == source.resolve(), "no byte is copied"
+
+
+def test_reading_a_shared_file_can_be_cancelled(root: Path, tmp_path: Path) -> None:
+    cancel = threading.Event()
+    cancel.set()
+    with pytest.raises(Cancelled):
+        SharedFiles().lay(root / "still.png", "a" * 64, tmp_path / "x.png", cancel)
+
+
+# the client's side
+
+
+def placed(path: Path, folders: dict[str, Path]) -> tuple[str, str] | None:
+    return shared(make_ready(ShotRequest(path, "#336699")), folders).plate.shared
+
+
+def test_paths_are_those_of_the_mapping(root: Path, tmp_path: Path) -> None:
+    mounted = tmp_path / "mnt"
+    mounted.symlink_to(root)
+    folders = {"footage": mounted}
+    assert placed(mounted / "still.png", folders) == ("footage", "still.png")
+    assert placed(root / "shot" / "plate.%04d.png", folders) == ("footage", "shot/plate.%04d.png")
+    assert placed(mounted / "shot" / "plate.1002.png", folders) == ("footage", "shot/plate.%04d.png")
+    assert placed(mounted / "inner.png", folders) == ("footage", "inner.png")
+    assert placed(mounted / "shot", folders | {"near": root / "shot"}) == ("near", "plate.%04d.png")
+    assert placed(mounted / "link.png", folders) is None
+    assert placed(tmp_path / "outside.png", folders) is None
+    assert placed(mounted / "still.png", {}) is None
+
+
+@pytest.mark.parametrize("name", ["a:b.png", "50%.1001.png", "caf\udce9.png"])
+def test_names_that_a_path_cannot_say_are_sent_as_bytes(root: Path, name: str) -> None:
+    path = root / name
+    try:
+        path.write_bytes(b"12345")
+    except OSError:
+        pytest.skip("this disk has no such names")
+    assert find_clip(path, "plate").files[0].path == path
+    assert placed(path, {"footage": root}) is None
+
+
+def test_mappings_come_from_the_configuration_and_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "client.toml"
+    monkeypatch.setenv("ANYPORTAL_CLIENT_CONFIG", str(file))
+    assert read_mappings() == {}
+    file.write_text('[mappings]\nfootage = "/mnt/nas"\nplates = "/mnt/plates"\n')
+    assert read_mappings(["plates=/elsewhere"]) == {"footage": Path("/mnt/nas"), "plates": Path("/elsewhere")}
+
+
+@pytest.mark.parametrize("text", ["[mappings", "mappings = 5", "[mappings]\nfootage = 5"])
+def test_a_configuration_that_makes_no_sense_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    file = tmp_path / "client.toml"
+    file.write_text(text)
+    monkeypatch.setenv("ANYPORTAL_CLIENT_CONFIG", str(file))
+    with pytest.raises(UsageError) as caught:
+        read_mappings()
+    assert caught.value.where == str(file)
+
+
+@pytest.mark.parametrize("pair", ["footage", "=/mnt", "footage="])
+def test_half_a_mapping_is_told(pair: str, no_configuration: Callable[[], None]) -> None:
+    with pytest.raises(UsageError):
+        read_mappings([pair])
+
+
+@pytest.fixture
+def no_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANYPORTAL_CLIENT_CONFIG", str(tmp_path / "none.toml"))
