@@ -398,7 +398,9 @@ class Job(_message.Message):
     daemon was stopped, is queued again by itself and goes on where it was; the log line beside that event says why.
     """
     workers_lost: _builtins.int
-    """How many workers have died under it. The third death fails it with `WORKER_LOST`."""
+    """How many workers have died under it. The third death fails it with `WORKER_LOST`. The daemon's own death counts where
+    the job had got no further since it was begun.
+    """
     @_builtins.property
     def shot(self) -> Global___Shot: ...
     @_builtins.property
@@ -418,12 +420,16 @@ class Job(_message.Message):
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
-    def start_time(self) -> _timestamp_pb2.Timestamp: ...
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """When a worker began it first."""
+
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def stage_seconds(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
-        """Wall seconds by stage, for stages that ran; reused ones are not in it."""
+        """Wall seconds by stage, for stages that ran; reused ones are not in it. Of a stage that was cut short and went on,
+        those of the run that finished it.
+        """
 
     @_builtins.property
     def frame_rate(self) -> _media_pb2.Rational:
