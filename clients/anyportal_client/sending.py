@@ -53,8 +53,17 @@ class Sender:
     async def _shortened(self, ready: ReadyShot, folder: Path) -> ReadyShot:
         """The shot without the bytes that need not be sent: what the daemon reaches itself, and parts of movies."""
         remarks: list[str] = []
-        ready = await asyncio.to_thread(shared, ready, self._folders)
-        short = await asyncio.to_thread(shortened, ready, folder, remarks.append)
+        stop = threading.Event()
+
+        def checkpoint() -> None:
+            if stop.is_set():  # nobody waits for this any more
+                raise InterruptedError
+
+        try:
+            ready = await asyncio.to_thread(shared, ready, self._folders)
+            short = await asyncio.to_thread(shortened, ready, folder, remarks.append, checkpoint)
+        finally:
+            stop.set()
         for text in remarks:
             self._on_event(LogLine("", 0, "info", text))
         return short

@@ -7,16 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from anyportal_client.clips import Clip, LocalFile
+from anyportal_client.packets import WholeNeeded
 from anyportal_client.shot import ReadyShot
-from anyportal_client.spans import WholeNeeded, cut_span
+from anyportal_client.spans import cut_span
 
 Say = Callable[[str], None]
 
 
-def shortened(ready: ReadyShot, folder: Path, say: Say) -> ReadyShot:
+def shortened(ready: ReadyShot, folder: Path, say: Say, checkpoint: Callable[[], None] = lambda: None) -> ReadyShot:
     """The shot with parts of its plate and matte movies, written to a folder, in the place of what is whole.
 
-    A matte movie goes by the plate's frames only where it has as many. `say` is told why a movie stays whole.
+    A matte movie goes by the plate's frames only where it has as many. `say` is told why a movie stays whole;
+    `checkpoint` is called often, and may raise to stop.
     """
     if ready.frames is None:
         return ready
@@ -26,7 +28,7 @@ def shortened(ready: ReadyShot, folder: Path, say: Say) -> ReadyShot:
     def short(clip: Clip, name: str) -> Clip:
         target = folder / f"{name}{clip.path.suffix}"
         try:
-            span = cut_span(clip.files[0].path, first, last, target)
+            span = cut_span(clip.files[0].path, first, last, target, checkpoint)
         except WholeNeeded as reason:
             if str(reason):
                 say(f"{clip.path.name} is sent whole: {reason}")

@@ -7,7 +7,7 @@ timecode, and the same packets, so the same pixels. Where that cannot be promise
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,25 +15,15 @@ from itertools import accumulate, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anyportal_client.packets import Shown, WholeNeeded, exact, listed, packets_from, picture, starts_afresh
+
 if TYPE_CHECKING:
     from av.container import InputContainer
-    from av.packet import Packet
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-_KEYED = frozenset({"h264", "hevc", "mpeg4", "vp8", "vp9", "ffv1"})
-"""Codecs whose key frames, with nothing before them shown after them, need nothing that came before."""
-
-_INTRA = frozenset({"prores", "dnxhd", "mjpeg", "png", "rawvideo", "v210", "cfhd"})
-"""Codecs of which every frame stands alone."""
-
-_IDR = 5
 _WORTH = 0.9
 """A part is made where it has at most this share of the movie's bytes."""
-
-
-class WholeNeeded(Exception):
-    """No part of this movie can be sent in its place; the text says why. Empty: it would not be worth it."""
 
 
 @dataclass(frozen=True)
@@ -46,20 +36,12 @@ class Span:
     timecode: str
 
 
-@dataclass(frozen=True)
-class _Shown:
-    """A packet: when its frame is shown, in ticks; whether decoding may start there; its size in bytes."""
-
-    time: int
-    key: bool
-    size: int
-
-
-def cut_span(source: Path, first: int, last: int, target: Path) -> Span:
+def cut_span(source: Path, first: int, last: int, target: Path, checkpoint: Callable[[], None] = lambda: None) -> Span:
     """Write the packets that some frames of a movie need to a file.
 
     Args:
         first, last: numbers of frames, both ends included; as far as the movie has them.
+        checkpoint: called often; may raise to stop.
 
     Raises:
         WholeNeeded: the movie has to be sent as it is.
@@ -68,11 +50,11 @@ def cut_span(source: Path, first: int, last: int, target: Path) -> Span:
 
     try:
         with closing(av.open(str(source))) as movie:
-            stream = _picture(movie)
-            packets = _listed(movie, stream)
+            stream = picture(movie)
+            packets = listed(movie, stream, checkpoint)
             span, stop = _place(movie, stream, packets, first, last)
         _check_worth(packets, span.first, stop, source, first)
-        _copy(source, target, packets, span.first, stop)
+        _copy(source, target, packets, span.first, stop, checkpoint)
         _check_alike(source, target, packets, span.first, stop)
     except (av.FFmpegError, OSError, ValueError) as error:
         target.unlink(missing_ok=True)
@@ -83,40 +65,8 @@ def cut_span(source: Path, first: int, last: int, target: Path) -> Span:
     return span
 
 
-def _picture(movie: InputContainer) -> VideoStream:
-    from av.stream import Disposition
-
-    if not any(name in movie.format.name for name in ("mov", "matroska")):
-        raise WholeNeeded(f"a container of the kind {movie.format.name.split(',')[0]} is not cut")
-    for stream in movie.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            break
-    else:
-        raise WholeNeeded("it has no picture")
-    if stream.codec_context.name not in _KEYED | _INTRA:
-        raise WholeNeeded(f"movies of the codec {stream.codec_context.name} are not cut")
-    return stream
-
-
-def _listed(movie: InputContainer, stream: VideoStream) -> list[_Shown]:
-    """The packets in the order of decoding."""
-    found = []
-    for packet in movie.demux(stream):
-        if not packet.size and packet.pts is None and packet.dts is None:  # the end
-            continue
-        if not packet.size or packet.pts is None or packet.is_corrupt:
-            raise WholeNeeded("its index is incomplete")
-        if packet.is_discard:
-            raise WholeNeeded("an edit list hides some of its frames")
-        found.append(_Shown(packet.pts, packet.is_keyframe, packet.size))
-    times = {each.time for each in found}
-    if not found or len(times) < len(found):
-        raise WholeNeeded("its frames cannot be told apart by their times")
-    return found
-
-
 def _place(
-    movie: InputContainer, stream: VideoStream, packets: Sequence[_Shown], first: int, last: int
+    movie: InputContainer, stream: VideoStream, packets: Sequence[Shown], first: int, last: int
 ) -> tuple[Span, int]:
     """The span that holds these frames, and the number after its last frame.
 
@@ -136,11 +86,11 @@ def _place(
     if not starts or starts[0] != 0:
         raise WholeNeeded("it does not begin with a key frame")
     before = [i for i in starts if i <= first]
-    fresh = next((i for i in reversed(before) if i == 0 or _starts_afresh(movie, stream, packets, i)), 0)
+    fresh = next((i for i in reversed(before) if i == 0 or starts_afresh(movie, stream, packets, i)), 0)
     return Span(fresh, count, rate, _timecode(movie)), next(i for i in cuts if i > last)
 
 
-def _check_worth(packets: Sequence[_Shown], start: int, stop: int, source: Path, first: int) -> None:
+def _check_worth(packets: Sequence[Shown], start: int, stop: int, source: Path, first: int) -> None:
     """Refuse what would save little; say so where the movie's own make is the reason."""
     if sum(each.size for each in packets[start:stop]) <= _WORTH * source.stat().st_size:
         return
@@ -167,58 +117,25 @@ def _timecode(movie: InputContainer) -> str:
     return next((place["timecode"] for place in places if place.get("timecode")), "")
 
 
-def _starts_afresh(movie: InputContainer, stream: VideoStream, packets: Sequence[_Shown], place: int) -> bool:
-    """Whether no frame from a key frame on refers to one before it. Of H.264 that is only said of some key frames."""
-    codec = stream.codec_context
-    if codec.name != "h264":
-        return True
-    packet = next(_from(movie, stream, packets[place].time), None)
-    return packet is not None and _is_idr(bytes(packet), codec.extradata)
-
-
-def _is_idr(data: bytes, extradata: bytes | None) -> bool:
-    """Whether an H.264 packet, its parts led by their lengths (as the extradata say) or by start codes, has an IDR."""
-    if not extradata or extradata[0] != 1:
-        return any(part[:1] and part[0] & 31 == _IDR for part in data.split(b"\0\0\1")[1:])
-    width, at = (extradata[4] & 3) + 1, 0
-    while at + width < len(data):
-        if data[at + width] & 31 == _IDR:
-            return True
-        at += width + int.from_bytes(data[at : at + width], "big")
-    return False
-
-
-def _from(movie: InputContainer, stream: VideoStream, time: int) -> Iterator[Packet[VideoStream]]:
-    """The packets from the one that is shown at a time on, in the order of decoding."""
-    for place in (time, 0):  # from the very start, where the file's index leads astray
-        movie.seek(place, stream=stream)
-        begun = False
-        for packet in movie.demux(stream):
-            begun = begun or packet.pts == time
-            if begun and packet.size:
-                yield packet
-            elif packet.is_keyframe and _exact(packet.pts) > time:
-                break
-        if begun:
-            return
-
-
-def _copy(source: Path, target: Path, packets: Sequence[_Shown], first: int, stop: int) -> None:
+def _copy(
+    source: Path, target: Path, packets: Sequence[Shown], first: int, stop: int, checkpoint: Callable[[], None]
+) -> None:
     """Write some packets to a file of the same kind. Nothing of it depends on when it is made."""
     import av
 
     times = sorted(each.time for each in packets[first:stop])
     delay = max(shown - each.time for shown, each in zip(times, packets[first:stop], strict=True))
     with closing(av.open(str(source))) as movie:
-        stream = _picture(movie)
+        stream = picture(movie)
         kind = "matroska" if "matroska" in movie.format.name else _movie_kind(source)
         with av.open(str(target), "w", format=kind, options={"fflags": "+bitexact"}) as part:
             copy = part.add_stream_from_template(stream)
             copy.time_base = stream.time_base
             for packet, shown in zip(
-                islice(_from(movie, stream, packets[first].time), stop - first), times, strict=True
+                islice(packets_from(movie, stream, packets[first].time), stop - first), times, strict=True
             ):
-                packet.pts = _exact(packet.pts) - times[0]
+                checkpoint()
+                packet.pts = exact(packet.pts) - times[0]
                 packet.dts = shown - delay - times[0]  # Matroska has none; these rise, and come before they are shown
                 packet.stream = copy
                 part.mux(packet)
@@ -228,20 +145,14 @@ def _movie_kind(source: Path) -> str:
     return "mov" if source.suffix.lower() in (".mov", ".qt") else "mp4"
 
 
-def _exact(time: int | None) -> int:
-    if time is None:
-        raise WholeNeeded("its index is incomplete")
-    return time
-
-
-def _check_alike(source: Path, target: Path, packets: Sequence[_Shown], first: int, stop: int) -> None:
+def _check_alike(source: Path, target: Path, packets: Sequence[Shown], first: int, stop: int) -> None:
     """Make sure that the part says the same as the whole about every packet of it, and about how to show them."""
     import av
 
     with closing(av.open(str(source))) as movie, closing(av.open(str(target))) as part:
-        ours, theirs = _picture(part), _picture(movie)
+        ours, theirs = picture(part), picture(movie)
         copied = [each for each in part.demux(ours) if each.size]
-        original = islice(_from(movie, theirs, packets[first].time), stop - first)
+        original = islice(packets_from(movie, theirs, packets[first].time), stop - first)
         if _told(copied, ours) != _told(original, theirs) or _described(ours) != _described(theirs):
             raise WholeNeeded("its container cannot be cut without a change")
     wanted = packets[first].time
@@ -272,7 +183,7 @@ def _decoded(path: Path, time: int | None) -> tuple[object, ...] | None:
     import av
 
     with closing(av.open(str(path))) as movie:
-        stream = _picture(movie)
+        stream = picture(movie)
         if time is not None:
             movie.seek(time, stream=stream)
         for frame in movie.decode(stream):

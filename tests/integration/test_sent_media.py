@@ -75,7 +75,7 @@ def bytes_of(files: dict[str, Path]) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in next(iter(files.values())).parent.iterdir()}
 
 
-def whole(ready: ReadyShot, folder: Path, say: object) -> ReadyShot:
+def whole(ready: ReadyShot, *rest: object) -> ReadyShot:
     return ready
 
 

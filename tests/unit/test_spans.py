@@ -11,7 +11,8 @@ import av
 import numpy as np
 import pytest
 
-from anyportal_client.spans import WholeNeeded, cut_span
+from anyportal_client.packets import WholeNeeded
+from anyportal_client.spans import cut_span
 from anyportal_core.errors import FrameRangeError, MediaUnreadableError
 from anyportal_core.media.clip import open_clip
 from anyportal_core.media.encoding import Encoding
@@ -172,6 +173,19 @@ def test_what_saves_nothing_is_sent_whole_without_a_word(folder: Path, wanted: t
     with pytest.raises(WholeNeeded) as caught:
         cut_span(movie(folder, "h264.mp4"), *wanted, folder / "none.mp4")
     assert str(caught.value) == ""
+
+
+@pytest.mark.parametrize("calls", [3, 45], ids=["while it is read", "while it is copied"])
+def test_cutting_can_be_stopped(folder: Path, calls: int) -> None:
+    left = iter(range(calls))
+
+    def checkpoint() -> None:
+        if next(left, None) is None:
+            raise InterruptedError
+
+    with pytest.raises(WholeNeeded):
+        cut_span(movie(folder, "h264.mp4"), 23, 27, folder / "none.mp4", checkpoint)
+    assert next(left, None) is None and not (folder / "none.mp4").exists()
 
 
 def test_a_container_that_changes_a_packet_is_not_trusted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
