@@ -306,6 +306,7 @@ EVERY = {
     "fetch": ["fetch", "nosuchjob", "--out", "{out}"],
     "jobs": ["jobs"],
     "cancel": ["cancel", "nosuchjob"],
+    "explain": ["explain", "nosuchjob"],
     "presets": ["presets"],
     "store": ["store", "show"],
     "verify": ["store", "verify"],
