@@ -154,6 +154,25 @@ def test_of_shared_files_no_byte_is_sent(
         assert set(client.job(sent.name).stage_seconds) == {"finish"}, "it is the same plate"
 
 
+def test_the_command_takes_mappings(daemon: Daemon, mounted: Path, tmp_path: Path) -> None:
+    """On its command line, and from the configuration."""
+    config = tmp_path / "client.toml"
+    given = {"ANYPORTAL_DAEMON": daemon.endpoint.address, "ANYPORTAL_TOKEN": daemon.endpoint.token}
+    environment = os.environ | given | {"ANYPORTAL_CLIENT_CONFIG": str(config)}
+    fresh = write_images(mounted / "shot" / "fresh.%04d.png", moving_scene(3, 64, 96, seed=9).plate[1:])
+    sources = {hashlib.sha256(path.read_bytes()).hexdigest() for path in fresh}
+    plate, matte = (str(mounted / "shot" / f"{name}.%04d.png") for name in ("fresh", "matte"))
+    command = [sys.executable, "-m", "anyportal_client.cli", "submit", plate, "--matte", matte, "--range", "1001-1002"]
+    command += ["--backdrop", "#336699", "--json"]
+    for number, mapping in enumerate((["--map", f"footage={mounted}"], [])):
+        out = tmp_path / f"out{number}"
+        done = subprocess.run([*command, "--out", str(out), *mapping], env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout
+        assert sorted(path.name for path in out.iterdir()) == ["fresh.1001.png", "fresh.1002.png"]
+        assert '"sending"' not in done.stdout and not daemon.blobs() & sources
+        config.write_text(f'[mappings]\nfootage = "{mounted}"\n')
+
+
 def test_a_shared_file_that_changed_is_not_worked_on(daemon: Daemon, mounted: Path, tmp_path: Path) -> None:
     """Size and time of change may be as they were: the digest is what counts."""
     victim = daemon.footage / "shot" / "plate.1002.png"
