@@ -39,13 +39,18 @@ class Daemon:
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     state = tmp_path_factory.mktemp("daemon") / "state"
     command = [sys.executable, "-m", "anyportal_daemon", "serve", "--listen", "127.0.0.1:0", "--state", str(state)]
-    with subprocess.Popen([*command, "--stop-with-stdin"], stdin=subprocess.PIPE) as process:
+    log = state.with_name("log")
+    with (
+        log.open("wb") as stderr,
+        subprocess.Popen([*command, "--stop-with-stdin"], stdin=subprocess.PIPE, stderr=stderr) as process,
+    ):
         while (endpoint := read_daemon_file(state)) is None:
             assert process.poll() is None
             time.sleep(0.05)
         yield Daemon(endpoint, state, psutil.Process(process.pid))
         assert process.stdin is not None
         process.stdin.close()
+    assert "Traceback" not in log.read_text(), "whoever hangs up is no error"
 
 
 def blob_of(data: bytes) -> media_pb2.Blob:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -59,6 +60,11 @@ SERVICES = tuple(
 )
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether a record of gRPC's is worth a line: that a client went away while it was sent something is not."""
+    return not record.getMessage().startswith("ExecuteBatchError raised in core")
+
+
 class Server:
     """Serves from ``start`` to ``stop``."""
 
@@ -70,6 +76,7 @@ class Server:
         jobs: JobService,
         catalog: CatalogService,
     ) -> None:
+        logging.getLogger("grpc._cython.cygrpc").addFilter(_is_news)
         self._server = aio.server(interceptors=(Gate(authenticator),), options=OPTIONS)
         blobs_pb2_grpc.add_BlobServiceServicer_to_server(blobs, self._server)
         jobs_pb2_grpc.add_JobServiceServicer_to_server(jobs, self._server)
