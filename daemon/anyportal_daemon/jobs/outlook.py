@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from anyportal.v1.jobs_pb2 import Job, Outlook
@@ -14,9 +14,12 @@ from anyportal_daemon.jobs.journal import ENDED, Journal
 from anyportal_daemon.jobs.order import Waiting, order
 from anyportal_daemon.jobs.scheduler import Scheduler
 
-REST = 20
+REST, SHORT_REST = 20, 2
 """After a look at the queue it is not looked at again for so many times as long as that took: a long queue must not
-keep the daemon busy. With a few hundred jobs nobody notices."""
+keep the daemon busy. The short rest is for who cannot do with what was seen; all who wait share the next look."""
+
+LONGEST_REST = 0.5
+"""Seconds that somebody waits at most."""
 
 OLDEST = 2.0
 """Seconds after which it is looked at anew though nothing has happened: running jobs go on."""
@@ -36,29 +39,48 @@ class Outlooks:
         self._experience, self._version = Experience({}, {}, {}), -1
         self._estimated = lru_cache(10_000)(self._estimate)
 
-    def add(self, *jobs: Job) -> None:
-        """Write into jobs what is to be expected of them."""
+    def add(self, job: Job) -> None:
+        """Write into a job what is to be expected of it."""
+        if job.state not in ENDED and (outlook := self.of(job.name.removeprefix("jobs/"))):
+            job.outlook.CopyFrom(outlook)
+
+    def add_to_page(self, jobs: Iterable[Job]) -> None:
+        """The same for a list of jobs, for which nobody waits: what was queued this moment may lack it."""
         expected = self.all()
         for job in jobs:
             if job.state not in ENDED and (outlook := expected.get(job.name.removeprefix("jobs/"))):
                 job.outlook.CopyFrom(outlook)
 
-    def of(self, job_id: str) -> Outlook | None:
-        """What is to be expected of a job; None where it has ended, or was queued this moment."""
+    def of(self, job_id: str, fresh: bool = False) -> Outlook | None:
+        """What is to be expected of a job; None where it has ended.
+
+        Args:
+            fresh: as things are now; else it may be a moment old.
+        """
+        with self._lock:
+            if self._is_stale() and (fresh or job_id not in self._queue):
+                self._look_after(SHORT_REST)
         return self.all().get(job_id)
 
     def all(self) -> Mapping[str, Outlook]:
         """By id, every job that has not ended. A moment old, where the queue is long."""
         with self._lock:
-            now = time.monotonic()
-            if now - self._looked < REST * self._cost:
-                return self._queue
-            written = self._journal.ledger.written()
-            if written != self._seen or now - self._looked > OLDEST:
-                self._seen, self._queue = written, self._look()
-                self._looked = time.monotonic()
-                self._cost = self._looked - now
+            if time.monotonic() - self._looked >= REST * self._cost and self._is_stale():
+                self._look_after(0)
             return self._queue
+
+    def _is_stale(self) -> bool:
+        return time.monotonic() - self._looked > OLDEST or self._journal.ledger.written() != self._seen
+
+    def _look_after(self, rest: float) -> None:
+        """Look at the queue, at the earliest so many times as long after the last look as that took."""
+        wait = self._looked + min(rest * self._cost, LONGEST_REST) - time.monotonic()
+        if wait > 0:
+            time.sleep(wait)
+        begun, self._seen = time.monotonic(), self._journal.ledger.written()
+        self._queue = self._look()
+        self._looked = time.monotonic()
+        self._cost = self._looked - begun
 
     def _look(self) -> dict[str, Outlook]:
         ledger = self._journal.ledger

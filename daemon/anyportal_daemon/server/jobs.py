@@ -97,7 +97,7 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
 
     def _page(self, user: str, states: Sequence[int], size: int, before: int | None) -> tuple[list[Job], int | None]:
         jobs, following = self._journal.page(user, states, size, before)
-        self._outlooks.add(*jobs)
+        self._outlooks.add_to_page(jobs)
         return jobs, following
 
     async def WatchJob(self, request: jobs_pb2.WatchJobRequest, context: Context) -> AsyncIterator[jobs_pb2.JobEvent]:
@@ -128,7 +128,8 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
     ) -> tuple[list[jobs_pb2.JobEvent], bool, jobs_pb2.Outlook | None]:
         """The next events of a job, whether it has ended, and what is to be expected of it."""
         events, ended = self._journal.events(user, job_id, after)
-        return events, ended, None if ended else self._outlooks.of(job_id)
+        moved = any(event.HasField("state") for event in events)
+        return events, ended, None if ended else self._outlooks.of(job_id, fresh=moved)
 
     async def CancelJob(self, request: jobs_pb2.CancelJobRequest, context: Context) -> Job:
         user, job_id = caller(), _id(request.name)
