@@ -78,3 +78,19 @@ def test_an_upload_that_finds_the_disk_full_goes_on_where_it_was(
         assert file.read() == data
     house.check_databases()
     house.keeper.prune()
+
+
+def test_what_nobody_needs_makes_room_on_a_disk_without_a_byte_left(house: StoreHouse, fresh_seed: int) -> None:
+    idle = house.send(random.Random(fresh_seed).randbytes(1_500_000))
+    fill(house.root, 0)
+    try:
+        with pytest.raises(DiskFullError):
+            house.send(random.Random(fresh_seed + 1).randbytes(300_000))
+        house.keeper.trim()
+        assert house.store.missing("ann", [idle]) == [idle]
+        house.send(random.Random(fresh_seed + 1).randbytes(300_000))
+        assert house.verify() == []
+    finally:
+        (house.root / "filler").unlink()
+    house.check_databases()
+    house.keeper.prune()

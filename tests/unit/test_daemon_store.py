@@ -250,7 +250,7 @@ def test_pruning_and_creating_at_once_never_loses_what_a_job_was_told_is_there(t
     thread.start()
     kept = []
     try:
-        for number in range(60):
+        for number in range(25):
             blobs = [life.put(f"{number} {index}".encode()) for index in range(4)]
             try:
                 kept.append((life.create(*blobs), blobs))

@@ -91,7 +91,7 @@ class StoreNeeds:
         claims = self._claims.on(sha256)
         if any(claim.state in LIVE for claim in claims):
             return True
-        waiting = self._unfetched(sha256)
+        waiting = self._unfetched(sha256) if claims else ()
         return any(claim.state == Job.SUCCEEDED and claim.user in waiting for claim in claims)
 
     def stages_since(self) -> int | None:

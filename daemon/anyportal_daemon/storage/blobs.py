@@ -98,8 +98,8 @@ class BlobStore(Protocol):
         """The blob's bytes.
 
         Raises:
-            BlobNotFoundError: there is none, or the user does not have it.
-            BlobCorruptError: the stored bytes have another size, or are gone.
+            BlobNotFoundError: there is none, or no longer, or the user does not have it.
+            BlobCorruptError: the stored bytes have another size.
         """
         ...
 

@@ -87,9 +87,11 @@ class DiskBlobStore:
     def open(self, user: str, blob: BlobId) -> BinaryIO:
         if not self._possessions.owned(user, [blob]):
             raise BlobNotFoundError("there is no such blob", where=blob.sha256)
-        if not self.files.touch(blob):
-            raise BlobCorruptError("the stored bytes are damaged", where=blob.sha256, hint=AGAIN)
         path = self.files.path(blob.sha256)
+        if not self.files.touch(blob):
+            if path.exists():
+                raise BlobCorruptError("the stored bytes are damaged", where=blob.sha256, hint=AGAIN)
+            raise BlobNotFoundError("the blob is no longer there", where=blob.sha256, hint=AGAIN)
         with file_errors(path):
             return path.open("rb")
 

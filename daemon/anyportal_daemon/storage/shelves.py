@@ -6,8 +6,10 @@ import hashlib
 import os
 import threading
 from collections.abc import Collection, Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
+from anyportal_core.errors import StorageError
 from anyportal_core.seal import sound
 from anyportal_daemon.database import file_errors
 from anyportal_daemon.storage.files import BlobFiles
@@ -16,6 +18,9 @@ from anyportal_daemon.storage.shelf import SEALED, Item, Kind, Total
 
 STEP = 4 * 1024 * 1024
 """Bytes hashed between two reports."""
+
+_TOGETHER = 256
+"""Evicted blobs that are written down at once."""
 
 
 class BlobShelf:
@@ -32,12 +37,18 @@ class BlobShelf:
         self, files: BlobFiles, possessions: Possessions, lock: threading.Lock, held_since: Collection[int]
     ) -> None:
         self._files, self._possessions, self._lock, self._held_since = files, possessions, lock, held_since
+        self._gone: set[str] = set()
+        """Evicted, and not yet written down as that: one alone is not worth a transaction."""
 
     def total(self) -> Total:
+        with self._lock:
+            self._write_down()
         return self._possessions.total()
 
     def items(self) -> list[Item]:
-        found = ((name, _stat(self._files.path(name))) for name in self._possessions.sizes())
+        found = [(name, _stat(self._files.path(name))) for name in self._possessions.sizes()]
+        with self._lock:
+            self._gone.update(name for name, stat in found if stat is None)
         return [Item(name, stat.st_size, stat.st_mtime_ns) for name, stat in found if stat]
 
     def evict(self, item: Item) -> bool:
@@ -47,9 +58,19 @@ class BlobShelf:
             relied_on = bool(self._held_since) and item.used >= min(self._held_since)
             if stat is None or stat.st_mtime_ns != item.used or relied_on:
                 return False
-            self._possessions.forget([item.name])  # first: bytes that nobody has are swept at the next start
+            # The bytes first, since on a full disk nothing can be written down before. Without them a blob is missing.
             self._files.delete(item.name)
+            self._gone.add(item.name)
+            if len(self._gone) >= _TOGETHER:
+                self._write_down()
         return True
+
+    def _write_down(self) -> None:
+        """Take from everybody what is gone, unless it has come again; the lock is held."""
+        if self._gone:
+            with suppress(StorageError):  # later, when the disk has room
+                self._possessions.forget(name for name in self._gone if _stat(self._files.path(name)) is None)
+                self._gone.clear()
 
     def verify(self, item: Item) -> Generator[int, None, bool]:
         path, hasher = self._files.path(item.name), hashlib.sha256()

@@ -52,9 +52,10 @@ class Verifier:
 
     def verify(self) -> Iterator[Step]:
         """Steps of a few megabytes. Raises StorageError where the disk refuses."""
+        lost = tuple(self._lost())
         found = [(shelf, item) for shelf in self._shelves for item in shelf.items() if shelf.kind != "upload"]
         total, done, checked = sum(item.size for _, item in found), 0, 0
-        yield Step(0, total, 0, tuple(self._lost()))
+        yield Step(0, total, 0, lost)
         for shelf, item in found:
             known = self._damage(shelf.kind, item, False)  # what is known of it goes with it
             steps, whole = shelf.verify(item), done + item.size
