@@ -145,8 +145,6 @@ class AsyncClient:
         ready = request if isinstance(request, ReadyShot) else await asyncio.to_thread(make_ready, request)
         job = await Sender(self._connection, self._hashes, on_event or _ignore, self._folders).submit(ready)
         self._sent[job.name] = ready.folders()
-        if job.outlook is not None:
-            (on_event or _ignore)(Expected.of(job.name, job.last_sequence, job.outlook))
         return job
 
     async def check(self, request: ShotRequest | ReadyShot) -> Job:
@@ -179,7 +177,7 @@ class AsyncClient:
                         outlook = Outlook.of(message.outlook)
                         if outlook.tells_more_than(told):
                             told = outlook
-                            yield Expected.of(job, after, outlook)
+                            yield Expected.of(job, outlook)
                 final = (await self.job(job)).final
             except grpc.aio.AioRpcError as error:
                 await attempts.failed(error)
@@ -275,7 +273,6 @@ class AsyncClient:
         request = catalog_pb2.ListPresetsRequest()
         reply = await self._connection.call(self._connection.catalog.ListPresets, request)
         return list(map(PresetInfo.of, reply.presets))
-
 
     async def store(self) -> StoreShown:
         """What the daemon's store holds."""

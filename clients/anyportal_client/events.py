@@ -61,12 +61,28 @@ class Uploading(Event):
 
 @dataclass(frozen=True)
 class Submitted(Event):
-    """The job is queued."""
+    """The job is queued. What is to be expected of it is as in `Expected`."""
 
     event = "submitted"
     job: str
     name: str
     recipe_digest: str
+    queue_position: int = 0
+    start_seconds: float | None = None
+    end_seconds: float | None = None
+
+    @classmethod
+    def of(cls, job: Job) -> Submitted:
+        """The event for a job that was just queued."""
+        outlook = job.outlook or Outlook()
+        return cls(
+            job.name,
+            job.display_name,
+            job.recipe_digest,
+            outlook.queue_position,
+            outlook.start_seconds,
+            outlook.end_seconds,
+        )
 
 
 @dataclass(frozen=True)
@@ -114,11 +130,10 @@ class ResultsReady(Event):
 
 @dataclass(frozen=True)
 class Expected(Event):
-    """What is to be expected of a job that has not ended, whenever that changes; see `Outlook`."""
+    """What is to be expected of a job that has not ended, whenever that changes; see `Outlook`. It has no number."""
 
     event = "expected"
     job: str
-    sequence: int
     queue_position: int
     start_seconds: float | None
     end_seconds: float | None
@@ -126,11 +141,10 @@ class Expected(Event):
     rough: bool
 
     @classmethod
-    def of(cls, job: str, sequence: int, outlook: Outlook) -> Expected:
-        """The event that tells an outlook, after the event of a number."""
+    def of(cls, job: str, outlook: Outlook) -> Expected:
+        """The event that tells an outlook."""
         return cls(
             job,
-            sequence,
             outlook.queue_position,
             outlook.start_seconds,
             outlook.end_seconds,

@@ -83,7 +83,7 @@ class Sender:
             # What the daemon had when it was asked it may have thrown away since.
             await self._send_missing(blobs)
             job = await self._queue(create)
-        self._on_event(Submitted(job.name, job.display_name, job.recipe_digest))
+        self._on_event(Submitted.of(job))
         return job
 
     async def check(self, ready: ReadyShot) -> Job:

@@ -372,6 +372,30 @@ def test_a_job_can_be_left_and_found_again(shell: Shell, media: Path, tmp_path: 
     assert (ended.code, ended.last["code"]) == (2, "JOB_STATE")
 
 
+def test_a_job_has_a_place_and_is_explained(shell: Shell, media: Path) -> None:
+    jobs = []
+    for more in ([], ["--set", "exposure=0.5"]):
+        queued = shell.run(*plate(media), "--backdrop", "#102030", "--no-wait", "--json", "--priority", "3", *more)
+        jobs.append(queued.last["job"])
+        assert (queued.last["event"], queued.last["queue_position"] >= 0) == ("submitted", True)
+        watched = shell.run("watch", jobs[-1], "--json")
+        assert watched.last["state"] == "succeeded"
+        assert any(event["event"] in ("expected", "progress") and "end_seconds" in event for event in watched.events)
+    (listed,) = [event for event in shell.run("jobs", "--json").events if event["job"] == jobs[1]]
+    assert (listed["priority"], listed["queue_position"], listed["end_seconds"]) == (3, 0, None)
+    stages = {event["stage"]: event for event in shell.run("explain", jobs[1], "--json").events}
+    assert stages["matte"]["reason"] == "same" and stages["matte"]["reused"]
+    assert stages["harmonise"]["reason"] == "changed" and stages["harmonise"]["compared_with"] == jobs[0]
+    change = {"kind": "setting", "name": "exposure", "before": "0.0", "after": "0.5"}
+    assert stages["harmonise"]["differences"] == [change]
+    told = shell.run("explain", jobs[1])
+    lines = {line.split()[0]: line for line in told.out.splitlines()}
+    assert lines.keys() == stages.keys()
+    assert lines["harmonise"].endswith(f"setting exposure: 0.0 -> 0.5 (compared with {jobs[0]})")
+    assert lines["refine"].endswith(f"stage harmonise changed (compared with {jobs[0]})")
+    assert "reused" in lines["matte"] and lines["matte"].endswith(f"all that decides it is as in {jobs[0]}")
+
+
 def running(process: subprocess.Popen[str]) -> str:
     """Wait until the call's job runs; gives its name."""
     assert process.stdout is not None

@@ -12,9 +12,11 @@ import pytest
 from anyportal_core.errors import StorageError
 from anyportal_daemon.config import Address, load
 from anyportal_daemon.errors import AddressError, ConfigError, StateInUseError, TokenError
+from anyportal_daemon.jobs.scheduler import Rules
 from anyportal_daemon.security.announcement import Announcement, new_token
 from anyportal_daemon.security.users import TokenAuthenticator
 from anyportal_daemon.state import StateDirectory
+from anyportal_daemon.worker.limits import Limits
 
 
 def write(folder: Path, text: str) -> Path:
@@ -39,6 +41,14 @@ def test_a_file_is_read_and_options_override_it(tmp_path: Path) -> None:
     assert (str(config.listen), config.state) == ("127.0.0.1:0", tmp_path / "b")
 
 
+def test_what_users_and_workers_may_take_is_read(tmp_path: Path) -> None:
+    text = "[jobs]\nqueued = 7\nrunning = 2\n[worker]\nmemory_gigabytes = 1.5\njob_seconds = 60\n"
+    config = load(write(tmp_path, text))
+    assert config.jobs == Rules(queued=7, running=2)
+    assert config.worker == Limits(memory_gigabytes=1.5, job_seconds=60)
+    assert (load(None).jobs, load(None).worker) == (Rules(), Limits())
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -50,6 +60,12 @@ def test_a_file_is_read_and_options_override_it(tmp_path: Path) -> None:
             (f"budget = {value}", "budget is no size")
             for value in ("true", "0", "-5", "'0 GB'", "'much'", "1.5", "'1 PB'")
         ),
+        ("jobs = 5", "jobs is not a table"),
+        ("[jobs]\nqueues = 5", "did you mean queued"),
+        ("[jobs]\nqueued = 0", "a whole number above 0"),
+        ("[jobs]\nqueued = 1.5", "a whole number above 0"),
+        ("[worker]\nheartbeat_seconds = true", "a number above 0"),
+        ("[worker]\nmemory_gigabytes = inf", "a number above 0"),
         ("[mappings]\nfootage = 'relative/path'", "is not an absolute path"),
         ("[mappings]\nfootage = '/no/such/folder'", "there is no folder"),
     ],
