@@ -107,6 +107,12 @@ class Served:
         found = self.catalog.GetDaemon(catalog_pb2.GetDaemonRequest(), metadata=self.metadata)
         psutil.Process(found.workers[0].process_id).suspend()
 
+    @property
+    def cpu_seconds(self) -> float:
+        """Of the server's process: what a page costs, however busy the machine is with other things."""
+        times = psutil.Process(self.process.pid).cpu_times()
+        return float(times.user + times.system)
+
     def pages(self, count: int) -> list[float]:
         """Milliseconds of pages through all jobs, again from the start at the end."""
         taken, token = [], ""
@@ -135,7 +141,9 @@ def measure(jobs: int, queued: int, pages: int, frames: int) -> dict[str, Any]:
             ready = served.seconds_to_be_ready(begun)
             served.freeze()
             served.pages(5)
+            before = served.cpu_seconds
             taken = served.pages(pages)
+            busy = served.cpu_seconds - before
         finally:
             served.close()
     return {
@@ -151,9 +159,11 @@ def measure(jobs: int, queued: int, pages: int, frames: int) -> dict[str, Any]:
             "median": round(statistics.median(taken), 2),
             "p95": round(sorted(taken)[int(0.95 * len(taken))], 2),
             "worst": round(max(taken), 2),
+            "server_cpu": round(busy / pages * 1000, 2),
         },
         "goals": {"page_ms": PAGE_LIMIT_MS, "start_seconds": START_LIMIT_S},
         "machine": {"python": platform.python_version(), "cpus": os.cpu_count(), "system": platform.platform()},
+        "load_average": [round(load, 1) for load in os.getloadavg()],
     }
 
 
