@@ -28,6 +28,7 @@ from anyportal_core.shot import Shot
 from anyportal_core.stages.casting import Cast
 from anyportal_core.stages.checks import check_foreground, check_one_shot
 from anyportal_core.stages.finish import Finish
+from anyportal_core.stages.material import CODE_VERSION as READING
 from anyportal_core.stages.material import Material
 from anyportal_core.stages.results import DamagedResultError, Result, write_result
 from anyportal_core.stages.stage import FINISH_SHARE, Stage, paints, stages
@@ -182,7 +183,7 @@ def _key(
         canonical_json(
             {
                 "stage": stage.name,
-                "code": stage.code_version,
+                "code": [stage.code_version, READING],
                 "plugin": [spec.name, spec.version],
                 "models": {name: cast.models.revision(name, checkpoint) for name in cast.used_models(stage.role)},
                 "prompts": asdict(cast.prompts(stage.role)),
