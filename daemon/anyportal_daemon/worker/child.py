@@ -22,7 +22,12 @@ from anyportal_core.recipe import resolve_canonical
 from anyportal_core.shot import MediaRef, Shot
 from anyportal_daemon.database import file_errors
 from anyportal_daemon.storage.files import BlobFiles
-from anyportal_daemon.worker.lifetime import leave_signals_to_parent, say_nothing_on_stdout, tie_to_parent
+from anyportal_daemon.worker.lifetime import (
+    leave_signals_to_parent,
+    say_nothing_on_stdout,
+    share_processors,
+    tie_to_parent,
+)
 from anyportal_daemon.worker.messages import (
     CancelJob,
     ClipInput,
@@ -44,6 +49,7 @@ def main(pipe: Connection, setup: WorkerSetup) -> None:
     leave_signals_to_parent()
     tie_to_parent(setup.parent)
     say_nothing_on_stdout()
+    share_processors()
     Worker(pipe, setup).serve()
 
 
