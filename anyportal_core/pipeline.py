@@ -26,7 +26,7 @@ from anyportal_core.recipe import Recipe, canonical_json
 from anyportal_core.registry import Catalogue
 from anyportal_core.shot import Shot
 from anyportal_core.stages.casting import Cast
-from anyportal_core.stages.checks import check_foreground, check_one_shot
+from anyportal_core.stages.checks import check_foreground, check_one_shot, doubts
 from anyportal_core.stages.finish import Finish
 from anyportal_core.stages.material import CODE_VERSION as READING
 from anyportal_core.stages.material import Material
@@ -132,11 +132,18 @@ def _analyse(planned: Sequence[Stage], material: Material, cast: Cast, cache: St
             result = _kept(cache, key)
             assert result is not None, "a cache keeps what was just written"
         material.results[stage.name] = result
-        if stage.name == "matte" and paints(material.recipe, cast):
-            check_foreground(material)
+        if stage.name == "matte":
+            _look_at_matte(material, cast, observer)
         done += share
         observer.progress(stage.name, 1.0, done)
         observer.stage_done(stage.name, time.monotonic() - begun, reused)
+
+
+def _look_at_matte(material: Material, cast: Cast, observer: Observer) -> None:
+    if paints(material.recipe, cast):
+        check_foreground(material)
+    elif text := doubts(material):
+        observer.log(text, warning=True)
 
 
 def _kept(cache: StageCache, key: str) -> Result | None:
