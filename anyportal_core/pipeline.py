@@ -28,8 +28,9 @@ from anyportal_core.record import Extent, Recorder, StageRecord
 from anyportal_core.registry import Catalogue
 from anyportal_core.shot import Shot
 from anyportal_core.stages.casting import Cast
-from anyportal_core.stages.checks import check_foreground, check_one_shot
+from anyportal_core.stages.checks import check_foreground, check_one_shot, doubts
 from anyportal_core.stages.finish import CODE_VERSION, Finish
+from anyportal_core.stages.material import CODE_VERSION as READING
 from anyportal_core.stages.material import Material
 from anyportal_core.stages.parts import Parts
 from anyportal_core.stages.results import DamagedResultError, Result, write_result
@@ -156,8 +157,8 @@ def _analyse(
             assert result is not None, "a cache keeps what was just written"
             parts.drop()
         material.results[stage.name] = result
-        if stage.name == "matte" and paints(material.recipe, cast):
-            check_foreground(material)
+        if stage.name == "matte":
+            _look_at_matte(material, cast, observer)
         done += share
         observer.progress(stage.name, 1.0, done)
         seconds = time.monotonic() - begun
@@ -166,6 +167,13 @@ def _analyse(
             volume = (1 if stage.single else material.count) * material.height * material.width
             observer.record(StageRecord(stage.name, decided_by, key, reused, seconds, result.size_bytes, volume))
     return keys
+
+
+def _look_at_matte(material: Material, cast: Cast, observer: Observer) -> None:
+    if paints(material.recipe, cast):
+        check_foreground(material)
+    elif text := doubts(material):
+        observer.log(text, warning=True)
 
 
 def _kept(cache: StageCache, key: str) -> Result | None:
@@ -211,7 +219,7 @@ def _decided_by(
     return canonical_json(
         {
             "stage": stage.name,
-            "code": stage.code_version,
+            "code": [stage.code_version, READING],
             "plugin": [spec.name, spec.version],
             "models": {name: cast.models.revision(name, checkpoint) for name in cast.used_models(stage.role)},
             "prompts": asdict(cast.prompts(stage.role)),

@@ -1,4 +1,4 @@
-"""What a shot must be for its background to be painted: one shot, with a foreground before a background."""
+"""What a shot must be for its background to be painted, one shot with a foreground before a background; and doubts."""
 
 from __future__ import annotations
 
@@ -36,9 +36,7 @@ def check_one_shot(material: Material) -> None:
 
 def check_foreground(material: Material) -> None:
     """Raises NoForegroundError where the matte is empty or covers everything."""
-    matte = material.matte()
-    means = [float(matte.read(start, stop).mean(dtype=np.float64)) for start, stop in chunks(len(matte), AT_ONCE)]
-    share = sum(means) / len(means)
+    share = _share(material)
     if share < LEAST:
         raise NoForegroundError("the matte has no foreground", where="shot", hint="give a --matte or a --mask")
     if share > 1 - LEAST:
@@ -47,3 +45,18 @@ def check_foreground(material: Material) -> None:
             where="shot",
             hint="check that the matte is white where the foreground is, and black elsewhere",
         )
+
+
+def doubts(material: Material) -> str:
+    """What is odd about a matte that can be worked with all the same; mostly empty."""
+    share = _share(material)
+    if share == 0:
+        return "the matte is empty: the result is the background alone"
+    return "the matte is white all over: the result is the plate alone" if share == 1 else ""
+
+
+def _share(material: Material) -> float:
+    """The foreground's share of all pixels, over the shot."""
+    matte = material.matte()
+    means = [float(matte.read(start, stop).mean(dtype=np.float64)) for start, stop in chunks(len(matte), AT_ONCE)]
+    return sum(means) / len(means)

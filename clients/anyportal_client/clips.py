@@ -168,7 +168,7 @@ def _narrowed(clip: Clip, wanted: list[int], what: str) -> Clip:
     missing = sorted(set(wanted) - set(clip.numbers))
     if missing:
         raise MediaError(
-            f"the {what} lacks frames {FrameNumbers.of(missing)}",
+            f"the {what} lacks frame{'s' if len(missing) > 1 else ''} {FrameNumbers.of(missing)}",
             code="MISSING_FRAMES",
             where=str(clip.path),
             hint=f"there are {FrameNumbers.of(clip.numbers)}",

@@ -226,7 +226,7 @@ def _check_whole(plate: Clip, frames: FrameNumbers | None) -> None:
     missing = sorted(set(range(min(ends), max(ends) + 1)) - numbers)
     if missing:
         raise MediaError(
-            f"the plate lacks frames {FrameNumbers.of(missing)}",
+            f"the plate lacks frame{'s' if len(missing) > 1 else ''} {FrameNumbers.of(missing)}",
             code="MISSING_FRAMES",
             where=str(plate.path),
             hint="render them, or give a range without them",

@@ -55,8 +55,8 @@ def _complain(as_json: bool, exit_code: int, code: str, message: str, where: str
         event = {"event": "error", "code": code, "message": message, "where": where, "hint": hint}
         print(json.dumps({"schema": SCHEMA, **event, "exit_code": exit_code, "job": ""}), flush=True)
     else:
-        place = f"{where}: " if where else ""
-        print(f"error: {place}{message}" + (f"\n  {hint}" if hint else ""), file=sys.stderr)
+        place = f" ({where})" if where else ""
+        print(f"error: {message}{place}" + (f"\n→ {hint}" if hint else ""), file=sys.stderr)
 
 
 def main() -> None:

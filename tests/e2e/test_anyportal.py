@@ -143,7 +143,7 @@ def test_the_command_alone_runs_every_network_within_a_minute(
     write_movie(tmp_path / "clip.mp4", drawn_person(16).plate)
     asked = [str(tmp_path / "clip.mp4"), "--backdrop", "a beach", "--preset", "anyportal"]
     before, begun = processor_seconds(), time.monotonic()
-    process = start(models, tmp_path, *asked, ANYPORTAL_PASSES=str(tmp_path / "passes"), OMP_NUM_THREADS="1")
+    process = start(models, tmp_path, *asked, ANYPORTAL_PASSES=str(tmp_path / "passes"))
     out, err = process.communicate(timeout=500)
     spent, waited = processor_seconds() - before, time.monotonic() - begun
     assert process.returncode == 0, out + err

@@ -43,7 +43,7 @@ def test_the_demo_leaves_a_cut_movies_layers_and_a_report(tmp_path: Path) -> Non
     out = tmp_path / "demo_out"
     assert str(out / "report.html") in run.stdout
     clips = {clip.name: clip for clip in otio.adapters.read_from_file(str(out / "cut_anyportal.otio")).find_clips()}
-    lengths = {"sh010_talk": 32 + 2 * HANDLES, "sh020_portrait": 16 + 2 * HANDLES}
+    lengths = {"sh010_talk": 24 + 2 * HANDLES, "sh020_portrait": 16 + 2 * HANDLES}
     for name, clip in clips.items():
         assert clip.active_media_reference_key == "anyportal_v001"
         with av.open(clip.media_reference.target_url) as movie:

@@ -268,6 +268,18 @@ def test_an_alpha_that_is_not_used_is_spoken_of(tmp_path: Path, media: Path, sce
     assert any("--matte alpha" in text for text in watcher.said)
 
 
+@pytest.mark.parametrize(("value", "words"), [(0, "matte is empty"), (1, "white all over")])
+def test_a_matte_that_says_nothing_is_spoken_of_every_time(
+    tmp_path: Path, media: Path, scene: Scene, value: int, words: str
+) -> None:
+    write_images(tmp_path / "matte.%04d.png", np.full_like(scene.plate, value), 1001, "uint16")
+    shot = replace(exr_shot(media), matte=MediaRef(tmp_path / "matte.%04d.png"))
+    for _ in range(2):  # the second time from the stages' stored results
+        watcher = render(shot, recipe(media, relight_strength=0), tmp_path / "out")
+        assert [text for text in watcher.said if words in text]
+    assert not any(words in text for text in render(exr_shot(media), recipe(media), tmp_path / "out").said)
+
+
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 64), (3, 2)])
 def test_tiny_plates_work(tmp_path: Path, media: Path, height: int, width: int) -> None:
     picture = np.full((1, height, width, 3), 0.5, np.float32)

@@ -200,7 +200,7 @@ def bad_media(folder: Path) -> dict[str, Path]:
         ("mixed", "MEDIA_UNREADABLE", "exactly one sequence, but holds a.mov, plate.%04d.exr, ref.jpg, take2.mov"),
         ("movie", "MEDIA_UNREADABLE", "exactly one sequence, but holds whole.mov"),
         ("none", "MEDIA_NOT_FOUND", "without an image sequence"),
-        ("gap", "MISSING_FRAMES", "lacks frames 3"),
+        ("gap", "MISSING_FRAMES", "lacks frame 3"),
         ("hollow", "MEDIA_UNREADABLE", "is empty"),
     ],
 )
@@ -278,7 +278,7 @@ def test_holes_matter_where_frames_are_needed(
     if not missing:
         make_ready(request)
         return
-    with pytest.raises(MediaError, match=f"lacks frames {missing}"):
+    with pytest.raises(MediaError, match=f"lacks frames? {missing}"):
         make_ready(request)
 
 

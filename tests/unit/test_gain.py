@@ -48,6 +48,12 @@ def test_black_frames_and_empty_mattes_give_a_finite_gain() -> None:
     np.testing.assert_array_equal(log_gain(texture(), black, 0 * matte, ops, 3.0), np.zeros_like(black))
 
 
+def test_noise_in_black_is_no_gain() -> None:
+    black = np.full((48, 64, 3), 1e-5, np.float32)
+    assert np.abs(log_gain(8 * black, black, block(), ops, 3.0)).max() < 0.1
+    assert log_gain(8 * texture(), texture(), block(), ops, 3.0).min() > 2
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (7, 5), (48, 64)])
 def test_extension_keeps_what_is_known_and_fills_the_rest_from_it(shape: tuple[int, int]) -> None:
     values = np.random.default_rng(1).uniform(1, 2, (*shape, 2)).astype(np.float32)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import io
 import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
@@ -22,7 +24,7 @@ from anyportal_core.media.clip import Clip, ClipInfo, open_clip
 from anyportal_core.media.encoding import LINEAR, SRGB, Encoding, to_display
 from anyportal_core.media.writers import Written, open_writer, result_name
 from anyportal_core.shot import MediaRef
-from anyportal_core.testing.clips import VIDEO, moving_scene
+from anyportal_core.testing.clips import VIDEO, moving_scene, write_movie
 
 ALL = ("comp", "foreground", "background", "matte", "gain")
 COUNT = 5
@@ -220,6 +222,39 @@ def test_two_runs_give_the_same_bytes(tmp_path: Path, form: str) -> None:
     for a, b in zip(one, two, strict=True):
         assert a.path.read_bytes() == b.path.read_bytes()
     assert b"creation_time" not in one[0].path.read_bytes()
+
+
+ENCODED = """
+import hashlib, sys
+from fractions import Fraction
+from pathlib import Path
+from anyportal_core.media.clip import open_clip
+from anyportal_core.media.writers import open_writer
+from anyportal_core.shot import MediaRef
+
+clip = open_clip(MediaRef(Path(sys.argv[1])))
+writer = open_writer(sys.argv[3], Path(sys.argv[2]), "shot", ("comp",), clip.info, Fraction(24), {})
+for frame in clip.frames():
+    writer.write(frame.number, {"comp": frame.pixels})
+print(hashlib.sha256(writer.close()[0].path.read_bytes()).hexdigest())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc can fill memory before it is written to")
+@pytest.mark.parametrize("form", ["mp4", "prores"])
+def test_what_lay_in_memory_before_does_not_show(tmp_path: Path, form: str) -> None:
+    scene = moving_scene(30, 288, 432, pan=3)
+    source = write_movie(tmp_path / "plate.mp4", scene.plate)
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", ENCODED, str(source), str(tmp_path / filled), form],
+            stdout=subprocess.PIPE,
+            env={**os.environ, "MALLOC_PERTURB_": filled},
+        )
+        for filled in ("1", "85", "255")
+    ]
+    digests = [run.communicate(timeout=120)[0] for run in runs]
+    assert len(set(digests)) == 1 and len(digests[0]) == 65
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot pin a process")

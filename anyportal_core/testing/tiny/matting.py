@@ -96,12 +96,12 @@ BACKBONE: Final[dict[str, Any]] = {
 def write_sam2(folder: Path, seed: int = 0) -> None:
     """A video network of SAM 2.1."""
     config = Sam2VideoConfig(**VIDEO, memory_attention_feed_forward_hidden_size=32)
-    _write(_sure(randomised(Sam2VideoModel(config), seed)), folder)
+    _write(sure(randomised(Sam2VideoModel(config), seed)), folder)
 
 
 def write_edgetam(folder: Path, seed: int = 0) -> None:
     """EdgeTAM on the backbone of SAM 2: the published one is built on a package that nothing else here needs."""
-    _write(_sure(randomised(EdgeTamVideoModel(EdgeTamVideoConfig(**VIDEO, **PERCEIVER)), seed)), folder)
+    _write(sure(randomised(EdgeTamVideoModel(EdgeTamVideoConfig(**VIDEO, **PERCEIVER)), seed)), folder)
 
 
 def write_vitmatte(folder: Path, seed: int = 0) -> None:
@@ -114,7 +114,7 @@ def write_vitmatte(folder: Path, seed: int = 0) -> None:
     _write(network, folder)
 
 
-def _sure(network: PreTrainedModel) -> PreTrainedModel:
+def sure(network: PreTrainedModel) -> PreTrainedModel:
     """Never in doubt that the thing is on the frame: half of all random networks would lose it at once."""
     with torch.no_grad():
         network.mask_decoder.pred_obj_score_head.proj_out.bias.fill_(10.0)

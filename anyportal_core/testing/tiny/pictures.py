@@ -59,7 +59,7 @@ def write_stable_diffusion(folder: Path, channels: int = 4, seed: int = 0) -> No
     _write(folder / "vae", CODEC, randomised(AutoencoderKL(**CODEC), seed + 1).state_dict())
     text = randomised(CLIPTextModel(CLIPTextConfig(**TEXT)), seed + 2).state_dict()
     _write(folder / "text_encoder", TEXT, {f"{PREFIX}{key}": value for key, value in text.items()}, "model")
-    _write_tokenizer(folder / "tokenizer")
+    write_tokenizer(folder / "tokenizer")
 
 
 def write_iclight_offset(file: Path, variant: str, seed: int = 0) -> None:
@@ -77,7 +77,7 @@ def _write(
     save_file({key: value.contiguous() for key, value in weights.items()}, folder / f"{name}.safetensors")
 
 
-def _write_tokenizer(folder: Path) -> None:
+def write_tokenizer(folder: Path) -> None:
     """One token a letter."""
     folder.mkdir(parents=True)
     start, end = "<|startoftext|>", "<|endoftext|>"

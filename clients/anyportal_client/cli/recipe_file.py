@@ -32,7 +32,8 @@ def read_recipe(path: Path) -> dict[str, Any]:
     try:
         data = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise RecipeError(f"the recipe cannot be read: {error.strerror}", where=str(path)) from error
+        hint = "check the path: --recipe takes a TOML file"
+        raise RecipeError(f"the recipe cannot be read: {error.strerror}", where=str(path), hint=hint) from error
     except ValueError as error:
         raise RecipeError(f"the recipe is no TOML: {error}", where=str(path)) from error
     if data.pop("schema", 1) != 1:

@@ -44,7 +44,7 @@ def lay_out(folder: Path, real: Path | None) -> Path:
     ]
     if real is not None:
         shutil.copyfile(real, footage / _TALKING_MAN)
-        clips.insert(0, _clip("sh010_talk", _TALKING_MAN, 30000 / 1001, (120, 84, 32), backdrop="room.jpg"))
+        clips.insert(0, _clip("sh010_talk", _TALKING_MAN, 30000 / 1001, (120, 90, 24), backdrop="room.jpg"))
     cut = otio.schema.Timeline("cut", tracks=[otio.schema.Track("Video 1", children=clips)])
     path = folder / "cut.otio"
     otio.adapters.write_to_file(cut, str(path))

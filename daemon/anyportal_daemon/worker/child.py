@@ -25,7 +25,12 @@ from anyportal_daemon.database import file_errors
 from anyportal_daemon.storage.files import BlobFiles
 from anyportal_daemon.worker.borrowed import SharedFiles
 from anyportal_daemon.worker.heart import Heart
-from anyportal_daemon.worker.lifetime import leave_signals_to_parent, say_nothing_on_stdout, tie_to_parent
+from anyportal_daemon.worker.lifetime import (
+    leave_signals_to_parent,
+    say_nothing_on_stdout,
+    share_processors,
+    tie_to_parent,
+)
 from anyportal_daemon.worker.memory import give_back, keep_resident, out_of_gpu_memory, settle
 from anyportal_daemon.worker.messages import (
     Beat,
@@ -52,6 +57,7 @@ def main(pipe: Connection, setup: WorkerSetup) -> None:
     leave_signals_to_parent()
     tie_to_parent(setup.parent)
     say_nothing_on_stdout()
+    share_processors()
     Worker(pipe, setup).serve()
 
 

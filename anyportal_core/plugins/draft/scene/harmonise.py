@@ -37,7 +37,6 @@ class Light:
         size = grid_size(plate.height, plate.width, _GRID)
         behind, subject, around = _measured(plate, matte, background, size, context)
         if subject is None or around is None:
-            context.note("there is no foreground to relight")
             for start, stop in chunks(len(plate), _READ):
                 yield {"log_gain": np.zeros((stop - start, *size, 3), np.float32)}
             return
