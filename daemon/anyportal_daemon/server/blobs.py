@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 from typing import BinaryIO, NoReturn, ParamSpec, Protocol, Self, TypeVar
 
 from anyportal.v1 import blobs_pb2, blobs_pb2_grpc, media_pb2
@@ -79,10 +79,10 @@ class BlobService(blobs_pb2_grpc.BlobServiceServicer):
             if whole is None and not await asyncio.to_thread(self._sound, file, blob):
                 await self._damaged(blob)
             await asyncio.to_thread(file.seek, request.offset)
-            for start in range(request.offset, stop, READ_AHEAD):
-                data = await asyncio.to_thread(_read, file, min(READ_AHEAD, stop - start), whole)
-                for at in range(0, len(data), CHUNK):
-                    yield blobs_pb2.ReadBlobResponse(data=data[at : at + CHUNK])
+            async with aclosing(_read_ahead(file, stop - request.offset, whole)) as blocks:
+                async for data in blocks:
+                    for at in range(0, len(data), CHUNK):
+                        yield blobs_pb2.ReadBlobResponse(data=data[at : at + CHUNK])
         if whole and whole.hexdigest() != blob.sha256:
             await self._damaged(blob)
         if stop == blob.size:
@@ -174,6 +174,21 @@ async def _opened(open: Callable[Given, Opened], *args: Given.args, **kwargs: Gi
         yield await asyncio.shield(opening)
     finally:
         await asyncio.to_thread((await opening).close)
+
+
+async def _read_ahead(file: BinaryIO, size: int, hasher: hashlib._Hash | None) -> AsyncGenerator[bytes, None]:
+    """So many bytes in blocks, each read while the one before it is sent."""
+    left = size
+    reading = asyncio.create_task(asyncio.to_thread(_read, file, min(READ_AHEAD, left), hasher))
+    try:
+        while left > 0:
+            data = await asyncio.shield(reading)
+            left -= READ_AHEAD
+            if left > 0:
+                reading = asyncio.create_task(asyncio.to_thread(_read, file, min(READ_AHEAD, left), hasher))
+            yield data
+    finally:
+        await reading  # the file is not to be closed under it
 
 
 def _read(file: BinaryIO, size: int, hasher: hashlib._Hash | None) -> bytes:
