@@ -149,20 +149,23 @@ async def _fill(connection: Connection, blob: media_pb2.Blob, stream: BinaryIO, 
     attempts = connection.attempts(job)
     while received < blob.size_bytes:
         before, pending = received, list[bytes]()
+        writing = asyncio.create_task(asyncio.to_thread(_append, stream, digest.update, []))
         try:
             request = blobs_pb2.ReadBlobRequest(blob=blob, offset=received)
             async for message in connection.stream(connection.blobs.ReadBlob, request):
                 pending.append(message.data)
                 received += len(message.data)
                 attempts.progressed()
-                if len(pending) >= _BLOCK // CHUNK:
-                    await asyncio.to_thread(_append, stream, digest.update, pending)
+                if len(pending) >= _BLOCK // CHUNK:  # written while the next arrive
+                    await asyncio.shield(writing)
+                    writing = asyncio.create_task(asyncio.to_thread(_append, stream, digest.update, pending))
                     pending = []
             if received == before:  # the blob ends before its size: the digest will not match
                 break
         except grpc.aio.AioRpcError as error:
             await attempts.failed(error)
         finally:
+            await writing
             await asyncio.to_thread(_append, stream, digest.update, pending)
     return digest.hexdigest()
 

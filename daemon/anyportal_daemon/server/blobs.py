@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import BinaryIO, NoReturn, ParamSpec, Protocol, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from typing import BinaryIO, NoReturn, ParamSpec, Protocol, Self, TypeVar
 
 from anyportal.v1 import blobs_pb2, blobs_pb2_grpc, media_pb2
 from anyportal_daemon.errors import BlobCorruptError, BlobError, ReadOffsetError
@@ -17,6 +17,9 @@ from anyportal_daemon.storage.blobs import AGAIN, CHUNK, BlobId, BlobStore, Uplo
 
 MAX_BLOBS = 10_000
 MAX_DATA = 1024 * 1024
+WRITTEN_AT_ONCE = 4
+"""Messages of an upload that wait while others are written: a step into a thread costs about as much as writing one."""
+
 READ_AHEAD = 4 * CHUNK
 """Bytes read at once: a step into a thread costs about as much as reading one chunk."""
 
@@ -57,9 +60,10 @@ class BlobService(blobs_pb2_grpc.BlobServiceServicer):
             raise BlobError("the first message names no blob", where="blob")
         user, blob = caller(), _id(first.blob, "blob")
         async with _opened(self._receive, user, blob, first.offset) as upload:
-            await asyncio.to_thread(upload.write, _data(first))
-            async for message in request_iterator:
-                await asyncio.to_thread(upload.write, _data(message))
+            async with _Writing(upload.write) as writing:
+                await writing.take(_data(first))
+                async for message in request_iterator:
+                    await writing.take(_data(message))
             await asyncio.to_thread(upload.finish)
         return await asyncio.to_thread(self._upload, user, blob)
 
@@ -75,10 +79,10 @@ class BlobService(blobs_pb2_grpc.BlobServiceServicer):
             if whole is None and not await asyncio.to_thread(self._sound, file, blob):
                 await self._damaged(blob)
             await asyncio.to_thread(file.seek, request.offset)
-            for start in range(request.offset, stop, READ_AHEAD):
-                data = await asyncio.to_thread(_read, file, min(READ_AHEAD, stop - start), whole)
-                for at in range(0, len(data), CHUNK):
-                    yield blobs_pb2.ReadBlobResponse(data=data[at : at + CHUNK])
+            async with aclosing(_read_ahead(file, stop - request.offset, whole)) as blocks:
+                async for data in blocks:
+                    for at in range(0, len(data), CHUNK):
+                        yield blobs_pb2.ReadBlobResponse(data=data[at : at + CHUNK])
         if whole and whole.hexdigest() != blob.sha256:
             await self._damaged(blob)
         if stop == blob.size:
@@ -111,6 +115,49 @@ class BlobService(blobs_pb2_grpc.BlobServiceServicer):
         return blobs_pb2.Upload(blob=_message(blob), committed_bytes=committed, complete=complete)
 
 
+class _Writing:
+    """Writes messages in a thread while more of them arrive. When the block ends, however, what arrived is written."""
+
+    def __init__(self, write: Callable[[bytes], None]) -> None:
+        self._write = write
+        self._waiting: list[bytes] = []
+        self._running: asyncio.Task[None] | None = None
+
+    async def take(self, data: bytes) -> None:
+        """Returns at once while few messages wait; raises what went wrong with earlier ones."""
+        self._waiting.append(data)
+        if self._running and (self._running.done() or len(self._waiting) >= WRITTEN_AT_ONCE):
+            await self._settle()
+        if self._waiting and not self._running:
+            self._running = asyncio.create_task(self._drain())
+
+    async def _drain(self) -> None:
+        while self._waiting:
+            messages, self._waiting = self._waiting, []
+            await asyncio.to_thread(self._write_all, messages)
+
+    def _write_all(self, messages: list[bytes]) -> None:
+        for data in messages:
+            self._write(data)
+
+    async def _settle(self) -> None:
+        """Wait for what is being written. After an error nothing more is: it would leave a hole."""
+        if self._running:
+            try:
+                await asyncio.shield(self._running)
+            except Exception:
+                self._running, self._waiting = None, []
+                raise
+            self._running = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._settle()
+        await self._drain()
+
+
 class _Closable(Protocol):
     def close(self) -> None: ...
 
@@ -127,6 +174,21 @@ async def _opened(open: Callable[Given, Opened], *args: Given.args, **kwargs: Gi
         yield await asyncio.shield(opening)
     finally:
         await asyncio.to_thread((await opening).close)
+
+
+async def _read_ahead(file: BinaryIO, size: int, hasher: hashlib._Hash | None) -> AsyncGenerator[bytes, None]:
+    """So many bytes in blocks, each read while the one before it is sent."""
+    left = size
+    reading = asyncio.create_task(asyncio.to_thread(_read, file, min(READ_AHEAD, left), hasher))
+    try:
+        while left > 0:
+            data = await asyncio.shield(reading)
+            left -= READ_AHEAD
+            if left > 0:
+                reading = asyncio.create_task(asyncio.to_thread(_read, file, min(READ_AHEAD, left), hasher))
+            yield data
+    finally:
+        await reading  # the file is not to be closed under it
 
 
 def _read(file: BinaryIO, size: int, hasher: hashlib._Hash | None) -> bytes:
