@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from anyportal_core.errors import AnyPortalError
+from anyportal_core.errors import AnyPortalError, storage_error
 from anyportal_core.roles import Array, Chunk, Stored
 
 _UNIT = 65535.0
@@ -28,15 +28,22 @@ def write_result(path: Path, chunks: Iterator[Chunk], count: int, progress: Call
 
     Raises:
         AnyPortalError: a plug-in yielded too few or too many frames.
-        OSError: the disk refused.
+        DiskFullError, StorageError: the disk refused.
     """
-    with path.open("w+b", buffering=0) as raw:
-        disk = _Disk(raw)
+    with _opened(path) as raw:
+        disk = _Disk(raw, path)
         with h5py.File(disk, "w", libver="latest") as file:
             done = _write_chunks(file, chunks, count, progress, disk)
         disk.check()
     if done != count:
         raise AnyPortalError(f"a plug-in yielded {done} of {count} frames")
+
+
+def _opened(path: Path) -> FileIO:
+    try:
+        return path.open("w+b", buffering=0)
+    except OSError as error:
+        raise storage_error(error, path) from error
 
 
 def _write_chunks(
@@ -64,14 +71,14 @@ class _Disk:
     writes after that is thrown away.
     """
 
-    def __init__(self, raw: FileIO) -> None:
-        self._raw = raw
+    def __init__(self, raw: FileIO, path: Path) -> None:
+        self._raw, self._path = raw, path
         self._error: OSError | None = None
 
     def check(self) -> None:
         """Raise what the disk said, if it said anything."""
         if self._error is not None:
-            raise self._error
+            raise storage_error(self._error, self._path) from self._error
 
     def seek(self, offset: int, whence: int = 0) -> int:
         return self._raw.seek(offset, whence)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -32,6 +32,7 @@ from anyportal_core.media.clip import open_clip
 from anyportal_core.media.writers import Written
 from anyportal_core.pipeline import render_shot
 from anyportal_core.recipe import BackdropChoice, Recipe, RecipeRequest, resolve
+from anyportal_core.roles import Chunk
 from anyportal_core.shot import MediaRef, Shot
 from anyportal_core.testing.clips import Scene, moving_scene, write_image, write_images, write_movie
 
@@ -392,3 +393,16 @@ def test_bad_input_is_refused_with_its_own_error(tmp_path: Path, media: Path) ->
             render(bad, recipe(media), tmp_path / "out")
         assert caught.value.where and caught.value.hint
         assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_what_a_plugin_cannot_read_is_no_full_disk(
+    tmp_path: Path, media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: object, *inputs: object) -> Iterator[Chunk]:
+        raise OSError(2, "No such file or directory", "vocabulary.json")
+        yield {}
+
+    monkeypatch.setattr("anyportal_core.plugins.draft.scene.harmonise.Light.relight", broken)
+    with pytest.raises(OSError, match=r"vocabulary\.json"):
+        render(movie_shot(media), recipe(media), tmp_path / "out")
+    assert not list((tmp_path / "stages").glob("*.part"))
