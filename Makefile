@@ -40,7 +40,7 @@ $(READY): pyproject.toml constraints-dev.txt
 	touch $(READY)
 
 # torch comes alone and first, at the pinned version: what depends on it then takes what is there. Where the index has
-# it for CUDA alone, PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu spares three gigabytes.
+# it for CUDA alone, one more index with PyTorch's builds for processors (PIP_EXTRA_INDEX_URL) spares three gigabytes.
 $(TORCH_READY): pyproject.toml constraints-dev.txt
 	test -x $(TORCH_BIN)/python || $(PYTHON) -m venv $(TORCH_VENV)
 	$(TORCH_BIN)/python -m pip install --quiet --constraint constraints-dev.txt torch

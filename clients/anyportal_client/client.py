@@ -151,7 +151,6 @@ class Client:
         """The presets it has."""
         return self._loop.run(self._client.presets())
 
-
     def store(self) -> StoreShown:
         """See AsyncClient.store."""
         return self._loop.run(self._client.store())

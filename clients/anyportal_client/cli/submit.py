@@ -67,9 +67,7 @@ def submit(
         str, typer.Option(metavar="NAME", help="The plate's colour space, where its files do not say.")
     ] = "",
     name: Annotated[str, typer.Option(metavar="N", help="Names the results. Default: the plate's name.")] = "",
-    priority: Annotated[
-        int, typer.Option(metavar="N", min=-100, max=100, help="Jobs of a greater one run first.")
-    ] = 0,
+    priority: Annotated[int, typer.Option(metavar="N", min=-100, max=100, help="Jobs of a greater one run first.")] = 0,
     daemon: Daemon = None,
     folders: Annotated[
         list[str] | None,
