@@ -17,12 +17,14 @@ from diffusers import AutoencoderKL, UNet2DConditionModel  # noqa: E402
 from transformers import VitMatteForImageMatting  # noqa: E402
 
 from anyportal_core.errors import CheckpointError, ModelNotFoundError  # noqa: E402
+from anyportal_core.models import Models  # noqa: E402
 from anyportal_core.plugins.cogvideox.published import load_schedule  # noqa: E402
 from anyportal_core.plugins.iclight.codec import load_codec  # noqa: E402
 from anyportal_core.plugins.iclight.prompt import load_text_encoder, load_tokenizer, token_chunks  # noqa: E402
 from anyportal_core.plugins.pretrained import load_published  # noqa: E402
 from anyportal_core.plugins.text import load_video_prompts  # noqa: E402
 from anyportal_core.plugins.weights import Checkpoint, fill, load_network  # noqa: E402
+from anyportal_core.testing.tiny.everything import writers  # noqa: E402
 from anyportal_core.testing.tiny.matting import write_vitmatte  # noqa: E402
 from anyportal_core.testing.tiny.pictures import write_stable_diffusion, write_tokenizer  # noqa: E402
 from anyportal_core.testing.tiny.video import write_cogvideox  # noqa: E402
@@ -132,3 +134,23 @@ def test_a_counter_may_be_either_kind_of_number() -> None:
     for kind in (torch.int64, torch.float32):
         weights = {**norm.state_dict(), "num_batches_tracked": torch.tensor(3, dtype=kind)}
         assert int(fill(norm, Checkpoint(Path("x"), weights)).num_batches_tracked) == 3
+
+
+OPTIONAL = "propainter/config.json"
+"""The published one has none."""
+
+
+@pytest.mark.parametrize("name", sorted(writers()))
+def test_whatever_file_of_a_model_is_missing_is_found_before_a_job_runs(tmp_path: Path, name: str) -> None:
+    models = Models(tmp_path)
+    writers()[name](models.place(name))
+    place = models.find(name)
+    for file in [place] if place.is_file() else [file for file in place.rglob("*") if file.is_file()]:
+        if file.relative_to(tmp_path).as_posix() == OPTIONAL:
+            continue
+        content = file.read_bytes()
+        file.unlink()
+        with pytest.raises(ModelNotFoundError):
+            models.require((name,))
+        file.write_bytes(content)
+    models.require((name,))
