@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from safetensors import SafetensorError
 from transformers.utils import logging
 
 from anyportal_core.errors import CheckpointError, MissingExtraError
@@ -49,7 +48,7 @@ def load_published(kind: Any, folder: Path, device: str, dtype: torch.dtype, nee
             where=str(folder),
             hint=needs or "install the package",
         ) from error
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+    except Exception as error:  # from an OSError to classes of the libraries' own
         raise CheckpointError(
             f"the model cannot be read: {error}", where=str(folder), hint="fetch the model again"
         ) from error

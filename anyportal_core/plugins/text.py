@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import T5Config, T5EncoderModel, T5Tokenizer
 
 from anyportal_core.plugins.sentencepiece import read_vocabulary
-from anyportal_core.plugins.weights import Checkpoint, fill, read_checkpoint, read_config
+from anyportal_core.plugins.weights import CONFIG, Checkpoint, configured, fill, read_checkpoint, read_config
 
 TIED: Final = ("shared.weight", "encoder.embed_tokens.weight")
 """One table under two keys; files hold either or both."""
@@ -67,7 +67,7 @@ def load_video_prompts(model: Path, length: int, device: torch.device, dtype: to
     """
     folder = model / "text_encoder"
     checkpoint = read_checkpoint(folder)
-    encoder = empty_text_encoder(read_config(folder))
+    encoder = empty_text_encoder(read_config(folder), folder / CONFIG)
     fill(encoder, Checkpoint(checkpoint.file, published_keys(checkpoint.tensors)), dtype)
     return VideoPrompts(load_tokenizer(model / "tokenizer"), encoder.to(device), length)
 
@@ -78,9 +78,9 @@ def load_tokenizer(folder: Path) -> T5Tokenizer:
     return T5Tokenizer(list(vocabulary.pieces), _spm_precompiled_charsmap=vocabulary.characters or None)
 
 
-def empty_text_encoder(config: Mapping[str, Any]) -> T5EncoderModel:
-    """A T5 encoder without weights."""
-    with init_empty_weights(include_buffers=False):
+def empty_text_encoder(config: Mapping[str, Any], file: Path = Path(CONFIG)) -> T5EncoderModel:
+    """A T5 encoder without weights; ``file`` is where the configuration is from."""
+    with configured(file), init_empty_weights(include_buffers=False):
         return T5EncoderModel(T5Config.from_dict(dict(config)))
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import inspect
 import json
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +27,8 @@ from anyportal_core.plugins.passes import named
 NAMES = ("diffusion_pytorch_model", "model", "pytorch_model")
 ENDINGS = (".safetensors", ".safetensors.index.json", ".bin", ".bin.index.json")
 """What a folder of weights may hold, in the order of preference."""
+
+CONFIG = "config.json"
 
 FIRST = 10
 """So many keys an error names."""
@@ -49,25 +52,45 @@ def load_network(kind: type[Network], folder: Path, dtype: torch.dtype | None = 
         dtype: precision of the parameters; None keeps the file's.
     """
     checkpoint = read_checkpoint(folder)
-    return fill(empty_network(kind, read_config(folder)), checkpoint, dtype)
+    return fill(empty_network(kind, read_config(folder), folder / CONFIG), checkpoint, dtype)
 
 
-def empty_network(kind: type[Network], config: Mapping[str, Any]) -> Network:
+def empty_network(kind: type[Network], config: Mapping[str, Any], file: Path = Path(CONFIG)) -> Network:
     """A network of a published configuration, without parameters.
 
     What the constructor does not take of the configuration is left out, as diffusers does: published files carry more.
+
+    Args:
+        file: that the configuration is from.
+
+    Raises:
+        CheckpointError: the network cannot be made so.
     """
     taken = {name for base in kind.__mro__ for name in inspect.signature(base).parameters}
     # The parameters are read next: making random ones first would take minutes for the real sizes.
-    with init_empty_weights(include_buffers=False):
+    with configured(file), init_empty_weights(include_buffers=False):
         return kind(**{name: value for name, value in config.items() if name in taken})
 
 
-def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
+@contextmanager
+def configured(file: Path) -> Iterator[None]:
+    """Makes an error of the file of whatever a library raises over the values of a configuration."""
+    try:
+        yield
+    except Exception as error:  # from a KeyError to classes of the library's own
+        text = " ".join(str(error).split())
+        raise CheckpointError(
+            f"no model can be made of this configuration: {type(error).__name__}: {text}",
+            where=str(file),
+            hint="fetch the model again",
+        ) from error
+
+
+def read_config(folder: Path, name: str = CONFIG) -> dict[str, Any]:
     """The configuration in a folder."""
     file = folder / name
     if not file.is_file():
-        raise _not_found("the model's configuration", file)
+        raise not_found("the model's configuration", file)
     try:
         config = json.loads(file.read_text("utf-8"))
     except ValueError as error:
@@ -81,7 +104,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """Read a file of weights, an index of several, or the one of them that a folder holds."""
     file = _weights_of(path) if path.is_dir() else path
     if not file.is_file():
-        raise _not_found("the weights", file)
+        raise not_found("the weights", file)
     if file.name.endswith(".index.json"):
         return Checkpoint(file, _read_sharded(file))
     return Checkpoint(file, _read_file(file))
@@ -105,14 +128,17 @@ def fill(network: Network, checkpoint: Checkpoint, dtype: torch.dtype | None = N
     """Give a network exactly the tensors of a checkpoint, and make it ready to run.
 
     Raises:
-        CheckpointError: keys are missing, too many or of another shape; names the first ten of each.
+        CheckpointError: keys are missing, too many, of another shape or no fractions where those are wanted (the
+            quantised files that some publish); names the first ten of each.
     """
-    wanted = {key: value.shape for key, value in network.state_dict().items()}
+    own = network.state_dict()
+    wanted = {key: value.shape for key, value in own.items()}
     found = {key: value.shape for key, value in checkpoint.tensors.items()}
     wrong = [
         _list("missing", sorted(wanted.keys() - found.keys())),
         _list("not known to the network", sorted(found.keys() - wanted.keys())),
         _list("of another shape", _misshapen(wanted, found)),
+        _list("of another kind of number", _mistyped(own, checkpoint.tensors)),
     ]
     if any(wrong):
         raise CheckpointError(
@@ -141,7 +167,7 @@ def _read_sharded(index: Path) -> dict[str, torch.Tensor]:
         if Path(shard).name != shard:
             raise CheckpointError(f"the index points outside its folder: {shard}", where=str(index))
         if not (index.parent / shard).is_file():
-            raise _not_found("a part of the weights", index.parent / shard)
+            raise not_found("a part of the weights", index.parent / shard)
     return {key: value for shard in shards for key, value in _read_file(index.parent / shard).items()}
 
 
@@ -162,6 +188,12 @@ def _misshapen(wanted: Mapping[str, torch.Size], found: Mapping[str, torch.Size]
     return [f"{key} {tuple(found[key])} for {tuple(wanted[key])}" for key in both if found[key] != wanted[key]]
 
 
+def _mistyped(wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor]) -> list[str]:
+    both = sorted(wanted.keys() & found.keys())
+    other = (key for key in both if wanted[key].is_floating_point() and not found[key].is_floating_point())
+    return [f"{key} {str(found[key].dtype).removeprefix('torch.')}" for key in other]
+
+
 def _list(what: str, keys: list[str]) -> str:
     more = f" and {len(keys) - FIRST} more" if len(keys) > FIRST else ""
     return f"{len(keys)} keys {what}: {', '.join(keys[:FIRST])}{more}" if keys else ""
@@ -171,7 +203,7 @@ def _cast(value: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
     return value.to(dtype) if dtype is not None and value.is_floating_point() else value
 
 
-def _not_found(what: str, file: Path) -> ModelNotFoundError:
+def not_found(what: str, file: Path) -> ModelNotFoundError:
     return ModelNotFoundError(f"{what} cannot be found", where=str(file), hint="fetch the model again")
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
@@ -15,10 +17,12 @@ pytest.importorskip("diffusers")
 from anyportal_core.errors import Cancelled  # noqa: E402
 from anyportal_core.frames import ArraySource  # noqa: E402
 from anyportal_core.method.sampling import OnStep, Step  # noqa: E402
+from anyportal_core.plugins.iclight import relight  # noqa: E402
 from anyportal_core.plugins.iclight.base import Base, load_base  # noqa: E402
 from anyportal_core.plugins.iclight.codec import GREY, PictureCodec, resize  # noqa: E402
 from anyportal_core.plugins.iclight.harmonise import Relighting, harmonise, relit_first_frame  # noqa: E402
-from anyportal_core.plugins.iclight.relight import Frames  # noqa: E402
+from anyportal_core.plugins.iclight.relight import Frames, background_evaluations, text_evaluations  # noqa: E402
+from anyportal_core.plugins.iclight.sampler import Steps  # noqa: E402
 from anyportal_core.plugins.iclight.unet import AnchoredUNet, load_unet  # noqa: E402
 from anyportal_core.roles import Chunk, Part  # noqa: E402
 from anyportal_core.testing.cut_short import check_goes_on  # noqa: E402
@@ -110,6 +114,40 @@ def test_every_pass_makes_the_evaluations_it_should(iclight: Loaded) -> None:
     steps.clear()
     iclight.harmonise(shot(2), HOW, steps.append, text=False)
     assert len(steps) == 8
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 200), st.floats(0.05, 1))
+@example(1, 0.9)
+@example(2, 0.85)
+@example(200, 0.05)
+def test_a_pass_from_a_noise_level_makes_the_evaluations_asked_for(steps: int, strength: float) -> None:
+    assert text_evaluations(strength, steps) == steps
+    assert background_evaluations(steps) == 2 * steps
+
+
+def test_every_round_noise_level_leaves_the_evaluations_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All counts at all hundredths, with what `Steps` is given in the place of its tensors."""
+    monkeypatch.setattr(relight, "Steps", lambda whole, strength: range(int(whole * strength)))
+    found = {
+        (steps, strength): text_evaluations(strength / 100, steps)
+        for steps in range(1, 201)
+        for strength in range(5, 101)
+    }
+    assert {(asked, made) for asked, made in found.items() if made != asked[0]} == set()
+
+
+@pytest.mark.parametrize(("strength", "count", "whole"), [(0.65, 20, 31), (0.5, 20, 40), (1.0, 20, 20), (0.9, 1, 2)])
+def test_the_way_is_cut_as_published(strength: float, count: int, whole: int) -> None:
+    found, expected = relight._steps_from(strength, count), Steps(whole, strength)
+    assert torch.equal(found.timesteps, expected.timesteps) and len(found) == count
+
+
+@pytest.mark.parametrize(("steps", "strength"), [(1, 0.9), (1, 1.0), (2, 0.85)])
+def test_a_run_of_one_or_two_evaluations_can_be_made(iclight: Loaded, steps: int, strength: float) -> None:
+    told: list[Step] = []
+    found = iclight.harmonise(shot(1), replace(HOW, steps=steps, text_strength=strength), told.append)
+    assert np.isfinite(found).all() and len(told) == 3 * steps
 
 
 def test_the_seed_decides(iclight: Loaded) -> None:

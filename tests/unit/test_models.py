@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 def test_all_missing_models_are_named_at_once(tmp_path: Path) -> None:
     found = Models(tmp_path)
     found.place("hed").mkdir()
-    (found.place("hed") / "weights").write_bytes(b"x")
+    (found.place("hed") / "ControlNetHED.pth").write_bytes(b"x")
     with pytest.raises(ModelNotFoundError) as caught:
         found.require(["das", "hed", "depth", "studio/own", "das"])
     error = caught.value
@@ -40,6 +41,22 @@ def test_one_missing_model_says_where_it_was_looked_for(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFoundError, match=r"'das' \(about 26 GB\)") as caught:
         Models(tmp_path).find("das")
     assert caught.value.where == str(tmp_path / "das")
+
+
+def test_a_model_that_is_there_in_part_says_what_is_missing(tmp_path: Path) -> None:
+    found = Models(tmp_path)
+    place = found.place("sam2")
+    (place / ".cache").mkdir(parents=True)
+    for name, missing in [("config.json", "config.json"), ("model.safetensors.index.json", "*.safetensors")]:
+        with pytest.raises(ModelNotFoundError, match="only in part") as caught:
+            found.find("sam2")
+        assert caught.value.where == str(place / missing)
+        (place / name).write_text(json.dumps({"weight_map": {"a": "1.safetensors", "b": "2.safetensors"}}), "utf-8")
+    for shard in ("1.safetensors", "2.safetensors"):
+        with pytest.raises(ModelNotFoundError, match=shard):
+            found.find("sam2")
+        (place / shard).write_bytes(b"x")
+    assert found.find("sam2") == place
 
 
 def test_the_next_process_does_not_read_a_file_again(tmp_path: Path, reads: list[Path]) -> None:

@@ -98,6 +98,17 @@ def test_the_published_calls() -> None:
     assert max(block.indices.stop for block in plan.blocks) == plan.steps
 
 
+def test_the_published_blocks() -> None:
+    calls = [(block.entry, block.back, block.count) for block in released().blocks]
+    assert calls == [
+        *[(15, 0, 5), (20, 5, 5), (20, 0, 5), (25, 5, 5), (25, 0, 5), (30, 5, 5)],
+        *[(30, 0, 2), (32, 2, 2), (32, 0, 2), (34, 2, 2), (34, 0, 2), (36, 2, 2)],
+        *[(36, 0, 2), (38, 2, 2), (38, 0, 2), (40, 2, 2)],
+        *[(40, 0, 2), (42, 1, 1), (42, 0, 2), (44, 1, 1), (44, 0, 2), (46, 1, 1)],
+        *[(46, 0, 2), (48, 1, 1), (48, 0, 2)],
+    ]
+
+
 def test_the_papers_pass_visits_every_step_once() -> None:
     plan = paper(50, 15)
     assert [block.indices for block in plan.blocks] == [range(i, i + 1) for i in range(15, 50)]

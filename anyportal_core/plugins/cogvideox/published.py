@@ -12,7 +12,7 @@ from diffusers import AutoencoderKLCogVideoX
 from anyportal_core.errors import CheckpointError
 from anyportal_core.method.schedule import NoiseSchedule, scaled_linear
 from anyportal_core.plugins.cogvideox.codec import VideoCodec
-from anyportal_core.plugins.weights import load_network, read_config
+from anyportal_core.plugins.weights import configured, load_network, read_config
 
 SCHEDULER = "scheduler_config.json"
 EXPECTED = {"beta_schedule": "scaled_linear", "prediction_type": "v_prediction", "rescale_betas_zero_snr": True}
@@ -32,7 +32,8 @@ def noise_schedule(config: Mapping[str, Any], where: str) -> NoiseSchedule:
     if other:
         raise CheckpointError(f"this is not CogVideoX's noise schedule: {other}", where=where)
     shift = config.get("snr_shift_scale", SNR_SHIFT)
-    return scaled_linear(config["beta_start"], config["beta_end"], config["num_train_timesteps"], shift)
+    with configured(Path(where)):
+        return scaled_linear(config["beta_start"], config["beta_end"], config["num_train_timesteps"], shift)
 
 
 def load_codec(model: Path, dtype: torch.dtype | None = None) -> VideoCodec:

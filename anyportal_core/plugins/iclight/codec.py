@@ -13,7 +13,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from anyportal_core.plugins.guards import finite
-from anyportal_core.plugins.weights import Checkpoint, empty_network, fill, read_checkpoint, read_config
+from anyportal_core.plugins.weights import CONFIG, Checkpoint, empty_network, fill, read_checkpoint, read_config
 
 GREY: Final = 127 / 255
 """The grey that becomes exactly 0: what surrounds a foreground."""
@@ -57,7 +57,7 @@ class PictureCodec:
 def load_codec(folder: Path, device: str, dtype: torch.dtype, middle: float = GREY) -> PictureCodec:
     """The autoencoder of a published ``vae`` folder, see `PictureCodec`."""
     checkpoint = read_checkpoint(folder)
-    network = empty_network(AutoencoderKL, read_config(folder))
+    network = empty_network(AutoencoderKL, read_config(folder), folder / CONFIG)
     fill(network, Checkpoint(checkpoint.file, published_keys(checkpoint.tensors)), dtype)
     return PictureCodec(network.to(device), middle)
 

@@ -15,31 +15,61 @@ from accelerate import init_empty_weights
 from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from anyportal_core.errors import RecipeError
-from anyportal_core.plugins.weights import Checkpoint, fill, read_checkpoint, read_config
+from anyportal_core.errors import CheckpointError, RecipeError
+from anyportal_core.plugins.weights import (
+    CONFIG,
+    Checkpoint,
+    configured,
+    fill,
+    not_found,
+    read_checkpoint,
+    read_config,
+)
 
 PREFIX: Final = "text_model."
 POSITIONS: Final = "embeddings.position_ids"
 """A constant that old checkpoints carry and nobody reads."""
+
+TOKENS: Final = ("vocab.json", "merges.txt", "tokenizer_config.json")
+"""What a tokenizer is read from. Without the last it would know no length: a text would be one endless chunk."""
 
 
 def load_text_encoder(folder: Path, dtype: torch.dtype | None = None) -> CLIPTextModel:
     """The text encoder of a published ``text_encoder`` folder."""
     checkpoint = read_checkpoint(folder)
     published = Checkpoint(checkpoint.file, published_keys(checkpoint.tensors))
-    return fill(empty_text_encoder(read_config(folder)), published, dtype)
+    return fill(empty_text_encoder(read_config(folder), folder / CONFIG), published, dtype)
 
 
 def load_tokenizer(folder: Path) -> CLIPTokenizer:
-    """The tokenizer of a published ``tokenizer`` folder."""
-    tokenizer: CLIPTokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    """The tokenizer of a published ``tokenizer`` folder.
+
+    Raises:
+        ModelNotFoundError: one of its files is not there.
+        CheckpointError: they cannot be read, or have no tokens for the start and the end of a text.
+    """
+    for name in TOKENS:
+        if not (folder / name).is_file():
+            raise not_found("the vocabulary", folder / name)
+    try:
+        tokenizer: CLIPTokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # for a broken file the library raises just this
+        raise _no_vocabulary(folder, " ".join(str(error).split())) from error
+    # The library adds them behind the others, where the encoder has no row for them.
+    added = {tokenizer.bos_token_id, tokenizer.eos_token_id} - set(range(tokenizer.vocab_size))
+    if added:
+        raise _no_vocabulary(folder, "it has no start or no end of a text")
     return tokenizer
 
 
-def empty_text_encoder(config: Mapping[str, Any]) -> CLIPTextModel:
-    """A text encoder without weights."""
-    with init_empty_weights(include_buffers=False):
+def empty_text_encoder(config: Mapping[str, Any], file: Path = Path(CONFIG)) -> CLIPTextModel:
+    """A text encoder without weights; ``file`` is where the configuration is from."""
+    with configured(file), init_empty_weights(include_buffers=False):
         return CLIPTextModel(CLIPTextConfig.from_dict(dict(config)))
+
+
+def _no_vocabulary(folder: Path, why: str) -> CheckpointError:
+    return CheckpointError(f"this is no vocabulary: {why}", where=str(folder), hint="fetch the model again")
 
 
 def published_keys(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -131,8 +131,10 @@ def text_evaluations(strength: float, steps: int) -> int:
 
 
 def _steps_from(strength: float, count: int) -> Steps:
-    """Steps so fine that about ``count`` are left from a noise level."""
-    return Steps(round(count / strength), strength)
+    """The fewest steps of the whole way of which ``count`` are left from a noise level."""
+    fewest = int(count / strength)
+    whole = next(steps for steps in range(fewest, fewest + 3) if int(steps * strength) == count)
+    return Steps(whole, strength)
 
 
 def _run(

@@ -8,7 +8,7 @@ from typing import Any, Final
 from anyportal_core.plugins.propainter.flow_completion import FlowCompletion, published_keys
 from anyportal_core.plugins.propainter.generator import Generator
 from anyportal_core.plugins.raft.network import Raft, load_raft
-from anyportal_core.plugins.weights import Checkpoint, empty_network, fill, read_checkpoint, read_config
+from anyportal_core.plugins.weights import CONFIG, Checkpoint, empty_network, fill, read_checkpoint, read_config
 
 RAFT: Final = "raft-things.pth"
 COMPLETION: Final = "recurrent_flow_completion.pth"
@@ -25,13 +25,13 @@ def load_propainter(folder: Path) -> tuple[Raft, FlowCompletion, Generator]:
         ModelNotFoundError: a file is not there.
         CheckpointError: a file is not what it should be.
     """
-    sizes: dict[str, Any] = read_config(folder) if (folder / "config.json").is_file() else {}
+    sizes: dict[str, Any] = read_config(folder) if (folder / CONFIG).is_file() else {}
     completion, generator = read_checkpoint(folder / COMPLETION), read_checkpoint(folder / GENERATOR)
     return (
         load_raft(folder / RAFT, **sizes.get("raft", {})),
         fill(
-            empty_network(FlowCompletion, sizes.get("completion", {})),
+            empty_network(FlowCompletion, sizes.get("completion", {}), folder / CONFIG),
             Checkpoint(completion.file, published_keys(completion.tensors)),
         ),
-        fill(empty_network(Generator, sizes.get("generator", {})), generator),
+        fill(empty_network(Generator, sizes.get("generator", {}), folder / CONFIG), generator),
     )
