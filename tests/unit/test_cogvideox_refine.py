@@ -73,6 +73,7 @@ class Job:
     count: int = 9
     spec: PluginSpec = REFINE
     checkpoint: Callable[[], None] = lambda: None
+    scene: str = "a man, a beach"
     tell: Callable[[float], None] = lambda share: None
     notes: list[str] = field(default_factory=list)
     empty: bool = False
@@ -92,7 +93,7 @@ class Job:
             generator=lambda window: np.random.default_rng(window),
             checkpoint=self.checkpoint,
             note=self.notes.append,
-            prompts=Prompts("a beach", "a man, a beach"),
+            prompts=Prompts("a beach", self.scene),
             models=self.models,
             device="cpu",
             progress=self.tell,
@@ -114,6 +115,12 @@ def test_a_shot_becomes_frames_and_the_gain_they_show(models: Models) -> None:
     assert 0 <= chunk["frames"].min() < chunk["frames"].max() <= 1
     assert np.isfinite(chunk["log_gain"]).all() and chunk["log_gain"].std() > 1e-3
     assert np.array_equal(job.run(), chunk["frames"])
+    assert job.notes == [], "a sentence fits"
+
+
+def test_what_is_not_read_of_a_prompt_is_said(models: Models) -> None:
+    job = Job(models, scene="a man " * 20)
+    job.run()
     assert "too long" in job.notes[0]
 
 
@@ -301,6 +308,6 @@ def test_a_model_in_the_place_of_another_is_refused(models: Models, tmp_path: Pa
     write_cogvideox(found.place("cogvideox-5b"), rotary=True)
     write_controlnet(found.place("controlnet/5b-canny"), rotary=True)
     weights = "diffusion_pytorch_model.safetensors"
-    (found.place("cogvideox-5b") / "vae" / weights).replace(found.place("controlnet/5b-canny") / weights)
+    shutil.copy(found.place("cogvideox-5b") / "vae" / weights, found.place("controlnet/5b-canny") / weights)
     with pytest.raises(CheckpointError, match="missing"):
         Job(found, spec=CANNY).run()
