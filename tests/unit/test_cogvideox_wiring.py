@@ -16,7 +16,8 @@ pytest.importorskip("diffusers")
 import torch.nn.functional as F  # noqa: E402
 
 from anyportal_core.frames import ArraySource  # noqa: E402
-from anyportal_core.method.refinement import DETAIL, PLATE_DETAIL, paper  # noqa: E402
+from anyportal_core.method.detail import take_over  # noqa: E402
+from anyportal_core.method.refinement import DETAIL, PATCH, PLATE_DETAIL, paper  # noqa: E402
 from anyportal_core.method.schedule import scaled_linear  # noqa: E402
 from anyportal_core.models import Models  # noqa: E402
 from anyportal_core.plugins.cogvideox import networks as parts  # noqa: E402
@@ -25,6 +26,7 @@ from anyportal_core.plugins.cogvideox.edges import canny_edges  # noqa: E402
 from anyportal_core.plugins.cogvideox.networks import Choice, Control, Networks  # noqa: E402
 from anyportal_core.plugins.cogvideox.published import noise_schedule  # noqa: E402
 from anyportal_core.plugins.cogvideox.specs import REFINES  # noqa: E402
+from anyportal_core.plugins.cogvideox.transfers import to_pictures  # noqa: E402
 from anyportal_core.registry import create  # noqa: E402
 from anyportal_core.roles import Prompts, RoleContext  # noqa: E402
 from anyportal_core.settings import Settings  # noqa: E402
@@ -176,8 +178,15 @@ def test_a_transfer_has_the_plate_the_harmonised_frames_and_the_background(refin
         for name in ("plate", "background", "matte"):
             np.testing.assert_array_equal(getattr(pictures, name).numpy(), refined.frames(name)[number])
         np.testing.assert_array_equal(pictures.harmonised.numpy(), refined.frames("relit")[number])
-        black = torch.full((1, WINDOW, 3, *SIZE), -1.0)
-        assert not torch.equal(run["edit"](DETAIL, black), run["edit"](PLATE_DETAIL, black))
+        frames = torch.rand((1, WINDOW, 3, *SIZE), generator=torch.Generator().manual_seed(number)) * 2 - 1
+        for transfer, source, background in (
+            (PATCH, pictures.harmonised, None),
+            (DETAIL, pictures.harmonised, None),
+            (PLATE_DETAIL, pictures.plate, pictures.background),
+        ):
+            seen = to_pictures(frames)
+            expected = take_over(seen, source, pictures.matte, transfer.band, transfer.sigma, background)
+            torch.testing.assert_close(to_pictures(run["edit"](transfer, frames)), expected)
 
 
 def test_the_text_is_who_is_in_the_shot_and_the_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
