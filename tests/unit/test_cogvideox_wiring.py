@@ -73,9 +73,9 @@ class Transformer(Network):
 
 @dataclass
 class Branch(Network):
-    def __call__(self, *given: Any) -> list[str]:
+    def __call__(self, *given: Any) -> list[torch.Tensor]:
         self.seen.append(given)
-        return ["residual"]
+        return [torch.full((2, 3), 7.0)]
 
 
 @dataclass
@@ -159,7 +159,7 @@ def test_an_evaluation_is_guided_and_controlled_as_the_settings_say(refined: Ref
         both, text, times, rotary, residuals, weight = transformer.seen[-1]
         assert torch.equal(both, run["start"].expand_as(both)) and len(both) == 2
         assert text is refined.text and times.tolist() == [499, 499] and rotary is None
-        assert (residuals, weight) == (["residual"], CONTROL)
+        assert [residual.tolist() for residual in residuals] == [[[7.0] * 3] * 2] and weight == CONTROL
         noisy, words, control, when, _ = branch.seen[-1]
         assert noisy is both and words is refined.text and when is times
         assert control.shape[0] == 2 and (control == number + 1).all()
