@@ -10,7 +10,6 @@ from anyportal_core.method.sdedit import guided
 from anyportal_core.plugins.cogvideox.controlnet import CogVideoXControlnet
 from anyportal_core.plugins.cogvideox.rotary import CONTROL_BASE, Table, rotary_table
 from anyportal_core.plugins.cogvideox.transformer import CogVideoX
-from anyportal_core.plugins.guards import finite
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class ControlledDenoiser:
             return []
         control = self.control.expand(2, -1, -1, -1, -1)
         residuals: list[torch.Tensor] = self.controlnet(both, self.text, control, times, rotary)
-        return [finite(residual, "the ControlNet") for residual in residuals]
+        return residuals
 
     def _rotary(self, sample: torch.Tensor) -> Table | None:
         """The transformer's table, which the control branch is given too, whatever its own configuration says."""
