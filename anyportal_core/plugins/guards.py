@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import torch
 from torch import Tensor
 
 from anyportal_core.errors import NonFiniteLatentsError
 from anyportal_core.method.sampling import OnStep, Step
+
+AGAIN: Final = "fetch the stage's models again: the numbers have their full range, so a file is broken"
+
+
+def cure(stage: str, precision: torch.dtype) -> str:
+    """What to do where networks of a precision gave values that are no numbers."""
+    return AGAIN if precision == torch.float32 else f"set {stage}.precision to full"
 
 
 def stop_at_non_finite(stage: str, hint: str, on_step: OnStep) -> OnStep:

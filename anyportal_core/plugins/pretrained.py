@@ -32,6 +32,7 @@ def load_published(kind: Any, folder: Path, device: str, dtype: torch.dtype, nee
     """
     read_config(folder)
     logging.disable_progress_bar()  # nobody watches: a worker loads
+    logging.set_verbosity_error()  # what its report of the keys would tell is the error below
     try:
         network, told = kind.from_pretrained(
             folder,

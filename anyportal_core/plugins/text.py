@@ -15,6 +15,7 @@ from accelerate import init_empty_weights
 from torch import Tensor
 from transformers import T5Config, T5EncoderModel, T5Tokenizer
 
+from anyportal_core.plugins.guards import finite
 from anyportal_core.plugins.sentencepiece import read_vocabulary
 from anyportal_core.plugins.weights import CONFIG, Checkpoint, configured, fill, read_checkpoint, read_config
 
@@ -38,10 +39,13 @@ class VideoPrompts:
 
         Args:
             note: hears what did not fit.
+
+        Raises:
+            NonFiniteLatentsError: the encoder's weights are broken.
         """
         ids = torch.tensor([self._tokens(side, note) for side in (negative, text)], device=self._encoder.device)
         states: Tensor = self._encoder(ids).last_hidden_state
-        return states
+        return finite(states, "the text encoder")
 
     def _tokens(self, text: str, note: Callable[[str], None]) -> list[int]:
         tokens: list[int] = self._tokenizer(text, add_special_tokens=False, truncation=False, verbose=False)[

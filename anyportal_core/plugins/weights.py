@@ -9,15 +9,16 @@ from __future__ import annotations
 import inspect
 import json
 import pickle
+import re
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import torch
 from accelerate import init_empty_weights
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
@@ -32,6 +33,9 @@ CONFIG = "config.json"
 
 FIRST = 10
 """So many keys an error names."""
+
+UNSAFE: Final = re.compile(r"unsupported GLOBAL (\S+)|GLOBAL (\S+) was not an allowed global", re.IGNORECASE)
+"""What torch names where a pickle wants more than tensors."""
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -175,8 +179,11 @@ def _read_file(file: Path) -> dict[str, torch.Tensor]:
     try:
         if file.suffix == ".safetensors":
             return load_file(file)
-        tensors = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        # Only the archives that torch writes today can be mapped; what it wrote before is read whole.
+        tensors = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # the readers' own; broken pickles fail in a dozen ways
         raise _unreadable(file, error) from error
     if not isinstance(tensors, dict) or not all(isinstance(value, torch.Tensor) for value in tensors.values()):
         raise CheckpointError("the file holds something else than tensors by name", where=str(file))
@@ -208,4 +215,14 @@ def not_found(what: str, file: Path) -> ModelNotFoundError:
 
 
 def _unreadable(file: Path, error: Exception) -> CheckpointError:
-    return CheckpointError(f"the file cannot be read: {error}", where=str(file), hint="fetch the model again")
+    return CheckpointError(f"the file cannot be read: {_cause(error)}", where=str(file), hint="fetch the model again")
+
+
+def _cause(error: Exception) -> str:
+    """An error's words, but for torch's advice to allow whatever code a pickle holds."""
+    if isinstance(error, EOFError):
+        return "it is empty or cut off"
+    if not isinstance(error, pickle.UnpicklingError):
+        return str(error) or type(error).__name__
+    found = UNSAFE.search(str(error))
+    return f"it holds something else than tensors, {found[1] or found[2]}" if found else "it is no file of tensors"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
 
 from diffusers import AutoencoderKL, UNet2DConditionModel  # noqa: E402
+from safetensors.torch import load_file, save_file  # noqa: E402
 from transformers import VitMatteForImageMatting  # noqa: E402
 
 from anyportal_core.errors import CheckpointError, ModelNotFoundError  # noqa: E402
@@ -119,6 +121,26 @@ def test_what_the_library_itself_loads_is_no_exception(tmp_path: Path) -> None:
     change(tmp_path / "vitmatte" / "config.json", hidden_size="a")
     with pytest.raises(CheckpointError):
         load_published(VitMatteForImageMatting, tmp_path / "vitmatte", "cpu", torch.float32)
+
+
+def test_the_library_prints_no_report_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    handler = logging.Handler()
+    monkeypatch.setattr(handler, "emit", lambda record: said.append(record.getMessage()))
+    library = logging.getLogger("transformers")
+    before = library.level
+    library.addHandler(handler)
+    library.setLevel(logging.WARNING)
+    write_vitmatte(tmp_path / "vitmatte")
+    weights = load_file(tmp_path / "vitmatte" / "model.safetensors")
+    save_file(weights | {"other": torch.ones(1)}, tmp_path / "vitmatte" / "model.safetensors")
+    try:
+        with pytest.raises(CheckpointError, match="not known to the network: other"):
+            load_published(VitMatteForImageMatting, tmp_path / "vitmatte", "cpu", torch.float32)
+    finally:
+        library.removeHandler(handler)
+        library.setLevel(before)
+    assert not said
 
 
 @pytest.mark.parametrize("kind", [torch.int8, torch.uint8])

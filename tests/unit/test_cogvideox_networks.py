@@ -105,9 +105,10 @@ def test_a_narrow_branch_has_both_kinds_of_positions_and_fits_a_wider_transforme
     assert not torch.allclose(found[0], without_added[0], atol=1e-2)
 
 
-def test_the_newer_model_is_refused() -> None:
+@pytest.mark.parametrize("newer", [{"patch_size_t": 2, "sample_frames": 81}, {"ofs_embed_dim": 512}])
+def test_the_newer_model_is_refused(newer: dict[str, int]) -> None:
     with pytest.raises(CheckpointError, match="CogVideoX 1"):
-        CogVideoX(patch_size_t=2, num_layers=1, num_attention_heads=1, sample_frames=81)
+        CogVideoX(num_layers=1, num_attention_heads=1, **newer)
 
 
 @settings(deadline=None, max_examples=20)

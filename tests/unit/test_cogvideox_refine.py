@@ -14,6 +14,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 
+from safetensors.torch import load_file, save_file  # noqa: E402
+
 from anyportal_core.errors import Cancelled, CheckpointError, ModelNotFoundError, NonFiniteLatentsError  # noqa: E402
 from anyportal_core.frames import ArraySource  # noqa: E402
 from anyportal_core.models import Models  # noqa: E402
@@ -22,6 +24,7 @@ from anyportal_core.plugins.cogvideox.controlnet import CogVideoXControlnet  # n
 from anyportal_core.plugins.cogvideox.refine import plan_of  # noqa: E402
 from anyportal_core.plugins.cogvideox.specs import REFINES  # noqa: E402
 from anyportal_core.plugins.cogvideox.transformer import CogVideoX  # noqa: E402
+from anyportal_core.plugins.guards import AGAIN, cure  # noqa: E402
 from anyportal_core.registry import PluginSpec, create  # noqa: E402
 from anyportal_core.roles import Part, Prompts, RoleContext  # noqa: E402
 from anyportal_core.settings import Settings  # noqa: E402
@@ -74,6 +77,7 @@ class Job:
     count: int = 9
     spec: PluginSpec = REFINE
     checkpoint: Callable[[], None] = lambda: None
+    scene: str = "a man, a beach"
     tell: Callable[[float], None] = lambda share: None
     notes: list[str] = field(default_factory=list)
     empty: bool = False
@@ -94,7 +98,7 @@ class Job:
             generator=lambda window: np.random.default_rng(window),
             checkpoint=self.checkpoint,
             note=self.notes.append,
-            prompts=Prompts("a beach", "a man, a beach"),
+            prompts=Prompts("a beach", self.scene),
             models=self.models,
             device="cpu",
             progress=self.tell,
@@ -117,6 +121,12 @@ def test_a_shot_becomes_frames_and_the_gain_they_show(models: Models) -> None:
     assert 0 <= chunk["frames"].min() < chunk["frames"].max() <= 1
     assert np.isfinite(chunk["log_gain"]).all() and chunk["log_gain"].std() > 1e-3
     assert np.array_equal(job.run(), chunk["frames"])
+    assert job.notes == [], "a sentence fits"
+
+
+def test_what_is_not_read_of_a_prompt_is_said(models: Models) -> None:
+    job = Job(models, scene="a man " * 20)
+    job.run()
     assert "too long" in job.notes[0]
 
 
@@ -258,7 +268,7 @@ def test_numbers_that_are_none_stop_it_at_the_step(models: Models, monkeypatch: 
         return was(self, *given, **more) * (float("nan") if next(steps) == 2 else 1)
 
     monkeypatch.setattr(CogVideoX, "forward", forward)
-    with pytest.raises(NonFiniteLatentsError, match=r"step 3 of 6.*refine.precision"):
+    with pytest.raises(NonFiniteLatentsError, match=r"step 3 of 6.*models again"):
         Job(models).run(steps=6, t1=1)
 
 
@@ -284,7 +294,41 @@ def test_decoded_values_that_are_no_numbers_stop_it(models: Models, monkeypatch:
     monkeypatch.setattr(AutoencoderKLCogVideoX, "decode", decode)
     with pytest.raises(NonFiniteLatentsError, match="codec") as caught:
         Job(models).run()
-    assert (caught.value.where, caught.value.hint) == ("refine", "set refine.precision to full")
+    assert (caught.value.where, caught.value.hint) == ("refine", AGAIN)
+
+
+def broken(models: Models, root: Path, part: str) -> Models:
+    """The models, a number of one file of weights no number."""
+    found = Models(root)
+    shutil.copytree(models.root, root, dirs_exist_ok=True)
+    file = root / part
+    read, write = (torch.load, torch.save) if file.suffix == ".pth" else (load_file, save_file)
+    weights = {key: value.clone() for key, value in read(file).items()}
+    key = next(key for key in reversed(weights) if key.endswith(("bias", "norm.weight")) and "decoder" not in key)
+    weights[key][0] = float("nan")
+    write(weights, file)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("part", "network"),
+    [
+        ("hed/ControlNetHED.pth", "HED"),
+        ("controlnet/5b-hed/diffusion_pytorch_model.safetensors", "ControlNet"),
+        ("cogvideox-5b/vae/diffusion_pytorch_model.safetensors", "codec"),
+        ("cogvideox-5b/text_encoder/model.safetensors", "text encoder"),
+        ("cogvideox-5b/transformer/diffusion_pytorch_model.safetensors", "step 1"),
+    ],
+)
+def test_the_network_whose_weights_are_broken_is_named(models: Models, tmp_path: Path, part: str, network: str) -> None:
+    with pytest.raises(NonFiniteLatentsError, match=f"{network}.* no numbers") as caught:
+        Job(broken(models, tmp_path, part)).run()
+    assert (caught.value.where, caught.value.hint) == ("refine", AGAIN)
+
+
+def test_more_precision_is_advised_where_there_is_more() -> None:
+    assert cure("refine", torch.float16) == cure("refine", torch.bfloat16) == "set refine.precision to full"
+    assert cure("refine", torch.float32) == AGAIN
 
 
 def test_without_control_its_models_need_not_be_there(models: Models, tmp_path: Path) -> None:
@@ -309,6 +353,6 @@ def test_a_model_in_the_place_of_another_is_refused(models: Models, tmp_path: Pa
     write_cogvideox(found.place("cogvideox-5b"), rotary=True)
     write_controlnet(found.place("controlnet/5b-canny"), rotary=True)
     weights = "diffusion_pytorch_model.safetensors"
-    (found.place("cogvideox-5b") / "vae" / weights).replace(found.place("controlnet/5b-canny") / weights)
+    shutil.copy(found.place("cogvideox-5b") / "vae" / weights, found.place("controlnet/5b-canny") / weights)
     with pytest.raises(CheckpointError, match="missing"):
         Job(found, spec=CANNY).run()

@@ -13,6 +13,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 
+from safetensors.torch import load_file, save_file  # noqa: E402
+
 from anyportal_core.errors import NonFiniteLatentsError, RecipeError  # noqa: E402
 from anyportal_core.frames import ArraySource  # noqa: E402
 from anyportal_core.models import Models  # noqa: E402
@@ -20,6 +22,7 @@ from anyportal_core.plugins import loaded  # noqa: E402
 from anyportal_core.plugins.das import plugin as das  # noqa: E402
 from anyportal_core.plugins.das.specs import BACKGROUND  # noqa: E402
 from anyportal_core.plugins.das.transformer import CogVideoXTransformer3DModelTracking  # noqa: E402
+from anyportal_core.plugins.guards import AGAIN  # noqa: E402
 from anyportal_core.registry import create  # noqa: E402
 from anyportal_core.roles import Part, Prompts, RoleContext  # noqa: E402
 from anyportal_core.roles.background import Backdrop, BackgroundInputs  # noqa: E402
@@ -180,4 +183,22 @@ def test_decoded_values_that_are_no_numbers_stop_it(models: Models, monkeypatch:
     monkeypatch.setattr(das, "load_network", broken)
     with pytest.raises(NonFiniteLatentsError, match="codec") as caught:
         paint(models, 3, 5)
-    assert (caught.value.where, caught.value.hint) == ("background", "lower background.guidance")
+    assert (caught.value.where, caught.value.hint) == ("background", AGAIN)
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "network"),
+    [
+        ("text_encoder/model.safetensors", "encoder.final_layer_norm.weight", "text encoder"),
+        ("vae/diffusion_pytorch_model.safetensors", "encoder.conv_in.conv.bias", "codec"),
+    ],
+)
+def test_the_network_whose_weights_are_broken_is_named(tmp_path: Path, part: str, key: str, network: str) -> None:
+    models = write_model(Models(tmp_path))
+    file = models.place("das") / part
+    weights = load_file(file)
+    weights[key][0] = float("nan")
+    save_file(weights, file)
+    with pytest.raises(NonFiniteLatentsError, match=f"{network} gave") as caught:
+        paint(models, 3, 5)
+    assert (caught.value.where, caught.value.hint) == ("background", AGAIN)

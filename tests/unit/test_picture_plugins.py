@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +15,12 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 
 from diffusers import AutoencoderKL  # noqa: E402
+from safetensors.torch import load_file, save_file  # noqa: E402
 
 from anyportal_core.errors import Cancelled, ModelNotFoundError, NonFiniteLatentsError, RecipeError  # noqa: E402
 from anyportal_core.frames import ArraySource  # noqa: E402
 from anyportal_core.models import Models  # noqa: E402
+from anyportal_core.plugins.guards import AGAIN  # noqa: E402
 from anyportal_core.plugins.iclight.specs import FIRST_FRAME, HARMONISE  # noqa: E402
 from anyportal_core.plugins.propainter.specs import CLEAN_PLATE  # noqa: E402
 from anyportal_core.registry import PluginSpec, create  # noqa: E402
@@ -173,7 +176,24 @@ def test_decoded_values_that_are_no_numbers_stop_it(models: Models, monkeypatch:
     given = context(HARMONISE, models, {"steps": 2}, prompts=PROMPTED)
     with pytest.raises(NonFiniteLatentsError, match="codec") as caught:
         list(create(HARMONISE).relight(plate, matte, background, given))
-    assert (caught.value.where, caught.value.hint) == ("harmonise", "set harmonise.precision to full")
+    assert (caught.value.where, caught.value.hint) == ("harmonise", AGAIN)
+
+
+@pytest.mark.parametrize(("part", "network"), [("vae", "codec"), ("text_encoder", "text encoder"), ("unet", "step 1")])
+def test_the_network_whose_weights_are_broken_is_named(
+    models: Models, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, part: str, network: str
+) -> None:
+    found = Models(tmp_path)
+    shutil.copytree(models.root, tmp_path, dirs_exist_ok=True)
+    (file,) = (found.place("sd15") / part).glob("*.safetensors")
+    weights = load_file(file)
+    weights[next(key for key in weights if key.endswith("bias") and "decoder" not in key)][0] = float("nan")
+    save_file(weights, file)
+    plate, matte, background = shot(1)
+    given = context(HARMONISE, found, {"steps": 2}, prompts=PROMPTED)
+    with pytest.raises(NonFiniteLatentsError, match=f"{network}.* no numbers") as caught:
+        list(create(HARMONISE).relight(plate, matte, background, given))
+    assert (caught.value.where, caught.value.hint) == ("harmonise", AGAIN)
 
 
 @pytest.mark.parametrize("spec", [HARMONISE, FIRST_FRAME, CLEAN_PLATE], ids=lambda spec: spec.name)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import random
+import re
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -94,19 +97,55 @@ def test_a_cut_off_file_is_an_error_of_the_file(tmp_path: Path, name: str) -> No
 
 def test_a_pickle_that_would_run_code_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    torch.save({"a.weight": Evil()}, tmp_path / "pytorch_model.bin")
-    with pytest.raises(CheckpointError):
-        read_checkpoint(tmp_path)
-    (tmp_path / "old.pt").write_bytes(pickle.dumps({"a.weight": Evil()}))
-    with pytest.raises(CheckpointError):
-        read_checkpoint(tmp_path / "old.pt")
+    named = re.escape(f"something else than tensors, {os.name}.mkdir")
+    for name, archive in (("new.bin", True), ("old.pt", False)):
+        torch.save({"a.weight": Evil()}, tmp_path / name, _use_new_zipfile_serialization=archive)
+        with pytest.raises(CheckpointError, match=named):
+            read_checkpoint(tmp_path / name)
+    for protocol, cause in ((2, named), (pickle.HIGHEST_PROTOCOL, "it is no file of tensors")):
+        (tmp_path / "plain.pt").write_bytes(pickle.dumps({"a.weight": Evil()}, protocol))
+        with pytest.raises(CheckpointError, match=cause) as caught:
+            read_checkpoint(tmp_path / "plain.pt")
+        assert "weights_only" not in caught.value.message
     assert not Path("evil").exists()
 
 
-def test_something_else_than_tensors_is_refused(tmp_path: Path) -> None:
-    torch.save({"epoch": 3, **tensors()}, tmp_path / "model.bin")
-    with pytest.raises(CheckpointError, match="something else"):
+def test_a_file_of_an_older_torch_is_read(tmp_path: Path) -> None:
+    torch.save(tensors(), tmp_path / "model.bin", _use_new_zipfile_serialization=False)
+    assert torch.equal(fill(linear(), read_checkpoint(tmp_path))["a"].weight, torch.ones(2, 3))
+
+
+@pytest.mark.parametrize(
+    ("content", "cause"), [(b"", "empty or cut off"), (b"garbage" * 9, "no file of tensors"), (b"\x80\x02K", "")]
+)
+def test_what_is_no_pickle_is_an_error_of_the_file(tmp_path: Path, content: bytes, cause: str) -> None:
+    (tmp_path / "model.bin").write_bytes(content)
+    with pytest.raises(CheckpointError, match=cause) as caught:
         read_checkpoint(tmp_path)
+    assert "mmap" not in caught.value.message and "weights_only" not in caught.value.message
+
+
+def test_a_broken_file_of_an_older_torch_is_an_error_of_it_wherever_it_broke(tmp_path: Path) -> None:
+    file, rng = tmp_path / "model.bin", random.Random(0)
+    torch.save(tensors(), file, _use_new_zipfile_serialization=False)
+    whole, refused = file.read_bytes(), 0
+    for _ in range(200):
+        broken = bytearray(whole)
+        broken[rng.randrange(len(broken))] = rng.randrange(256)
+        file.write_bytes(broken)
+        try:
+            read_checkpoint(file)
+        except CheckpointError:
+            refused += 1
+    assert refused > 100
+
+
+def test_something_else_than_tensors_is_refused(tmp_path: Path) -> None:
+    for other, cause in ((3, "something else"), (Namespace(), r"tensors, argparse\.Namespace$")):
+        torch.save({"epoch": other, **tensors()}, tmp_path / "model.bin")
+        with pytest.raises(CheckpointError) as caught:
+            read_checkpoint(tmp_path)
+        assert re.search(cause, caught.value.message)
 
 
 def test_an_empty_folder_is_a_missing_model(tmp_path: Path) -> None:

@@ -23,9 +23,14 @@ class VideoCodec:
         return VideoCodec(self._network.to(device))
 
     def encode(self, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and standard deviation of the latent."""
+        """Mean and standard deviation of the latent.
+
+        Raises:
+            NonFiniteLatentsError: they left the range of the network's precision, or its weights are broken.
+        """
         latent = self._network.encode(frames.transpose(1, 2).to(self._network.dtype)).latent_dist
-        return self._to_latent(latent.mean).to(frames.dtype), self._to_latent(latent.std).to(frames.dtype)
+        mean, deviation = finite(latent.mean, "the codec"), finite(latent.std, "the codec")
+        return self._to_latent(mean).to(frames.dtype), self._to_latent(deviation).to(frames.dtype)
 
     def decode(self, latent: torch.Tensor) -> torch.Tensor:
         """Frames, not clamped.

@@ -10,6 +10,7 @@ from diffusers.models.transformers.cogvideox_transformer_3d import CogVideoXBloc
 from torch import nn
 
 from anyportal_core.plugins.cogvideox.rotary import Table
+from anyportal_core.plugins.guards import finite
 
 
 class CogVideoXControlnet(ModelMixin, ConfigMixin):
@@ -117,6 +118,9 @@ class CogVideoXControlnet(ModelMixin, ConfigMixin):
             control: `encode_control` of the control frames.
             timestep: ``(B,)``.
             rotary: the transformer's table.
+
+        Raises:
+            NonFiniteLatentsError: they left the range of the network's precision, or its weights are broken.
         """
         time = self.time_embedding(self.time_proj(timestep).to(latents.dtype))
         tokens = self.patch_embed(text, torch.cat([latents, control], dim=2))
@@ -124,7 +128,8 @@ class CogVideoXControlnet(ModelMixin, ConfigMixin):
         residuals = []
         for index, block in enumerate(self.transformer_blocks):
             video, words = block(video, words, time, rotary)
-            residuals.append(self.out_projectors[index](video) if self.out_projectors else video)
+            residual = self.out_projectors[index](video) if self.out_projectors else video
+            residuals.append(finite(residual, "the ControlNet"))
         return residuals
 
     def encode_control(self, frames: torch.Tensor) -> torch.Tensor:

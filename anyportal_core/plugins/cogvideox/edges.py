@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from anyportal_core.frames import Image, chunks
+from anyportal_core.plugins.guards import finite
 from anyportal_core.plugins.weights import fill, read_checkpoint
 
 HED_FILE: Final = "ControlNetHED.pth"
@@ -82,7 +83,7 @@ class HedEdges:
         maps = self._network(pictures.to(self._network.norm))
         large = [F.interpolate(each, (height, width), mode="bilinear") for each in maps]
         edges = torch.sigmoid(torch.stack(large).mean(0)).movedim(1, -1)
-        return np.repeat(edges.float().cpu().numpy(), 3, -1)
+        return np.repeat(finite(edges, "HED").float().cpu().numpy(), 3, -1)
 
 
 def canny_edges(frames: Image) -> Image:

@@ -28,14 +28,13 @@ from anyportal_core.plugins.cogvideox.denoiser import ControlledDenoiser
 from anyportal_core.plugins.cogvideox.networks import Choice, Drawn, Networks, Size
 from anyportal_core.plugins.cogvideox.transfers import Pictures, Transfers, Untouched, to_frames, to_pictures
 from anyportal_core.plugins.device import check_fits
-from anyportal_core.plugins.guards import named_stage, stop_at_non_finite
+from anyportal_core.plugins.guards import AGAIN, cure, named_stage, stop_at_non_finite
 from anyportal_core.plugins.steps import Steps
 from anyportal_core.roles import Chunk, RoleContext, StoredFrames
 from anyportal_core.settings import Settings
 from anyportal_core.windows import Window, cut
 
 STAGE: Final = "refine"
-HINT: Final = "set refine.precision to full"
 
 MULTIPLE: Final = 16
 """Sides of what the model is given are of this: eight pixels a latent, two latents a patch."""
@@ -116,7 +115,8 @@ class Refine:
     def _refined(self, shot: Shot, context: RoleContext) -> Iterator[Image]:
         settings = context.settings
         # The text encoder is as large as the model: it is gone before that is loaded.
-        text = self._choice.text(context)
+        with named_stage(STAGE, AGAIN):  # it runs in the range of float32 always, as HED does below
+            text = self._choice.text(context)
         networks = self._choice.networks(context)
         # A model is never shown more frames than it was trained on: 49 in the published ones.
         seen = min(settings.integer("window"), networks.transformer.config.sample_frames)
@@ -127,7 +127,7 @@ class Refine:
         def make(number: int, window: Window) -> Chunk:
             context.checkpoint()
             pictures = shot.pictures(window, context.device)
-            with named_stage(STAGE, HINT):
+            with named_stage(STAGE, cure(STAGE, networks.transformer.dtype)):
                 frames = _refine(pictures, networks, text, number, context, steps)[: window.stop - window.start]
             return {"frames": frames.cpu().numpy()[:, : shot.plate.height, : shot.plate.width]}
 
@@ -170,7 +170,7 @@ def _refine(
         networks.schedule,
         predict=_predict(pictures, networks, text, settings),
         noise=noise,
-        on_step=stop_at_non_finite(STAGE, HINT, on_step),
+        on_step=stop_at_non_finite(STAGE, cure(STAGE, networks.transformer.dtype), on_step),
     )
     if box is None or not settings.flag("projection"):
         frames = run(codec=codec, edit=edit)
@@ -185,7 +185,8 @@ def _predict(pictures: Pictures, networks: Networks, text: Tensor, settings: Set
     if networks.control is None:
         return ControlledDenoiser(networks.transformer, None, text, None, 0, guidance)
     network = networks.control.network
-    edges = torch.from_numpy(networks.control.edges(pictures.harmonised.cpu().numpy())).to(pictures.harmonised)
+    with named_stage(STAGE, AGAIN):
+        edges = torch.from_numpy(networks.control.edges(pictures.harmonised.cpu().numpy())).to(pictures.harmonised)
     control = network.encode_control(to_frames(edges).to(network.dtype))
     return ControlledDenoiser(networks.transformer, network, text, control, weight, guidance)
 

@@ -28,7 +28,7 @@ from anyportal_core.plugins.cogvideox.published import load_schedule
 from anyportal_core.plugins.das.sampler import Draw, Scene, encode_tracking, image_to_video
 from anyportal_core.plugins.das.transformer import CogVideoXTransformer3DModelTracking
 from anyportal_core.plugins.device import Load, check_fits, dtype_of, keep_on, make_room, seeded
-from anyportal_core.plugins.guards import named_stage, stop_at_non_finite
+from anyportal_core.plugins.guards import AGAIN, named_stage, stop_at_non_finite
 from anyportal_core.plugins.steps import Steps
 from anyportal_core.plugins.text import load_video_prompts
 from anyportal_core.plugins.tracks.windows import read_tracking, tracked_windows
@@ -103,7 +103,8 @@ def _painted(inputs: BackgroundInputs, context: RoleContext) -> Iterator[Chunk]:
     if motion is None or inputs.first_frame is None:
         raise RecipeError("there is no tracking video or no first frame", where="recipe.settings.background.plugin")
     # The text encoder is as large as the networks: it is gone before they are loaded.
-    text = _text(context)
+    with named_stage(STAGE, AGAIN):
+        text = _text(context)
     networks = _networks(context)
     windows = tracked_windows(motion)
     steps = Steps(len(windows) * context.settings.integer("steps"), context)
@@ -114,7 +115,7 @@ def _painted(inputs: BackgroundInputs, context: RoleContext) -> Iterator[Chunk]:
     def paint_anew(number: int) -> Chunk:
         tracking, length = read_tracking(motion, windows, number)
         length = seen_frames(networks.transformer.config, len(tracking), length)
-        with named_stage(STAGE, HINT):
+        with named_stage(STAGE, AGAIN):
             frames = _paint(networks, text, first, tracking, length, number, context, on_step)
         return {"frames": np.stack([ops.resize(frame, *size, "cubic") for frame in frames]).clip(0, 1)}
 

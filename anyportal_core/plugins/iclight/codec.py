@@ -37,10 +37,14 @@ class PictureCodec:
         self._scale: float = network.config.scaling_factor
 
     def encode(self, pictures: Tensor) -> Tensor:
-        """The most likely latents."""
+        """The most likely latents.
+
+        Raises:
+            NonFiniteLatentsError: they left the range of the network's precision, or its weights are broken.
+        """
         rows = (pictures / self._middle - 1).to(self._network.dtype)
         latents = torch.cat([self._network.encode(row[None]).latent_dist.mode() for row in rows])
-        return (latents * self._scale).to(pictures.dtype)
+        return (finite(latents, "the codec") * self._scale).to(pictures.dtype)
 
     def decode(self, latents: Tensor) -> Tensor:
         """The pictures, clamped.

@@ -16,7 +16,7 @@ from anyportal_core.frames import FrameSource, Image
 from anyportal_core.method.sampling import OnStep
 from anyportal_core.ops import opencv
 from anyportal_core.plugins.device import Load, check_fits, keep_on
-from anyportal_core.plugins.guards import named_stage, stop_at_non_finite
+from anyportal_core.plugins.guards import cure, named_stage, stop_at_non_finite
 from anyportal_core.plugins.iclight.base import Base, load_base, precision
 from anyportal_core.plugins.iclight.codec import GREY
 from anyportal_core.plugins.iclight.harmonise import Relighting, evaluations, harmonise, relit_first_frame
@@ -47,7 +47,7 @@ class Harmonise:
         fc = _relighter(context, "fc") if _by_text(context) else None
         how = replace(_relighting(context), text_strength=context.settings.number("t0"))
         on_step = _on_step(context, "harmonise", evaluations(how, len(plate), fc is not None))
-        with named_stage("harmonise", _hint("harmonise")):
+        with named_stage("harmonise", _hint("harmonise", context)):
             for relit in harmonise(base, fbc, fc, (plate, matte, background), how, on_step, context.part):
                 yield {"relit": relit}
 
@@ -70,7 +70,7 @@ class FirstFrame:
             raise RecipeError("the prompt is empty", where="recipe.backdrop.value", hint="say what the new place is")
         on_step = _on_step(context, "first_frame", 2 * context.settings.integer("steps"))
         frame, alpha = plate.read(0, 1)[0], matte.read(0, 1)[0]
-        with named_stage("first_frame", _hint("first_frame")):
+        with named_stage("first_frame", _hint("first_frame", context)):
             relit = relit_first_frame(
                 _base(context, "sd15"), _relighter(context, "fc"), frame, alpha, _relighting(context), on_step
             )
@@ -171,8 +171,8 @@ def _seed(context: RoleContext, run: int) -> int:
 
 
 def _on_step(context: RoleContext, stage: str, total: int) -> OnStep:
-    return stop_at_non_finite(stage, _hint(stage), Steps(total, context))
+    return stop_at_non_finite(stage, _hint(stage, context), Steps(total, context))
 
 
-def _hint(stage: str) -> str:
-    return f"set {stage}.precision to full"
+def _hint(stage: str, context: RoleContext) -> str:
+    return cure(stage, _precision(context))

@@ -16,6 +16,7 @@ from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from anyportal_core.errors import CheckpointError, RecipeError
+from anyportal_core.plugins.guards import finite
 from anyportal_core.plugins.weights import (
     CONFIG,
     Checkpoint,
@@ -102,4 +103,4 @@ def encode_pair(tokenizer: CLIPTokenizer, encoder: CLIPTextModel, text: str, neg
 
 def _encode(encoder: CLIPTextModel, ids: Tensor) -> Tensor:
     states: Tensor = encoder(ids.to(encoder.device)).last_hidden_state
-    return states
+    return finite(states, "the text encoder")
