@@ -260,7 +260,7 @@ def test_what_the_settings_make_of_a_shot(monkeypatch: pytest.MonkeyPatch, tmp_p
     shot, wanted = sources(2), {"t0": 0.3, "steps": 4, "guidance": 2.0, "batch": 3}
     list(create(HARMONISE).relight(*shot, context(HARMONISE, tmp_path, **wanted)))
     list(create(HARMONISE).relight(*shot, context(HARMONISE, tmp_path, text_relight=False)))
-    (base, fbc, fc, given, how, _), (_, _, nothing, *_) = calls
+    (base, fbc, fc, given, how, *_), (_, _, nothing, *_) = calls
     assert (base, fbc, fc, given, nothing) == ("base sd15", "fbc", "fc", shot, None)
     assert how == Relighting("a man, a beach", seed(0), steps=4, text_strength=0.3, batch=3, guidance=2.0)
 
