@@ -69,13 +69,12 @@ class DirectoryCache:
         path = self._path(key)
         aside = path.with_name(f"{path.name}.{uuid4().hex}.part")
         try:
-            yield aside  # what fails in here is the writer's to explain: a plug-in reads files of its own
-            try:
-                seal(aside)
-                aside.replace(path)
-            except OSError as error:
-                raise storage_error(error, aside) from error
+            yield aside
+            seal(aside)
+            aside.replace(path)
             self._written = key
+        except OSError as error:
+            raise storage_error(error, aside) from error
         finally:
             aside.unlink(missing_ok=True)
 

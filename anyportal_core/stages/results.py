@@ -51,7 +51,7 @@ def _write_chunks(
 ) -> int:
     """Store all chunks; gives the number of frames in them."""
     done = 0
-    for chunk in chunks:
+    for chunk in _yielded(chunks):
         length = _length(chunk)
         if done + length > count:
             raise AnyPortalError(f"a plug-in yielded more than {count} frames")
@@ -62,6 +62,18 @@ def _write_chunks(
         done += length
         progress(done / count)
     return done
+
+
+def _yielded(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    """The chunks. A file of its own that a plug-in cannot read is no trouble of the disk that results go to."""
+    try:
+        yield from chunks
+    except OSError as error:
+        raise AnyPortalError(
+            f"a plug-in cannot use a file that it needs: {error.strerror or error}",
+            where=str(error.filename or ""),
+            hint="see the daemon's log; report it if the file is there",
+        ) from error
 
 
 class _Disk:

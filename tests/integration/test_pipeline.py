@@ -18,6 +18,7 @@ from anyportal_core.cache import DirectoryCache
 from anyportal_core.catalogue import load_catalogue
 from anyportal_core.delivery import Delivery
 from anyportal_core.errors import (
+    AnyPortalError,
     Cancelled,
     FrameRangeError,
     InputError,
@@ -403,6 +404,7 @@ def test_what_a_plugin_cannot_read_is_no_full_disk(
         yield {}
 
     monkeypatch.setattr("anyportal_core.plugins.draft.scene.harmonise.Light.relight", broken)
-    with pytest.raises(OSError, match=r"vocabulary\.json"):
+    with pytest.raises(AnyPortalError, match="a plug-in cannot use") as caught:
         render(movie_shot(media), recipe(media), tmp_path / "out")
+    assert not isinstance(caught.value, StorageError) and caught.value.where == "vocabulary.json"
     assert not list((tmp_path / "stages").glob("*.part"))
