@@ -111,8 +111,10 @@ class Daemon:
         return found
 
     def watch(self, name: str, after: int = 0) -> Iterator[jobs_pb2.JobEvent]:
+        """A job's events, without the messages between them that only tell what is expected of it now."""
         request = jobs_pb2.WatchJobRequest(name=name, after_sequence=after)
-        yield from self.jobs.WatchJob(request, metadata=self.metadata, timeout=60)
+        messages = self.jobs.WatchJob(request, metadata=self.metadata, timeout=60)
+        yield from (message for message in messages if message.WhichOneof("event"))
 
     def wait_for(self, name: str, reached: Callable[[jobs_pb2.JobEvent], bool]) -> None:
         assert any(reached(event) for event in self.watch(name)), self.job(name)

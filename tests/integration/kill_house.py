@@ -78,8 +78,10 @@ class KillHouse:
         return found
 
     def watch(self, name: str, after: int = 0) -> Iterator[jobs_pb2.JobEvent]:
+        """A job's events, without the messages between them that only tell what is expected of it now."""
         request = jobs_pb2.WatchJobRequest(name=name, after_sequence=after)
-        yield from self._jobs.WatchJob(request, metadata=self._metadata, timeout=300)
+        messages = self._jobs.WatchJob(request, metadata=self._metadata, timeout=300)
+        yield from (message for message in messages if message.WhichOneof("event"))
 
     def finish(self, name: str) -> Job:
         for _ in self.watch(name):

@@ -447,8 +447,9 @@ async def upload_once(wire: Wire, data: bytes, metadata: Metadata) -> None:
 
 
 async def watch(wire: Wire, name: str, after: int = 0) -> list[jobs_pb2.JobEvent]:
+    """A job's events, without the messages between them that only tell what is expected of it now."""
     request = jobs_pb2.WatchJobRequest(name=name, after_sequence=after)
-    return [event async for event in wire.jobs.WatchJob(request, metadata=ANN)]
+    return [event async for event in wire.jobs.WatchJob(request, metadata=ANN) if event.WhichOneof("event")]
 
 
 async def test_a_job_that_cannot_be_done_says_why_in_its_events(wire: Wire) -> None:
