@@ -17,6 +17,10 @@ _IDR = 5
 """The type of an H.264 picture after which nothing before it is referred to: other key frames promise less."""
 
 
+_TOLD = frozenset({"h264", "prores", "dnxhd", "mjpeg", "png", "v210", "cfhd"})
+"""Codecs whose packets, with the codec's own header, say all that the pixels hang on."""
+
+
 def packets_digest(
     container: InputContainer, stream: VideoStream, index: MovieIndex, wanted: range, reading: str
 ) -> str | None:
@@ -31,6 +35,9 @@ def packets_digest(
     Returns:
         None where packets and frames cannot be matched.
     """
+    codec = stream.codec_context
+    if codec.name not in _TOLD or codec.pix_fmt == "pal8":
+        return None
     ends = index.cuts[index.cuts > wanted[-1]]
     starts = index.starts[index.starts <= wanted[0]]
     if not len(ends) or not index.seekable or index.cuts[-1] != len(index.times):

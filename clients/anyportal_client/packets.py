@@ -11,11 +11,12 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.stream import VideoStream
 
-_KEYED = frozenset({"h264", "hevc", "mpeg4", "vp8", "vp9", "ffv1"})
-"""Codecs whose key frames, with nothing before them shown after them, need nothing that came before."""
+_KEYED = frozenset({"h264"})
+"""Codecs whose packets tell the key frames after which nothing refers to what came before. HEVC and MPEG-4 have frames
+that follow a key frame, are shown before it and need the group before; those are not told apart here."""
 
-_INTRA = frozenset({"prores", "dnxhd", "mjpeg", "png", "rawvideo", "v210", "cfhd"})
-"""Codecs of which every frame stands alone."""
+_INTRA = frozenset({"prores", "dnxhd", "mjpeg", "png", "v210", "cfhd"})
+"""Codecs of which every frame stands alone, and whose packets say all that its pixels hang on."""
 
 _IDR = 5
 
@@ -59,7 +60,7 @@ def listed(movie: InputContainer, stream: VideoStream, checkpoint: Callable[[], 
     Raises:
         WholeNeeded: they are not all frames, each with its time.
     """
-    found = []
+    found, codec = [], stream.codec_context
     for packet in movie.demux(stream):
         checkpoint()
         if not packet.size and packet.pts is None and packet.dts is None:  # the end
@@ -68,6 +69,8 @@ def listed(movie: InputContainer, stream: VideoStream, checkpoint: Callable[[], 
             raise WholeNeeded("its index is incomplete")
         if packet.is_discard:
             raise WholeNeeded("an edit list hides some of its frames")
+        if packet.is_keyframe and codec.name == "h264" and not _is_idr(bytes(packet), codec.extradata):
+            raise WholeNeeded("frames refer to others beyond its key frames (open GOP)")
         found.append(Shown(packet.pts, packet.is_keyframe, packet.size))
     times = {each.time for each in found}
     if not found or len(times) < len(found):

@@ -82,7 +82,7 @@ def _place(
     latest = list(accumulate((each.time for each in packets), max))
     earliest = list(accumulate((each.time for each in reversed(packets)), min))[::-1]
     cuts = [0, *(i for i in range(1, count) if latest[i - 1] < earliest[i]), count]
-    starts = [i for i in cuts[:-1] if packets[i].key]
+    starts = [i for i in cuts[:-1] if packets[i].key and packets[i].time == earliest[i]]
     if not starts or starts[0] != 0:
         raise WholeNeeded("it does not begin with a key frame")
     before = [i for i in starts if i <= first]

@@ -46,3 +46,8 @@ class HeldAt:
 
         observer.PipeObserver.progress = progress  # type: ignore[method-assign]
         child.main(pipe, setup)
+
+
+def reads_nothing(pipe: Connection, setup: WorkerSetup) -> None:
+    """A child that hangs before it has read its first message."""
+    threading.Event().wait()

@@ -11,6 +11,7 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, cast
 
 import psutil
 import pytest
@@ -24,8 +25,8 @@ from anyportal_daemon.worker.child import Worker
 from anyportal_daemon.worker.heart import memory_bytes
 from anyportal_daemon.worker.limits import GIGABYTE, Limits
 from anyportal_daemon.worker.messages import Failed, Outcome, RunJob, Said, Succeeded, WorkerSetup
-from anyportal_daemon.worker.process import ChildMain
-from tests.unit.daemon_children import HeldAt
+from anyportal_daemon.worker.process import ChildLostError, ChildMain, ChildProcess
+from tests.unit.daemon_children import HeldAt, reads_nothing
 from tests.unit.daemon_house import HASTY, House
 
 STAGES = ("matte", "motion", "background", "harmonise", "refine", "finish")
@@ -246,3 +247,13 @@ def test_how_much_stays_loaded() -> None:
     assert memory.resident_budget(Limits(resident_gigabytes=1.5), "cuda:0") == int(1.5 * GIGABYTE)
     assert memory.resident_budget(Limits(), "cuda:0") is None
     assert memory.resident_budget(Limits(), "cpu") == pytest.approx(psutil.virtual_memory().total / 2, rel=0.01)
+
+
+def test_a_child_that_takes_no_message_is_killed(tmp_path: Path) -> None:
+    """A job of many frames is longer than what a pipe holds: to hand it over must not wait for ever."""
+    folders = (tmp_path / name for name in ("blobs", "stages", "scratch"))
+    child = ChildProcess(reads_nothing, WorkerSetup(*folders, os.getpid(), limits=Limits(heartbeat_seconds=0.5)))
+    begun = time.monotonic()
+    with pytest.raises(ChildLostError, match="took no message"):
+        child.send(cast(Any, bytes(8 << 20)))
+    assert time.monotonic() - begun < 30 and not child.alive

@@ -85,7 +85,7 @@ class BlobService(blobs_pb2_grpc.BlobServiceServicer):
                         yield blobs_pb2.ReadBlobResponse(data=data[at : at + CHUNK])
         if whole and whole.hexdigest() != blob.sha256:
             await self._damaged(blob)
-        if stop == blob.size:
+        if stop == blob.size and request.offset < max(stop, 1):  # to ask for nothing is not to have it
             await asyncio.to_thread(self._store.fetched, caller(), blob)
 
     def _receive(self, user: str, blob: BlobId, offset: int) -> Upload:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import threading
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
@@ -53,11 +54,30 @@ class ChildProcess:
         return not self._pipe.closed and self._process.is_alive()
 
     def send(self, message: ToChild) -> None:
-        """Raises ChildLostError when there is nobody to read it."""
-        try:
-            self._pipe.send(message)
-        except OSError:
-            raise self.lost() from None
+        """Hand a message over; a long one takes until it is read.
+
+        Raises:
+            ChildLostError: there is nobody to read it, or nobody did and the child was killed.
+        """
+        refused: list[OSError] = []
+
+        def push() -> None:
+            try:
+                self._pipe.send(message)
+            except OSError as error:
+                refused.append(error)
+
+        most = self._limits.heartbeat_seconds
+        pushing = threading.Thread(target=push, name="pipe to the worker", daemon=True)
+        pushing.start()
+        pushing.join(most)
+        if pushing.is_alive():
+            self._process.kill()
+            pushing.join()
+            self.kill()
+            raise ChildLostError(f"killed, since it took no message for {most:g} s")
+        if refused:
+            raise self.lost()
 
     def receive(self, patience: float) -> FromChild | None:
         """The next message but for signs of life; None after ``patience`` seconds without one.
