@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -58,7 +58,7 @@ def listed(movie: InputContainer, stream: VideoStream, checkpoint: Callable[[], 
     """The packets in the order of decoding.
 
     Raises:
-        WholeNeeded: they are not all frames, each with its time.
+        WholeNeeded: they are not all frames, each with its time, or frames refer to others beyond a key frame.
     """
     found, codec = [], stream.codec_context
     for packet in movie.demux(stream):
@@ -76,15 +76,6 @@ def listed(movie: InputContainer, stream: VideoStream, checkpoint: Callable[[], 
     if not found or len(times) < len(found):
         raise WholeNeeded("its frames cannot be told apart by their times")
     return found
-
-
-def starts_afresh(movie: InputContainer, stream: VideoStream, packets: Sequence[Shown], place: int) -> bool:
-    """Whether no frame from a key frame on refers to one before it. Of H.264 that is only said of some key frames."""
-    codec = stream.codec_context
-    if codec.name != "h264":
-        return True
-    packet = next(packets_from(movie, stream, packets[place].time), None)
-    return packet is not None and _is_idr(bytes(packet), codec.extradata)
 
 
 def _is_idr(data: bytes, extradata: bytes | None) -> bool:

@@ -15,7 +15,7 @@ from itertools import accumulate, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anyportal_client.packets import Shown, WholeNeeded, exact, listed, packets_from, picture, starts_afresh
+from anyportal_client.packets import Shown, WholeNeeded, exact, listed, packets_from, picture
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -53,7 +53,7 @@ def cut_span(source: Path, first: int, last: int, target: Path, checkpoint: Call
             stream = picture(movie)
             packets = listed(movie, stream, checkpoint)
             span, stop = _place(movie, stream, packets, first, last)
-        _check_worth(packets, span.first, stop, source, first)
+        _check_worth(packets, span.first, stop, source)
         _copy(source, target, packets, span.first, stop, checkpoint)
         _check_alike(source, target, packets, span.first, stop)
     except (av.FFmpegError, OSError, ValueError) as error:
@@ -85,17 +85,14 @@ def _place(
     starts = [i for i in cuts[:-1] if packets[i].key and packets[i].time == earliest[i]]
     if not starts or starts[0] != 0:
         raise WholeNeeded("it does not begin with a key frame")
-    before = [i for i in starts if i <= first]
-    fresh = next((i for i in reversed(before) if i == 0 or starts_afresh(movie, stream, packets, i)), 0)
-    return Span(fresh, count, rate, _timecode(movie)), next(i for i in cuts if i > last)
+    start = max(i for i in starts if i <= first)
+    return Span(start, count, rate, _timecode(movie)), next(i for i in cuts if i > last)
 
 
-def _check_worth(packets: Sequence[Shown], start: int, stop: int, source: Path, first: int) -> None:
-    """Refuse what would save little; say so where the movie's own make is the reason."""
-    if sum(each.size for each in packets[start:stop]) <= _WORTH * source.stat().st_size:
-        return
-    nearest = max((i for i, each in enumerate(packets) if each.key and i <= first), default=0)
-    raise WholeNeeded("frames refer to others beyond its key frames (open GOP)" if nearest > start else "")
+def _check_worth(packets: Sequence[Shown], start: int, stop: int, source: Path) -> None:
+    """Refuse, without a word, what would save little."""
+    if sum(each.size for each in packets[start:stop]) > _WORTH * source.stat().st_size:
+        raise WholeNeeded("")
 
 
 def _rate(stream: VideoStream, times: Sequence[int]) -> Fraction:
