@@ -1,6 +1,6 @@
 """Many clients at once, each submitting and watching a few small jobs: errors, lost or doubled events, server memory.
 
-    python benchmarks/clients.py [--clients 200] [--jobs 5] [--frames 2]
+    python -m benchmarks.clients [--clients 200] [--jobs 5] [--frames 2]
 
 Starts a daemon as users do. Every client has a connection of its own, submits its jobs and watches all of them to
 their end at the same time. Checked: every job succeeds; every log is numbered from 1 without a gap and holds each

@@ -1,6 +1,6 @@
 """A journal of many jobs: how long a page of ListJobs takes through the server, and how long the daemon to start.
 
-    python benchmarks/journal.py [--jobs 10000] [--queued 500] [--pages 200]
+    python -m benchmarks.journal [--jobs 10000] [--queued 500] [--pages 200]
 
 Writes jobs of real size (a shot of 100 frames with a matte, its recipe in full, 20 events) into a state directory of
 its own: `--queued` of them wait, the others have ended. Then starts the daemon as users do, stops its worker so that

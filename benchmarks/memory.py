@@ -1,6 +1,6 @@
 """Peak memory of the worker on a long clip: proportional set size, decoder included.
 
-    python benchmarks/memory.py [--frames 600] [--size 1280x720] [--matte] [--plate FILE --matte-file FILE]
+    python -m benchmarks.memory [--frames 600] [--size 1280x720] [--matte] [--plate FILE --matte-file FILE]
 
 Starts a daemon with a state directory of its own, submits one shot in front of a still, and samples
 /proc/PID/smaps_rollup of the worker child (Linux only) ten times a second. Prints and keeps one JSON object.

@@ -1,6 +1,6 @@
 """What transfers are measured against: servers and clients that do the least there is to do. See transfer.py.
 
-    python benchmarks/plain_stream.py FOLDER    serves until standard input ends; prints the port
+    python -m benchmarks.plain_stream FOLDER    serves until standard input ends; prints the port
 
 One rpc sends chunks to it, one gets them. In the folder, ``hash`` says whether to hash and write (or read) files, or
 to throw the bytes away (or make them up): the bare stream.

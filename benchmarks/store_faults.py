@@ -1,6 +1,6 @@
 """What the daemon's disk may do to its store, many times over: a flipped bit, and no room at any write.
 
-    python benchmarks/store_faults.py --out benchmarks/results/store_faults.json
+    python -m benchmarks.store_faults --out benchmarks/results/store_faults.json
 
 Each fault meets a job of the draft preset. It counts as survived when nothing that is not damaged was lost, the damage
 was found, and the job (run again where it failed for that reason) has the undisturbed run's bytes. The full disk is a
@@ -17,8 +17,6 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from anyportal.v1.jobs_pb2 import Job
 from anyportal_daemon.jobs.journal import ENDED

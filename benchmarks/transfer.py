@@ -98,10 +98,9 @@ class Rounds:
 
 
 async def measure(folder: Path, size: int, rounds: int) -> dict[str, object]:
-    here = Path(__file__).parent
     state = folder / "state"
     serve = ("-m", "anyportal_daemon", "serve", "--listen", "127.0.0.1:0", "--state", str(state), "--stop-with-stdin")
-    with process(*serve), process(str(here / "plain_stream.py"), str(folder)) as plain:
+    with process(*serve), process("-m", "benchmarks.plain_stream", str(folder)) as plain:
         assert plain.stdout is not None
         client = PlainClient(int(plain.stdout.readline()))
         connection = await daemon_at(state)

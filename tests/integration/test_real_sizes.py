@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,18 +13,10 @@ pytest.importorskip("transformers")
 from anyportal_core.models import Models  # noqa: E402
 from anyportal_core.plugins.iclight.codec import load_codec  # noqa: E402
 from anyportal_core.plugins.raft.network import load_raft  # noqa: E402
+from benchmarks import real_sizes  # noqa: E402
 
 
-@pytest.fixture
-def real_sizes(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
-    yield import_module("real_sizes")
-    sys.modules.pop("real_sizes", None)
-
-
-def test_a_folder_in_parts_is_read_and_gives_pictures(
-    real_sizes: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_in_parts_is_read_and_gives_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(real_sizes, "SHARD", 50_000_000)
     writer = real_sizes.Writer(Models(tmp_path), "cpu")
     folder = tmp_path / "vae"
@@ -39,7 +28,7 @@ def test_a_folder_in_parts_is_read_and_gives_pictures(
         assert 0.01 < latents.std() < 10 and 0.01 < codec.decode(latents).std() < 1
 
 
-def test_a_file_is_read_and_is_not_written_again(real_sizes: Any, tmp_path: Path) -> None:
+def test_a_file_is_read_and_is_not_written_again(tmp_path: Path) -> None:
     writer = real_sizes.Writer(Models(tmp_path), "cpu")
     file = tmp_path / "propainter" / "raft-things.pth"
     writer.file(file, real_sizes.MANIFESTS["raft"], torch.float32)

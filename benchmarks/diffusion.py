@@ -1,6 +1,6 @@
 """The whole method at its published size: time, peak memory and arithmetic of every stage.
 
-    python benchmarks/anyportal.py [--models DIR] [--work DIR] [--size 720x480] [--frames 49] [--tiny]
+    python -m benchmarks.diffusion [--models DIR] [--work DIR] [--size 720x480] [--frames 49] [--tiny]
 
 Renders one drawn shot by the preset ``anyportal``, each stage beginning with an empty device, and then refines it once
 more with the codec on the foreground's box alone. The matte's networks run too, but what is rendered has the drawn
@@ -250,7 +250,7 @@ def _write_models(root: Path, tiny: bool, device: str) -> None:
         if not root.exists():
             write_tiny(root)
     else:
-        from real_sizes import write_all
+        from benchmarks.real_sizes import write_all
 
         write_all(root, device)
     print(f"models: {time.monotonic() - begun:.0f} s", file=sys.stderr)
