@@ -24,15 +24,19 @@ from anyportal_client.hashing import HashCache
 from anyportal_client.mappings import read_mappings
 from anyportal_client.messages import DaemonInfo, Job, PresetInfo, state_value
 from anyportal_client.request import ShotRequest
+from anyportal_client.retry import PATIENCE, Backoff
 from anyportal_client.sending import Sender
 from anyportal_client.shot import ReadyShot, make_ready
-from anyportal_client.started import StartedDaemon
+from anyportal_client.started import SUBMIT_AGAIN, StartedDaemon
 from anyportal_client.storage import made_folder
 from anyportal_client.storekeeping import StorePruned, StoreShown, Verification
 from anyportal_client.tasks import crew
 
 CONNECT_PATIENCE = 1.0
 """Seconds to knock at a door where nobody has answered yet."""
+
+CANCEL_PATIENCE = 3.0
+"""Seconds to try to cancel a job while the daemon is away: who does that wants an end, and not to wait for one."""
 
 
 class AsyncClient:
@@ -63,8 +67,12 @@ class AsyncClient:
         state_dir: Path | None = None,
         start: bool = True,
         mappings: Mapping[str, Path] | None = None,
+        on_event: OnEvent | None = None,
+        patience: float = PATIENCE,
     ) -> Self:
         """Connect to a daemon and make sure that it answers.
+
+        From then on a daemon that goes away is waited for, and found again where its daemon.json says.
 
         Args:
             address: HOST:PORT; else $ANYPORTAL_DAEMON, else the one that daemon.json names.
@@ -72,6 +80,8 @@ class AsyncClient:
             state_dir: where daemon.json lies; else $ANYPORTAL_STATE, else the system's usual place.
             start: where no address is given and none runs, start one for as long as this client lives.
             mappings: folders that a daemon with a mapping of that name reaches too; else those of the configuration.
+            on_event: is told when the daemon is away (DaemonAway) and back (DaemonBack); else that is logged.
+            patience: seconds to wait for it. One that was started for this client is not waited for.
 
         Raises:
             DaemonError: it cannot be reached, or refuses the token.
@@ -80,7 +90,7 @@ class AsyncClient:
         folders = read_mappings() if mappings is None else mappings
         endpoint = find_endpoint(address, token, state_dir)
         if endpoint is not None:
-            client = await cls._reach(endpoint, folders)
+            client = await cls._reach(endpoint, folders, Backoff(patience), on_event)
             if client is not None:
                 return client
         if not start:
@@ -89,18 +99,20 @@ class AsyncClient:
             )
         started = await StartedDaemon.start(state_directory(state_dir))
         try:
-            connection = Connection(started.endpoint)
+            connection = Connection(started.endpoint, Backoff(patience), started.renewed, on_event)
             return cls(connection, await _greet(connection), started)
         except BaseException:
             await started.stop()
             raise
 
     @classmethod
-    async def _reach(cls, endpoint: Endpoint, folders: Mapping[str, Path]) -> Self | None:
+    async def _reach(
+        cls, endpoint: Endpoint, folders: Mapping[str, Path], backoff: Backoff, on_event: OnEvent | None
+    ) -> Self | None:
         """A client of a daemon that is named; None where daemon.json names one that is gone."""
         if process_gone(endpoint.pid):
             return None
-        connection = Connection(endpoint)
+        connection = Connection(endpoint, backoff, on_event=on_event)
         try:
             return cls(connection, await _greet(connection), mappings=folders)
         except ClientError as error:
@@ -205,7 +217,7 @@ class AsyncClient:
                 if error.code == "DISK_FULL" and not error.job:  # ours; a job's own is the daemon's disk
                     await asyncio.to_thread(fetcher.drop_parts)
                 if error.code == "UNREACHABLE" and self._started is not None:
-                    error.hint = "its daemon was started for this call: submit it again, finished stages are reused"
+                    error.hint = SUBMIT_AGAIN
                 error.where = self._local(job, error.where)
                 error.job = job
                 raise
@@ -253,9 +265,19 @@ class AsyncClient:
         return found
 
     async def cancel(self, name: str) -> Job:
-        """Ask for a job to end. It has ended when its state says so."""
-        request = jobs_pb2.CancelJobRequest(name=name)
-        return Job.of(await self._connection.call(self._connection.jobs.CancelJob, request, job=name))
+        """Ask for a job to end. It has ended when its state says so.
+
+        Raises:
+            DaemonError: the daemon is away, and was not asked: the job goes on when it is back.
+        """
+        request, call = jobs_pb2.CancelJobRequest(name=name), self._connection.call
+        try:
+            return Job.of(await call(self._connection.jobs.CancelJob, request, job=name, patience=CANCEL_PATIENCE))
+        except DaemonError as error:
+            if error.code in ("UNREACHABLE", "STOPPING") and self._started is None:
+                error.message = f"nobody answers: {name} is not cancelled and goes on when the daemon is back"
+                error.hint = f"end it then: anyportal cancel {name}"
+            raise
 
     async def explain(self, name: str) -> list[StageExplanation]:
         """What became of each stage of a job, and why, in the order in which they ran."""

@@ -15,6 +15,7 @@ from anyportal_client.events import JobEvent, OnEvent
 from anyportal_client.expectations import StageExplanation
 from anyportal_client.messages import DaemonInfo, Job, PresetInfo
 from anyportal_client.request import ShotRequest
+from anyportal_client.retry import PATIENCE
 from anyportal_client.shot import ReadyShot
 from anyportal_client.storekeeping import StorePruned, StoreShown, Verification
 
@@ -65,11 +66,14 @@ class Client:
         state_dir: Path | None = None,
         start: bool = True,
         mappings: Mapping[str, Path] | None = None,
+        on_event: OnEvent | None = None,
+        patience: float = PATIENCE,
     ) -> Self:
         """See AsyncClient.connect."""
         loop = _Loop()
+        connecting = AsyncClient.connect(address, token, state_dir, start, mappings, on_event, patience)
         try:
-            return cls(loop, loop.run(AsyncClient.connect(address, token, state_dir, start, mappings)))
+            return cls(loop, loop.run(connecting))
         except BaseException:
             loop.close()
             raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from anyportal_client.errors import DaemonError, UsageError
@@ -19,13 +19,17 @@ class Endpoint:
 
     Args:
         origin: who named it, for messages: `--daemon`, `ANYPORTAL_DAEMON`, or the path of a daemon.json.
-        pid: of the daemon, where a daemon.json says it.
+        pid: of the daemon, where its daemon.json was asked for the address.
+        file: the daemon.json that said the address, the token or both, and says them anew when it is restarted.
+        token_of_file: the token is that of the file, not one that a user was given.
     """
 
     address: str
     token: str = ""
     origin: str = ""
     pid: int | None = None
+    file: Path | None = None
+    token_of_file: bool = False
 
 
 def state_directory(given: Path | None = None) -> Path:
@@ -55,9 +59,40 @@ def find_endpoint(
         address, origin = os.environ.get("ANYPORTAL_DAEMON", ""), "ANYPORTAL_DAEMON"
     if not address:
         found = read_daemon_file(state_directory(state_dir))
-        return found if found is None or not token else Endpoint(found.address, token, found.origin, found.pid)
+        return found if found is None or not token else replace(found, token=token, token_of_file=False)
     address = complete(address)
-    return Endpoint(address, token or _token_of(address, state_dir), origin)
+    own = None if token else _local(address, state_dir)
+    if own is None:
+        return Endpoint(address, token, origin)
+    return Endpoint(address, own.token, origin, file=own.file, token_of_file=True)
+
+
+def renewed(before: Endpoint) -> Endpoint | None:
+    """Where a daemon is by now that was there before, for who has lost it; None while it is surely away.
+
+    A daemon makes a new token at each start, and the client reads it again, rather than that the daemon kept one. Its
+    address may be a new one, so that the file must be read in any case, and by the same right as at first: it lies in
+    the state directory, and only the daemon's user can read or write it. A token that ends with its process can be
+    left behind in a copy of the state directory or in the environment of some process, and opens nothing there. Nor is
+    anything lost where another user's program takes the port of a daemon that has died and waits for the clients to
+    come back: what they show is worth nothing any more. A token that a user was given lives longer; it too is not
+    shown to anybody while the process that the file names is gone.
+    """
+    if before.file is None:
+        return before
+    try:
+        found = read_daemon_file(before.file.parent)
+    except DaemonError:  # for now it cannot be read: whoever waits may see it mended
+        return None
+    asked_for_address = before.pid is not None
+    if found is None or (asked_for_address and process_gone(found.pid)):
+        return None
+    return replace(
+        before,
+        address=found.address,
+        token=found.token if before.token_of_file else before.token,
+        pid=found.pid if asked_for_address else None,
+    )
 
 
 def complete(address: str) -> str:
@@ -85,7 +120,7 @@ def read_daemon_file(folder: Path) -> Endpoint | None:
     path = folder / "daemon.json"
     try:
         said = json.loads(path.read_text("utf-8"))
-        return Endpoint(str(said["address"]), str(said["token"]), str(path), int(said["pid"]))
+        return Endpoint(str(said["address"]), str(said["token"]), str(path), int(said["pid"]), path, True)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except PermissionError as error:
@@ -98,14 +133,14 @@ def read_daemon_file(folder: Path) -> Endpoint | None:
         ) from error
 
 
-def _token_of(address: str, state_dir: Path | None) -> str:
-    """The token of the local daemon where the address named is its own."""
+def _local(address: str, state_dir: Path | None) -> Endpoint | None:
+    """The daemon of this machine where the address named is its own."""
     try:
         local = read_daemon_file(state_directory(state_dir))
     except DaemonError:
-        return ""
+        return None
     same = local is not None and _loopback(local.address) == _loopback(address)
-    return local.token if local is not None and same else ""
+    return local if same else None
 
 
 def _loopback(address: str) -> str:

@@ -50,6 +50,24 @@ class DaemonFound(Event):
 
 
 @dataclass(frozen=True)
+class DaemonAway(Event):
+    """For two seconds nobody has answered: the daemon is waited for, and its jobs are safe with it."""
+
+    event = "away"
+    address: str
+    patience_seconds: float
+
+
+@dataclass(frozen=True)
+class DaemonBack(Event):
+    """The daemon that was away answers again; `address` may be another than before."""
+
+    event = "back"
+    address: str
+    away_seconds: float
+
+
+@dataclass(frozen=True)
 class Uploading(Event):
     """How far the footage is: `reading` takes digests, `sending` sends what the daemon lacks."""
 

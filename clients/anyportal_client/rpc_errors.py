@@ -77,13 +77,23 @@ def translate(error: grpc.aio.AioRpcError, address: str, job: str = "") -> Clien
         message = f"the daemon failed: {error.details() or error.code().name}"
         hint = "look at the daemon's log and report this"
     elif job and code in ("UNREACHABLE", "TIMEOUT"):
-        hint = f"once the daemon runs again (anyportal serve) the job may be fetched: anyportal fetch {job} --out DIR"
+        hint = _goes_on(job)
     elif reason(error) and code != "TOKEN":
         message = error.details() or message
     where = said.get("where") or _field(error) or ("" if job and code != "UNREACHABLE" else address)
     if code != "TOKEN":  # what the daemon says of tokens is for those who speak gRPC themselves
         hint = said.get("hint") or hint
     return error_of(code, message or code, where=where, hint=hint, job=job, otherwise=InternalError)
+
+
+def unreachable(address: str, job: str = "") -> ClientError:
+    """The error for who has waited for a daemon that stayed away."""
+    message, hint = _PLAIN["UNREACHABLE"]
+    return error_of("UNREACHABLE", message, where=address, hint=_goes_on(job) if job else hint, job=job)
+
+
+def _goes_on(job: str) -> str:
+    return f"{job} goes on by itself when the daemon is back (anyportal serve); then: anyportal fetch {job} --out DIR"
 
 
 def _field(error: grpc.aio.AioRpcError) -> str:

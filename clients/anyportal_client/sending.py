@@ -28,6 +28,8 @@ from anyportal_client.transfers import find_missing, upload
 _AT_ONCE = 4
 _CREATE_SECONDS = 60.0
 _UNDO_SECONDS = 10.0
+_UNDO_SECONDS_AWAY = 1.0
+"""While the daemon is away, which it may be for long."""
 
 
 class Sender:
@@ -98,7 +100,7 @@ class Sender:
             return await asyncio.shield(queued)
         except asyncio.CancelledError:
             with contextlib.suppress(ClientError, TimeoutError):
-                async with asyncio.timeout(_UNDO_SECONDS):
+                async with asyncio.timeout(_UNDO_SECONDS_AWAY if self._connection.away else _UNDO_SECONDS):
                     job = await queued
                     unwanted = jobs_pb2.CancelJobRequest(name=job.name)
                     await self._connection.call(self._connection.jobs.CancelJob, unwanted, job=job.name)

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,6 +24,9 @@ from anyportal_client.storage import local_disk
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 _PLACES = 64
+_LOG = "daemon.log"
+
+SUBMIT_AGAIN = "its daemon was started for this call: submit it again, finished stages are reused"
 
 
 class StartedDaemon:
@@ -31,7 +35,8 @@ class StartedDaemon:
     def __init__(self, process: subprocess.Popen[bytes], lock: IO[bytes], endpoint: Endpoint) -> None:
         self._process = process
         self._lock = lock
-        self.endpoint = endpoint
+        self._log = endpoint.file.with_name(_LOG) if endpoint.file is not None else Path(_LOG)
+        self.endpoint = replace(endpoint, file=None, token_of_file=False)
 
     @classmethod
     async def start(cls, state: Path) -> StartedDaemon:
@@ -53,6 +58,17 @@ class StartedDaemon:
             lock.close()
             raise
         return cls(process, lock, endpoint)
+
+    def renewed(self) -> Endpoint:
+        """Where it still is.
+
+        Raises:
+            DaemonError: it has ended. Nobody starts it again, so there is nothing to wait for.
+        """
+        code = self._process.poll()
+        if code is None:
+            return self.endpoint
+        raise DaemonError(f"the daemon has ended with {code}", where=str(self._log), hint=SUBMIT_AGAIN)
 
     async def stop(self) -> None:
         """End it, gracefully first."""
@@ -107,7 +123,7 @@ def _spawn(folder: Path) -> subprocess.Popen[bytes]:
     apart: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
         apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-    with _open_private(folder / "daemon.log", "wb") as log:
+    with _open_private(folder / _LOG, "wb") as log:
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, **apart)
 
 
@@ -124,7 +140,7 @@ async def _wait_for_file(process: subprocess.Popen[bytes], folder: Path) -> Endp
 
 
 def _failed(message: str, folder: Path) -> DaemonError:
-    log = folder / "daemon.log"
+    log = folder / _LOG
     lines = log.read_text("utf-8", "replace").split("\n")
     last = next((line.strip() for line in reversed(lines) if line.strip()), "")
     return DaemonError(

@@ -51,7 +51,8 @@ class FakeDaemon(
 ):
     """Serves in this process. A job does what `script` says: events, with files out of `results`."""
 
-    def __init__(self) -> None:
+    def __init__(self, token: str = TOKEN) -> None:
+        self.token = token
         self.blobs: dict[str, bytes] = {}
         self.uploads: dict[str, bytearray] = {}
         self.received_bytes = 0
@@ -95,7 +96,7 @@ class FakeDaemon(
 
     def _enter(self, method: str, context: grpc.ServicerContext) -> None:
         self.calls.append(method)
-        if ("authorization", f"Bearer {TOKEN}") not in context.invocation_metadata():
+        if ("authorization", f"Bearer {self.token}") not in context.invocation_metadata():
             hint = {"hint": "send 'authorization: Bearer TOKEN'"}
             self._abort(context, Refusal(grpc.StatusCode.UNAUTHENTICATED, "TOKEN", "no token, or a wrong one", hint))
         with self.lock:

@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from anyportal_client.cli.output import WORTH_SHOWING, sentence, show_results, size
-from anyportal_client.events import Done, Event, FileFetched, LogLine, Progressed, Uploading
+from anyportal_client.events import DaemonAway, Done, Event, FileFetched, LogLine, Progressed, Uploading
 
 _PHASES = {"reading": "reading footage", "sending": "sending footage"}
 
@@ -44,7 +44,7 @@ class Bars:
             self.close()
             show_results(event)
         elif text := sentence(event):
-            warning = isinstance(event, LogLine) and event.severity == "warning"
+            warning = isinstance(event, DaemonAway) or (isinstance(event, LogLine) and event.severity == "warning")
             self._console.print(escape(text), style="yellow" if warning else "dim", highlight=False)
 
     def _show(self, bar: str, text: str, share: float, note: str = "") -> None:

@@ -12,9 +12,10 @@ from typing import Any, NoReturn
 from anyportal_client.aio import AsyncClient
 from anyportal_client.cli.output import Reporter, reporter
 from anyportal_client.cli.wishes import Wish, stdin_speaks, wishes
-from anyportal_client.errors import Cancelled, UsageError
+from anyportal_client.errors import Cancelled, DaemonError, UsageError
 from anyportal_client.events import DaemonFound, LogLine
 from anyportal_client.request import ShotRequest
+from anyportal_client.retry import PATIENCE
 from anyportal_client.shot import make_ready
 from anyportal_client.storage import made_folder
 
@@ -26,6 +27,7 @@ class Call:
         daemon: HOST:PORT, where the user named one.
         stdin_cancel: what the user said about standard input.
         folders: shared with the daemon, by the names of its mappings; None: those of the configuration.
+        patience: seconds to wait for a daemon that went away.
     """
 
     def __init__(
@@ -34,8 +36,10 @@ class Call:
         as_json: bool,
         stdin_cancel: bool | None = False,
         folders: Mapping[str, Path] | None = None,
+        patience: float = PATIENCE,
     ) -> None:
         self._daemon = daemon
+        self._patience = patience
         self._folders = folders
         self._listen = stdin_speaks(stdin_cancel, as_json)
         self._tell = reporter(as_json)
@@ -51,7 +55,10 @@ class Call:
 
                 async def cancel() -> None:
                     self._tell(LogLine(job.name, 0, "info", "cancelling"))
-                    now = await client.cancel(job.name)
+                    try:
+                        now = await client.cancel(job.name)
+                    except DaemonError as error:  # the wish is for an end of this call in any case
+                        raise Cancelled(f"{error.message}; {error.hint}", job=job.name) from error
                     if now.state == "succeeded":
                         raise Cancelled("the job is done, fetching its results was cancelled", job=job.name)
 
@@ -94,7 +101,13 @@ class Call:
         """A client, and the wish to end that may come while it is used."""
         with wishes(self._listen, self._tell.close) as wish, _logged(self._tell):
             try:
-                connecting = AsyncClient.connect(self._daemon, start=start, mappings=self._folders)
+                connecting = AsyncClient.connect(
+                    self._daemon,
+                    start=start,
+                    mappings=self._folders,
+                    on_event=self._tell,
+                    patience=self._patience,
+                )
                 async with await wish.unless(connecting, _nothing_queued) as client:
                     self._tell(DaemonFound(client.address, client.info.version, client.started_daemon))
                     yield client, wish

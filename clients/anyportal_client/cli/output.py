@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 from anyportal_client.events import (
+    DaemonAway,
+    DaemonBack,
     DaemonFound,
     Done,
     Event,
@@ -90,6 +92,10 @@ def sentence(event: Event) -> str:
     """An event in words; empty for those that are not worth a line."""
     if isinstance(event, DaemonFound):
         return f"no daemon runs: started one for this call ({event.address})" if event.started else ""
+    if isinstance(event, DaemonAway):
+        return f"the daemon is away; its jobs are safe with it: waiting for up to {duration(event.patience_seconds)}"
+    if isinstance(event, DaemonBack):
+        return f"the daemon is back after {duration(event.away_seconds)} ({event.address})"
     if isinstance(event, Submitted):
         return f"{event.job} submitted: {event.name}, recipe {event.recipe_digest[:12]}"
     if isinstance(event, LogLine):

@@ -1,0 +1,135 @@
+"""The line to a daemon: a channel that follows it to another address, and whether anybody is at its other end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from functools import partialmethod
+from typing import Any
+
+import grpc.aio
+
+from anyportal_client.discovery import Endpoint
+from anyportal_client.events import DaemonAway, DaemonBack, Event, OnEvent
+
+log = logging.getLogger(__name__)
+
+Renew = Callable[[], Endpoint | None]
+"""Where the daemon is by now; None while it is surely away. Raises DaemonError where it will never be back."""
+
+TELL_AFTER = 2.0
+"""Seconds after which it is told that the daemon is away: a cut is over by then, and of no interest to anybody."""
+
+_OPTIONS = (
+    ("grpc.enable_http_proxy", 0),  # a studio's web proxy knows nothing of the daemon
+    ("grpc.enable_retries", 0),  # retry.py does it, and knows what may be retried
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2000),
+    ("grpc.max_receive_message_length", 64 << 20),
+    ("grpc.max_send_message_length", 64 << 20),  # a manifest of 100,000 frames is 10 MiB
+)
+
+
+class Line:
+    """Stands for a channel: each call goes to where the daemon is at that moment.
+
+    So the stubs that are made with it, and whoever holds one of their methods to try it again, outlive a daemon that
+    comes back elsewhere.
+
+    Args:
+        patience: seconds for which the daemon is waited for, to be told.
+        on_event: is told of a daemon that is away, and that it is back.
+    """
+
+    def __init__(self, endpoint: Endpoint, renew: Renew, patience: float, on_event: OnEvent | None = None) -> None:
+        self.endpoint = endpoint
+        self._renew = renew
+        self._patience = patience
+        self._tell = on_event or _log
+        self._channel = _open(endpoint.address)
+        self._left: list[grpc.aio.Channel] = []
+        self._lost_at: float | None = None
+        self._told = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def _method(self, kind: str, *form: Any, **named: Any) -> Callable[..., Any]:
+        def call(*given: Any, **options: Any) -> Any:
+            return getattr(self._channel, kind)(*form, **named)(*given, **options)
+
+        return call
+
+    unary_unary = partialmethod(_method, "unary_unary")
+    unary_stream = partialmethod(_method, "unary_stream")
+    stream_unary = partialmethod(_method, "stream_unary")
+    stream_stream = partialmethod(_method, "stream_stream")
+
+    @property
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """What to show with a call that is made now."""
+        return (("authorization", f"Bearer {self.endpoint.token}"),) if self.endpoint.token else ()
+
+    @property
+    def away(self) -> bool:
+        """Whether nobody answered when the daemon was called last."""
+        return self._lost_at is not None
+
+    async def renew(self) -> bool:
+        """Look where the daemon is by now; False while it is surely away, and to call it no use.
+
+        Raises:
+            DaemonError: it will never be back.
+        """
+        found = await asyncio.to_thread(self._renew)
+        if found is None:
+            return False
+        if found.address != self.endpoint.address:
+            # What is under way on the old channel ends by itself, with the daemon that it went to. To close it would
+            # cancel the tasks that wait for it. Without calls it holds no connection, so it may stay until the end.
+            self._left.append(self._channel)
+            self._channel = _open(found.address)
+        self.endpoint = found
+        return True
+
+    def lost(self) -> None:
+        """Nobody answered."""
+        if self._lost_at is None:
+            self._lost_at = time.monotonic()
+            self._timer = asyncio.get_running_loop().call_later(TELL_AFTER, self._tell_away)
+
+    def answered(self) -> None:
+        """Somebody did."""
+        if self._lost_at is None:
+            return
+        seconds, told = time.monotonic() - self._lost_at, self._told
+        self._forget()
+        if told:
+            self._tell(DaemonBack(self.endpoint.address, round(seconds, 1)))
+
+    async def close(self) -> None:
+        self._forget()
+        for channel in (*self._left, self._channel):
+            await channel.close(None)
+
+    def _tell_away(self) -> None:
+        self._told = True
+        self._tell(DaemonAway(self.endpoint.address, self._patience))
+
+    def _forget(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._lost_at, self._timer, self._told = None, None, False
+
+
+def _open(address: str) -> grpc.aio.Channel:
+    return grpc.aio.insecure_channel(address, options=_OPTIONS)
+
+
+def _log(event: Event) -> None:
+    """What a library's user sees who listens to nothing else."""
+    if isinstance(event, DaemonAway):
+        log.warning("no answer from the daemon at %s: trying again", event.address)
+    elif isinstance(event, DaemonBack):
+        log.info("the daemon at %s answers again", event.address)
