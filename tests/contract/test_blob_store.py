@@ -20,7 +20,7 @@ from anyportal_daemon.errors import (
     UploadBusyError,
     UploadOffsetError,
 )
-from anyportal_daemon.storage.blobs import BlobId, BlobStore
+from anyportal_daemon.storage.blobs import SILENT, BlobId, BlobStore
 from anyportal_daemon.storage.disk import DiskBlobStore
 from anyportal_daemon.storage.memory import MemoryBlobStore
 from anyportal_daemon.storage.shelf import Item, Shelf, Total
@@ -167,6 +167,38 @@ def test_one_upload_is_written_by_one_call_at_a_time(store: BlobStore) -> None:
     store.receive("bob", blob, 0).close()
     upload.close()
     put(store, "ann", b"right")
+
+
+def test_an_upload_that_fell_silent_is_taken_over(store: BlobStore) -> None:
+    """Its connection may be gone without a word. Whatever still comes over it is not written, and harms nothing."""
+    blob = name(b"right")
+    silent = store.receive("ann", blob, 0)
+    silent.write(b"ri")
+    store.silent = 0
+    upload = store.receive("ann", blob, 2)
+    store.silent = 60
+    silent.write(b"xxx")
+    assert not silent.finish()
+    silent.close()
+    with pytest.raises(UploadBusyError):
+        store.receive("ann", blob, 2)
+    upload.write(b"ght")
+    assert upload.finish()
+    upload.close()
+    assert get(store, "ann", blob) == b"right"
+
+
+def test_an_upload_that_is_written_to_is_not_silent(store: BlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    blob = name(b"slow")
+    upload = store.receive("ann", blob, 0)
+    for now[0] in (SILENT - 1, 2 * SILENT - 2):
+        with pytest.raises(UploadBusyError):
+            store.receive("ann", blob, upload.committed)
+        upload.write(b"s")
+    now[0] += SILENT
+    store.receive("ann", blob, 2).close()
 
 
 def test_two_users_upload_the_same_bytes_at_once(store: BlobStore) -> None:
@@ -344,18 +376,25 @@ def test_who_has_not_fetched_what_was_made_for_them(store: BlobStore) -> None:
     store.grant("ann", [blob])
     store.grant("bob", [blob])
     assert store.made(blob.sha256) and not store.made(sent.sha256)
-    assert store.unfetched(blob.sha256) == {"ann", "bob"}
+
+    def unfetched() -> set[str]:
+        """Who has not fetched it, asked in both ways."""
+        users = {user for user, names in store.all_unfetched().items() if blob.sha256 in names}
+        assert store.unfetched(blob.sha256) == users
+        return users
+
+    assert unfetched() == {"ann", "bob"}
     assert store.unfetched(sent.sha256) == set()
     store.fetched("ann", blob)
     store.fetched("ann", sent)
-    assert store.unfetched(blob.sha256) == {"bob"}
+    assert unfetched() == {"bob"}
     store.grant("ann", [blob])
-    assert store.unfetched(blob.sha256) == {"ann", "bob"}, "it was made again"
+    assert unfetched() == {"ann", "bob"}, "it was made again"
     store.release("ann", [blob])
-    assert store.unfetched(blob.sha256) == {"bob"}
+    assert unfetched() == {"bob"}
     store.release("bob", [blob])
     put(store, "bob", b"result")
-    assert store.unfetched(blob.sha256) == set(), "who sends bytes has them"
+    assert unfetched() == set(), "who sends bytes has them"
 
 
 def test_whole_bytes_are_healthy(store: BlobStore) -> None:

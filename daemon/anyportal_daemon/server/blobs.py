@@ -32,10 +32,16 @@ class BlobService(blobs_pb2_grpc.BlobServiceServicer):
 
     Args:
         need: called before so many bytes are taken in; raises where the store has no room for them.
+        spoilt: called with the digest of a blob that was damaged and is gone.
     """
 
-    def __init__(self, store: BlobStore, need: Callable[[int], None] = lambda size: None) -> None:
-        self._store, self._need = store, need
+    def __init__(
+        self,
+        store: BlobStore,
+        need: Callable[[int], None] = lambda size: None,
+        spoilt: Callable[[str], None] = lambda sha256: None,
+    ) -> None:
+        self._store, self._need, self._spoilt = store, need, spoilt
         self._checked: dict[str, float] = {}
         """When blobs were last read as a whole before a part of them was given, in monotonic seconds."""
 
@@ -107,6 +113,7 @@ class BlobService(blobs_pb2_grpc.BlobServiceServicer):
 
     async def _damaged(self, blob: BlobId) -> NoReturn:
         await asyncio.to_thread(self._store.damaged, blob)
+        await asyncio.to_thread(self._spoilt, blob.sha256)
         raise BlobCorruptError("the stored bytes are damaged", where=blob.sha256, hint=AGAIN)
 
     def _upload(self, user: str, blob: BlobId) -> blobs_pb2.Upload:
@@ -173,7 +180,12 @@ async def _opened(open: Callable[Given, Opened], *args: Given.args, **kwargs: Gi
     try:
         yield await asyncio.shield(opening)
     finally:
-        await asyncio.to_thread((await opening).close)
+        await asyncio.shield(asyncio.create_task(_closed(opening)))
+
+
+async def _closed(opening: asyncio.Task[Opened]) -> None:
+    """Close what was opened. A task of its own: of one that is cancelled threads never do what they have not begun."""
+    await asyncio.to_thread((await opening).close)
 
 
 async def _read_ahead(file: BinaryIO, size: int, hasher: hashlib._Hash | None) -> AsyncGenerator[bytes, None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
@@ -14,6 +14,9 @@ from anyportal_daemon.storage.shelf import Kind, Shelf, Total
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 CHUNK = 256 * 1024
 """Bytes of one message, and of one step when files are hashed."""
+
+SILENT = 10.0
+"""Seconds without a byte after which another call may take an upload over: a connection may go without a word."""
 
 AGAIN = "upload it, or run its job, again"
 """What to do about bytes that are damaged."""
@@ -72,7 +75,10 @@ class BlobStore(Protocol):
 
     ``shelves`` are the blobs and the partial uploads as what they are to a budget: things of a size that were used
     at some time. To name a blob as there, to read it and to give it to somebody counts as a use.
+    ``silent`` are the seconds without a byte after which an upload may be taken over.
     """
+
+    silent: float
 
     @property
     def shelves(self) -> Sequence[Shelf]: ...
@@ -86,11 +92,11 @@ class BlobStore(Protocol):
         ...
 
     def receive(self, user: str, blob: BlobId, offset: int) -> Upload:
-        """Open the user's upload at ``offset``.
+        """Open the user's upload at ``offset``. One that is open still and has fallen silent is closed.
 
         Raises:
             UploadOffsetError: not the committed size; ``facts["committed_bytes"]`` says it.
-            UploadBusyError: it is open already.
+            UploadBusyError: it is open already, and not silent.
         """
         ...
 
@@ -117,6 +123,10 @@ class BlobStore(Protocol):
 
     def unfetched(self, sha256: str) -> set[str]:
         """The users who were given it and have not read it to its end since."""
+        ...
+
+    def all_unfetched(self) -> Mapping[str, Collection[str]]:
+        """By user, the digests of all that they were given and have not read to its end since."""
         ...
 
     def made(self, sha256: str) -> bool:

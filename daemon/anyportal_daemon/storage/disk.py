@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -20,7 +20,7 @@ from anyportal_daemon.errors import (
     UploadBusyError,
     UploadOffsetError,
 )
-from anyportal_daemon.storage.blobs import AGAIN, BlobId
+from anyportal_daemon.storage.blobs import AGAIN, SILENT, BlobId
 from anyportal_daemon.storage.files import BlobFiles, hash_start
 from anyportal_daemon.storage.possessions import Possessions
 from anyportal_daemon.storage.shelf import Kind, Total
@@ -35,12 +35,14 @@ class DiskBlobStore:
     """
 
     def __init__(self, root: Path) -> None:
+        self.silent = SILENT
         self.files = BlobFiles(root / "blobs")
         self._uploads = root / "uploads"
         with file_errors(root):
             self._uploads.mkdir(parents=True, exist_ok=True)
         self._possessions = Possessions(root / "blobs.db")
-        self._busy: set[Path] = set()
+        self._busy: dict[Path, DiskUpload | None] = {}
+        """Uploads that are open, or (None) about to be."""
         self._held_since: list[int] = []
         self._released: set[str] = set()
         self._lock = threading.Lock()
@@ -66,6 +68,7 @@ class DiskBlobStore:
 
     def receive(self, user: str, blob: BlobId, offset: int) -> DiskUpload:
         partial = self._partial(user, blob)
+        self._close_silent(partial)
         with self._lock:
             if partial in self._busy:
                 raise UploadBusyError("another call is writing this upload", where=blob.sha256)
@@ -77,12 +80,15 @@ class DiskBlobStore:
                     hint=f"go on from {committed}",
                     facts={"committed_bytes": str(committed)},
                 )
-            self._busy.add(partial)
+            self._busy[partial] = None
         try:
-            return DiskUpload(self, user, blob, partial)
+            upload = DiskUpload(self, user, blob, partial)
         except BaseException:
             self._let_go(partial)
             raise
+        with self._lock:
+            self._busy[partial] = upload
+        return upload
 
     def open(self, user: str, blob: BlobId) -> BinaryIO:
         if not self._possessions.owned(user, [blob]):
@@ -129,6 +135,9 @@ class DiskBlobStore:
     def unfetched(self, sha256: str) -> set[str]:
         return self._possessions.unfetched(sha256)
 
+    def all_unfetched(self) -> Mapping[str, Collection[str]]:
+        return self._possessions.all_unfetched()
+
     def made(self, sha256: str) -> bool:
         return self._possessions.made(sha256)
 
@@ -159,9 +168,15 @@ class DiskBlobStore:
             self.files.move_in(partial, blob.sha256)
             self._possessions.own(user, [blob], made=False)
 
+    def _close_silent(self, partial: Path) -> None:
+        with self._lock:
+            upload = self._busy.get(partial)
+        if upload is not None and upload.silence >= self.silent:
+            upload.close()
+
     def _let_go(self, partial: Path) -> None:
         with self._lock:
-            self._busy.discard(partial)
+            self._busy.pop(partial, None)
 
     def _partial(self, user: str, blob: BlobId) -> Path:
         return self._folder(user) / f"{blob.sha256}.{blob.size}.part"
@@ -184,10 +199,16 @@ class DiskUpload:
             self._file = partial.open("ab", buffering=0)
             self._written = self._file.tell()
             self._hasher = hash_start(partial, self._written)
+        self._heard = time.monotonic()
 
     @property
     def committed(self) -> int:
         return self._blob.size if self._complete else self._written
+
+    @property
+    def silence(self) -> float:
+        """Seconds since it was opened or written to."""
+        return time.monotonic() - self._heard
 
     def write(self, data: bytes) -> None:
         with self._lock, file_errors(self._partial):
@@ -199,6 +220,7 @@ class DiskUpload:
                 self._hasher.update(rest[:count])
                 self._written += count
                 rest = rest[count:]
+            self._heard = time.monotonic()
 
     def finish(self) -> bool:
         with self._lock:

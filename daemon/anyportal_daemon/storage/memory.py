@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO
 
@@ -17,7 +17,7 @@ from anyportal_daemon.errors import (
     UploadBusyError,
     UploadOffsetError,
 )
-from anyportal_daemon.storage.blobs import BlobId
+from anyportal_daemon.storage.blobs import SILENT, BlobId
 from anyportal_daemon.storage.shelf import Item, Kind, Shelf, Total
 
 
@@ -25,10 +25,11 @@ class MemoryBlobStore:
     """See ``blobs.BlobStore``."""
 
     def __init__(self) -> None:
+        self.silent = SILENT
         self._bytes: dict[BlobId, bytes] = {}
         self._owned: set[tuple[str, BlobId]] = set()
         self._partial: dict[tuple[str, BlobId], bytearray] = {}
-        self._busy: set[tuple[str, BlobId]] = set()
+        self._busy: dict[tuple[str, BlobId], MemoryUpload] = {}
         self._held_since: list[int] = []
         self._used: dict[str, int] = {}
         self._made: set[tuple[str, BlobId]] = set()
@@ -48,13 +49,16 @@ class MemoryBlobStore:
 
     def receive(self, user: str, blob: BlobId, offset: int) -> MemoryUpload:
         committed = self.committed(user, blob)
-        if (user, blob) in self._busy:
+        open_already = self._busy.get((user, blob))
+        if open_already is not None and open_already.silence >= self.silent:
+            open_already.close()
+        elif open_already is not None:
             raise UploadBusyError("another call is writing this upload", where=blob.sha256)
         if offset != committed:
             facts = {"committed_bytes": str(committed)}
             raise UploadOffsetError(f"the upload is at {committed}, not at {offset}", facts=facts)
-        self._busy.add((user, blob))
-        return MemoryUpload(self, user, blob)
+        self._busy[user, blob] = MemoryUpload(self, user, blob)
+        return self._busy[user, blob]
 
     def open(self, user: str, blob: BlobId) -> BinaryIO:
         if (user, blob) not in self._owned:
@@ -74,6 +78,12 @@ class MemoryBlobStore:
 
     def unfetched(self, sha256: str) -> set[str]:
         return {user for user, blob in self._unfetched & self._owned if blob.sha256 == sha256}
+
+    def all_unfetched(self) -> Mapping[str, Collection[str]]:
+        found: dict[str, list[str]] = {}
+        for user, blob in self._unfetched & self._owned:
+            found.setdefault(user, []).append(blob.sha256)
+        return found
 
     def made(self, sha256: str) -> bool:
         return any(blob.sha256 == sha256 for _, blob in self._made & self._owned)
@@ -116,21 +126,29 @@ class MemoryUpload:
 
     def __init__(self, store: MemoryBlobStore, user: str, blob: BlobId) -> None:
         self._store, self._blob, self._key = store, blob, (user, blob)
+        self._heard, self._closed = time.monotonic(), False
 
     @property
     def committed(self) -> int:
         return self._store.committed(*self._key)
 
+    @property
+    def silence(self) -> float:
+        return time.monotonic() - self._heard
+
     def write(self, data: bytes) -> None:
+        if self._closed:
+            return
         if self.committed + len(data) > self._blob.size:
             raise BlobError(f"more than the {self._blob.size} bytes announced", where=self._blob.sha256)
         self._store._partial.setdefault(self._key, bytearray()).extend(data)
         self._store._touch(_part(*self._key))
+        self._heard = time.monotonic()
 
     def finish(self) -> bool:
         if self._key in self._store._owned:
             return True
-        if self.committed < self._blob.size:
+        if self._closed or self.committed < self._blob.size:
             return False
         data = bytes(self._store._partial.pop(self._key, b""))
         if hashlib.sha256(data).hexdigest() != self._blob.sha256:
@@ -142,7 +160,9 @@ class MemoryUpload:
         return True
 
     def close(self) -> None:
-        self._store._busy.discard(self._key)
+        if not self._closed:
+            self._closed = True
+            del self._store._busy[self._key]
 
 
 def _part(user: str, blob: BlobId) -> str:

@@ -83,6 +83,11 @@ class Possessions:
         with self._database.reading() as db:
             return db.execute("SELECT 1 FROM possessions WHERE sha256 = ?", (name,)).fetchone() is not None
 
+    def names(self) -> set[str]:
+        """The digest of every blob that somebody has."""
+        with self._database.reading() as db:
+            return {row[0] for row in db.execute("SELECT sha256 FROM possessions INDEXED BY possessions_of_blob")}
+
     def sizes(self) -> dict[str, int]:
         """Every blob that somebody has, with its bytes."""
         with self._database.reading() as db:
@@ -118,6 +123,15 @@ class Possessions:
         with self._database.reading() as db:
             rows = db.execute("SELECT user FROM possessions WHERE sha256 = ? AND NOT fetched", (name,))
             return {row[0] for row in rows} - read
+
+    def all_unfetched(self) -> dict[str, set[str]]:
+        """The same of all blobs at once, by user."""
+        found: dict[str, set[str]] = {}
+        with self._lock, self._database.reading() as db:
+            for user, name in db.execute("SELECT user, sha256 FROM possessions WHERE NOT fetched"):
+                if (user, name) not in self._fetched:
+                    found.setdefault(user, set()).add(name)
+        return found
 
     def _flush(self) -> None:
         """Write down what was fetched; the lock is held."""
