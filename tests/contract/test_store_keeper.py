@@ -44,6 +44,9 @@ class Wants:
         self.asked += 1
         return sha256 in self.blobs
 
+    def all_blobs(self) -> set[str]:
+        return self.blobs
+
     def stages_since(self) -> int | None:
         return self.since
 

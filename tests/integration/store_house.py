@@ -40,7 +40,7 @@ class StoreHouse(House):
         super().__init__(state)
         self.root = state
         self.shelves = (*self.store.shelves, StageShelf(state / "stages"))
-        needs = StoreNeeds(self.journal.claims, self.book.settled, self.store.unfetched)
+        needs = StoreNeeds(self.journal.claims, self.book.settled, self.store)
         self.keeper = Keeper(state, self.shelves, needs, grace=0)
         self.book._keeper = self.keeper
 

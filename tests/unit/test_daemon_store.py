@@ -34,7 +34,7 @@ class Life:
         self.store, self.journal = store, Journal(folder / "journal.db")
         self.stages = DirectoryCache(folder / "stages")
         shelves = (*store.shelves, StageShelf(folder / "stages"))
-        needs = StoreNeeds(self.journal.claims, lambda: self.book.settled(), store.unfetched)
+        needs = StoreNeeds(self.journal.claims, lambda: self.book.settled(), store)
         self.keeper = Keeper(folder, shelves, needs, budget)
         self.book = JobBook(self.journal, store, lambda job: None, lambda: None, Ballast(folder), keeper=self.keeper)
 

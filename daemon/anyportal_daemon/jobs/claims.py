@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from anyportal.v1.jobs_pb2 import Job, JobEvent
 from anyportal_daemon.database import Database
+from anyportal_daemon.storage.blobs import BlobStore
 
 LIVE = (int(Job.QUEUED), int(Job.RUNNING))
 
@@ -42,6 +44,21 @@ class Claims:
         """The ids of the jobs that claim a blob."""
         return [claim.job_id for claim in self.on(sha256)]
 
+    def live(self) -> set[str]:
+        """The blobs that queued and running jobs claim."""
+        query = "SELECT sha256 FROM jobs JOIN claims ON job = number WHERE state IN (?, ?)"
+        with self._database.reading() as db:
+            return {row[0] for row in db.execute(query, LIVE)}
+
+    def of_succeeded(self, user: str, names: Collection[str]) -> set[str]:
+        """Those of the blobs that jobs of a user claim which have succeeded."""
+        query = (  # CROSS keeps SQLite from beginning with the jobs, for each of which it would look at every blob
+            "SELECT sha256 FROM json_each(?) CROSS JOIN claims ON sha256 = value CROSS JOIN jobs ON number = job"
+            " WHERE state = ? AND user = ?"
+        )
+        with self._database.reading() as db:
+            return {row[0] for row in db.execute(query, (json.dumps(list(names)), int(Job.SUCCEEDED), user))}
+
     def stages_of_only(self, job_id: str) -> list[str]:
         """The keys of the stage results that a job has made, reused or begun, and no other job has."""
         query = (
@@ -75,24 +92,23 @@ class StoreNeeds:
 
     Args:
         settled: while it is open no job is created or deleted, and none tells of results.
-        unfetched: the users who have not fetched a blob that was made for them.
+        store: who has not fetched what was made for them.
     """
 
-    def __init__(
-        self,
-        claims: Claims,
-        settled: Callable[[], AbstractContextManager[object]],
-        unfetched: Callable[[str], set[str]],
-    ) -> None:
-        self._claims, self._unfetched = claims, unfetched
+    def __init__(self, claims: Claims, settled: Callable[[], AbstractContextManager[object]], store: BlobStore) -> None:
+        self._claims, self._store = claims, store
         self.settled = settled
 
     def blob(self, sha256: str) -> bool:
         claims = self._claims.on(sha256)
         if any(claim.state in LIVE for claim in claims):
             return True
-        waiting = self._unfetched(sha256) if claims else ()
+        waiting = self._store.unfetched(sha256) if claims else ()
         return any(claim.state == Job.SUCCEEDED and claim.user in waiting for claim in claims)
+
+    def all_blobs(self) -> set[str]:
+        waiting = (self._claims.of_succeeded(user, names) for user, names in self._store.all_unfetched().items())
+        return self._claims.live().union(*waiting)
 
     def stages_since(self) -> int | None:
         begun = self._claims.begun()

@@ -50,14 +50,11 @@ class StoreService(store_pb2_grpc.StoreServiceServicer):
         return await asyncio.to_thread(self._describe, principal.user, owner)
 
     def _describe(self, user: str, owner: bool) -> store_pb2.Store:
-        store = store_pb2.Store(
-            budget_bytes=self._keeper.budget,
-            free_disk_bytes=shutil.disk_usage(self._root).free,
-            own=_holdings(self._store.holdings(user).items()),
-        )
+        store = store_pb2.Store(budget_bytes=self._keeper.budget, free_disk_bytes=shutil.disk_usage(self._root).free)
         if owner:
+            store.prunable_bytes = self._keeper.prunable()  # finds what is gone, so that it is in no sum
             store.whole.extend(_holdings((shelf.kind, shelf.total()) for shelf in self._shelves))
-            store.prunable_bytes = self._keeper.prunable()
+        store.own.extend(_holdings(self._store.holdings(user).items()))
         return store
 
     async def VerifyStore(

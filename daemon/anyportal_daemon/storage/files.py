@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 from uuid import uuid4
 
 from anyportal_daemon.database import file_errors
@@ -82,6 +84,15 @@ class BlobFiles:
                 self.delete(sha256)
                 raise BlobCorruptError("the daemon's copy of a file was damaged", where=where, hint=hint)
 
+    def stats(self) -> dict[str, os.stat_result]:
+        """Of every blob, by its digest: faster than one after the other."""
+        found = {}
+        for folder in filter(os.DirEntry.is_dir, _entries(self.root)):
+            for entry in _entries(folder.path):
+                with suppress(FileNotFoundError):
+                    found[folder.name + entry.name] = entry.stat()
+        return found
+
     def names(self) -> list[str]:
         """The digests of all blobs."""
         return [path.parent.name + path.name for path in self.root.glob("??/*")]
@@ -90,6 +101,15 @@ class BlobFiles:
         path = self.path(sha256)
         with file_errors(path):
             path.unlink(missing_ok=True)
+
+
+def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
+    """What is in a folder; nothing where there is none."""
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except FileNotFoundError:
+        return []
 
 
 def link_or_copy(source: Path, target: Path) -> None:
@@ -106,6 +126,14 @@ def hash_file(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hash_stream(file: BinaryIO) -> str:
+    """SHA-256 of the rest of an open file."""
+    hasher = hashlib.sha256()
+    while data := file.read(4 * CHUNK):
+        hasher.update(data)
+    return hasher.hexdigest()
 
 
 def hash_start(path: Path, size: int) -> hashlib._Hash:

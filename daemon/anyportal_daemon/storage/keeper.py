@@ -6,7 +6,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -36,6 +36,10 @@ class Needs(Protocol):
 
     def blob(self, sha256: str) -> bool:
         """Whether a queued or running job, or a result that was not fetched, needs a blob."""
+        ...
+
+    def all_blobs(self) -> Container[str]:
+        """All blobs that are needed, at the price of a few questions about one."""
         ...
 
     def stages_since(self) -> int | None:
@@ -138,7 +142,9 @@ class Keeper:
 
     def prunable(self) -> int:
         """Bytes that ``prune`` would free."""
-        return sum(item.size for shelf, item in self._idle(self._before(False)) if not self._needed(shelf, item))
+        before, needed = self._before(False), self._needs.all_blobs()
+        idle = ((shelf.kind, item) for shelf in self._shelves for item in self._unused(shelf, before))
+        return sum(item.size for kind, item in idle if kind != "blob" or item.name not in needed)
 
     def _count(self) -> None:
         self._counted, self._counted_at = self.used(), time.monotonic()
@@ -171,11 +177,13 @@ class Keeper:
 
     def _idle(self, before: int) -> Iterator[tuple[Shelf, Item]]:
         """What was last used before a time and no running job has come across, longest ago first."""
-        since = self._needs.stages_since()
-        found = [(shelf, item) for shelf in self._shelves for item in shelf.items() if item.used < before]
-        for shelf, item in sorted(found, key=lambda each: each[1].used):
-            if shelf.kind != "stage" or since is None or item.used < since:
-                yield shelf, item
+        found = [(shelf, item) for shelf in self._shelves for item in self._unused(shelf, before)]
+        yield from sorted(found, key=lambda each: each[1].used)
+
+    def _unused(self, shelf: Shelf, before: int) -> Iterator[Item]:
+        since = self._needs.stages_since() if shelf.kind == "stage" else None
+        latest = before if since is None else min(before, since)
+        return (item for item in shelf.items() if item.used < latest)
 
     def _needed(self, shelf: Shelf, item: Item) -> bool:
         return shelf.kind == "blob" and self._needs.blob(item.name)

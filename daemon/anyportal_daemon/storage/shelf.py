@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 Kind = Literal["blob", "upload", "stage"]
 
@@ -12,9 +12,8 @@ SEALED = ".h5"
 """Ending of stage results that are finished, after their key; other files say nothing of themselves yet."""
 
 
-@dataclass(frozen=True)
-class Item:
-    """Something that can be evicted as a whole.
+class Item(NamedTuple):
+    """Something that can be evicted as a whole. A tuple, since a store has many.
 
     Args:
         name: unique on its shelf; of a blob its SHA-256.

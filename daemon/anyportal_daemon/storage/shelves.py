@@ -46,10 +46,12 @@ class BlobShelf:
         return self._possessions.total()
 
     def items(self) -> list[Item]:
-        found = [(name, _stat(self._files.path(name))) for name in self._possessions.sizes()]
+        names = self._possessions.names()
+        stats = self._files.stats()
         with self._lock:
-            self._gone.update(name for name, stat in found if stat is None)
-        return [Item(name, stat.st_size, stat.st_mtime_ns) for name, stat in found if stat]
+            self._gone.update(names - stats.keys())
+        there = ((name, stats[name]) for name in names & stats.keys())
+        return [Item(name, stat.st_size, stat.st_mtime_ns) for name, stat in there]
 
     def evict(self, item: Item) -> bool:
         path = self._files.path(item.name)
