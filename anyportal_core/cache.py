@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -19,8 +19,11 @@ log = logging.getLogger(__name__)
 class StageCache(Protocol):
     """Stage results by key. A key names everything that decides the result, so an entry never changes."""
 
-    def find(self, key: str) -> Path | None:
-        """The file kept under ``key``, or None. Counts as a use; what is damaged is dropped, never given."""
+    def find(self, key: str, damaged: Callable[[], None] = ...) -> Path | None:
+        """The file kept under ``key``, or None. Counts as a use.
+
+        What is damaged is dropped, never given, and ``damaged`` is called.
+        """
         ...
 
     def writing(self, key: str) -> AbstractContextManager[Path]:
@@ -48,7 +51,7 @@ class DirectoryCache:
         """The key just written: its bytes need not be hashed again to be read back."""
         folder.mkdir(parents=True, exist_ok=True)
 
-    def find(self, key: str) -> Path | None:
+    def find(self, key: str, damaged: Callable[[], None] = lambda: None) -> Path | None:
         path = self._path(key)
         trusted, self._written = key == self._written, ""
         try:
@@ -62,6 +65,7 @@ class DirectoryCache:
         else:
             log.warning("a stage result is damaged and is computed anew: %s", path.name)
         self.drop(key)
+        damaged()
         return None
 
     @contextmanager

@@ -145,28 +145,44 @@ def _analyse(
         # Reading gigabytes of models for their digests is no silence either.
         decided_by = _decided_by(stage, material, cast, media, keys, partial(report, 0.0))
         key = keys[stage.name] = hashlib.sha256(decided_by.encode()).hexdigest()
-        result = _kept(cache, key)
-        reused = result is not None
+        damage = _Damage(observer, stage.name)
+        result = _kept(cache, key, damage.of_result)
+        reused, spared = result is not None, 0.0
         if result is None:
             begun_stage(key)
-            parts = Parts(cache, key)
-            with cache.writing(key) as aside:
-                chunks = stage.run(material, cast.at_work(report, parts))
-                write_result(aside, chunks, 1 if stage.single else material.count, report)
-            result = _kept(cache, key)
-            assert result is not None, "a cache keeps what was just written"
-            parts.drop()
+            result, spared = _run(stage, material, cast, cache, key, report, damage.of_part)
         material.results[stage.name] = result
         if stage.name == "matte":
             _look_at_matte(material, cast, observer)
         done += share
         observer.progress(stage.name, 1.0, done)
-        seconds = time.monotonic() - begun
+        seconds = time.monotonic() - begun + spared
         observer.stage_done(stage.name, seconds, reused)
         if isinstance(observer, Recorder):
             volume = (1 if stage.single else material.count) * material.height * material.width
-            observer.record(StageRecord(stage.name, decided_by, key, reused, seconds, result.size_bytes, volume))
+            size = result.size_bytes
+            observer.record(StageRecord(stage.name, decided_by, key, reused, seconds, size, volume, damage.met))
     return keys
+
+
+def _run(
+    stage: Stage,
+    material: Material,
+    cast: Cast,
+    cache: StageCache,
+    key: str,
+    report: _Report,
+    damaged: Callable[[], None],
+) -> tuple[Result, float]:
+    """Run a stage, but for the parts of it that are kept; gives its result and the seconds that those parts took."""
+    parts = Parts(cache, key, damaged)
+    with cache.writing(key) as aside:
+        chunks = stage.run(material, cast.at_work(report, parts))
+        write_result(aside, chunks, 1 if stage.single else material.count, report)
+    result = _kept(cache, key)
+    assert result is not None, "a cache keeps what was just written"
+    parts.drop()
+    return result, parts.spared
 
 
 def _look_at_matte(material: Material, cast: Cast, observer: Observer) -> None:
@@ -176,16 +192,33 @@ def _look_at_matte(material: Material, cast: Cast, observer: Observer) -> None:
         observer.log(text, warning=True)
 
 
-def _kept(cache: StageCache, key: str) -> Result | None:
-    """The result kept under a key, if there is one and it can be read."""
-    path = cache.find(key)
+def _kept(cache: StageCache, key: str, damaged: Callable[[], None] = lambda: None) -> Result | None:
+    """The result kept under a key, if there is one and it can be read; else ``damaged`` is called and it is dropped."""
+    path = cache.find(key, damaged)
     if path is None:
         return None
     try:
         return Result(path)
     except DamagedResultError:
         cache.drop(key)
+        damaged()
         return None
+
+
+class _Damage:
+    """Tells an observer what of a stage was kept and turned out to be damaged."""
+
+    def __init__(self, observer: Observer, stage: str) -> None:
+        self._observer, self._stage = observer, stage
+        self.met = False
+        """Whether the stage has to run because of it."""
+
+    def of_result(self) -> None:
+        self.met = True
+        self._observer.log(f"the stored result of {self._stage} was damaged: computed again", warning=True)
+
+    def of_part(self) -> None:
+        self._observer.log(f"a stored part of {self._stage} was damaged: computed again", warning=True)
 
 
 class _Report:

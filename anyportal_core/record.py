@@ -31,9 +31,11 @@ class StageRecord:
         decided_by: everything that decides the result, as canonical JSON; empty where none is stored.
         key: what the result is stored under: the digest of that.
         reused: it was there already.
-        seconds: wall time, that of looking for it included.
+        seconds: wall time, that of looking for it included; where an earlier run had finished parts of it, with the
+            time that those took.
         size_bytes: of the stored result.
         volume: frames times pixels that it worked on.
+        damaged: it ran since the stored result turned out to be damaged.
     """
 
     stage: str
@@ -43,6 +45,7 @@ class StageRecord:
     seconds: float
     size_bytes: int
     volume: int
+    damaged: bool = False
 
 
 @runtime_checkable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from zipfile import BadZipFile
@@ -11,17 +12,25 @@ import numpy as np
 from anyportal_core.cache import StageCache
 from anyportal_core.roles import Chunk
 
+_SECONDS = "anyportal: seconds"
+"""Beside a part's arrays, what making it took; no plug-in calls an array like that."""
+
 
 class Parts:
     """The parts of one stage's result, kept beside the results under its key until the result is whole.
 
     They come back bit for bit, in the same layout as they were given, so whatever is computed from them is the same in
     a run that was cut short and in one that was not.
+
+    Args:
+        damaged: called when a part that was kept is damaged; it is made again.
     """
 
-    def __init__(self, cache: StageCache, key: str) -> None:
-        self._cache, self._key = cache, key
+    def __init__(self, cache: StageCache, key: str, damaged: Callable[[], None] = lambda: None) -> None:
+        self._cache, self._key, self._damaged = cache, key, damaged
         self._used: set[str] = set()
+        self.spared = 0.0
+        """Seconds that an earlier run took for the parts that were not made again."""
 
     def __call__(self, number: int, make: Callable[[], Chunk]) -> Chunk:
         """Part ``number`` as an earlier run has kept it; else as ``make`` makes it, and kept.
@@ -33,10 +42,12 @@ class Parts:
         self._used.add(key)
         kept = self._read(key)
         if kept is not None:
+            self.spared += float(kept.pop(_SECONDS, 0.0))
             return kept
+        begun = time.monotonic()
         made = {name: np.asarray(values, order="C") for name, values in make().items()}
         with self._cache.writing(key) as aside, aside.open("wb") as file:
-            np.savez(file, **made)  # type: ignore[arg-type]
+            np.savez(file, **made, **{_SECONDS: time.monotonic() - begun})  # type: ignore[arg-type]
         return made
 
     def drop(self) -> None:
@@ -45,12 +56,13 @@ class Parts:
             self._cache.drop(key)
 
     def _read(self, key: str) -> Chunk | None:
-        path = self._cache.find(key)
+        path = self._cache.find(key, self._damaged)
         if path is None:
             return None
         arrays = _arrays(path)
         if arrays is None:
             self._cache.drop(key)
+            self._damaged()
         return arrays
 
 
