@@ -7,7 +7,7 @@ from typing import Literal
 
 from anyportal.v1 import jobs_pb2
 
-Reason = Literal["same", "changed", "first", "gone", "always", "stored", "unknown"]
+Reason = Literal["same", "changed", "first", "gone", "always", "stored", "damaged", "unknown"]
 
 _REASONS: dict[int, Reason] = {
     jobs_pb2.StageExplanation.SAME: "same",
@@ -16,6 +16,7 @@ _REASONS: dict[int, Reason] = {
     jobs_pb2.StageExplanation.GONE: "gone",
     jobs_pb2.StageExplanation.ALWAYS: "always",
     jobs_pb2.StageExplanation.STORED: "stored",
+    jobs_pb2.StageExplanation.DAMAGED: "damaged",
 }
 
 

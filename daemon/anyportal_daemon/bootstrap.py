@@ -69,7 +69,7 @@ async def daemon(
         bell, scheduler, folders = Bell(), Scheduler(journal, config.jobs), SharedFolders(config.mappings)
         ballast = Ballast(state.root)
         shelves = (*store.shelves, StageShelf(state.stages))
-        needs = StoreNeeds(journal.claims, lambda: book.settled(), store.unfetched)
+        needs = StoreNeeds(journal.claims, lambda: book.settled(), store)
         keeper = Keeper(state.root, shelves, needs, config.budget)
         book = JobBook(journal, store, told=bell.ring, queued=scheduler.wake, ballast=ballast, keeper=keeper)
         book.recover()
@@ -77,11 +77,12 @@ async def daemon(
         setup = WorkerSetup(store.files.root, state.stages, state.scratch, os.getpid(), config.models, config.worker)
         supervisor = Supervisor(book, journal, scheduler, folders, child.main, setup, patience)
         jobs = JobService(book, journal, scheduler, supervisor, folders, bell)
+        verifier = Verifier(store, shelves, journal.claims.jobs, book.spoilt)
         token, number = new_token(), version("anyportal")
         server = Server(
             authenticator or TokenAuthenticator(token, owner=True),
-            BlobService(store, keeper.need),
-            StoreService(state.root, store, shelves, keeper, Verifier(store, shelves, journal.claims.jobs)),
+            BlobService(store, keeper.need, book.spoilt),
+            StoreService(state.root, store, shelves, keeper, verifier),
             jobs,
             CatalogService(supervisor, journal, state.root, number, Models.configured(config.models), folders),
         )

@@ -34,7 +34,8 @@ def reason(stage: StageExplanation) -> str:
     return {
         "same": f"all that decides it is as in {stage.compared_with}",
         "first": "there is no earlier job with this stage",
-        "gone": f"all is as in {stage.compared_with}, whose result was kept no longer or was damaged",
+        "gone": f"all is as in {stage.compared_with}, whose result was kept no longer",
+        "damaged": "what was stored of it was damaged",
         "always": "it makes the files of the result, which are not kept for other jobs",
         "stored": "another job had stored the same, which is deleted or somebody else's",
     }.get(stage.reason, "the daemon does not say why")

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import TypeVar
 
 from anyportal.v1 import jobs_pb2
 from anyportal.v1.jobs_pb2 import Job, JobEvent
 from anyportal_core.errors import DiskFullError, StorageError
-from anyportal_daemon.errors import BlobsMissingError, JobStateError
+from anyportal_daemon.errors import (
+    BlobCorruptError,
+    BlobNotFoundError,
+    BlobsMissingError,
+    JobNotFoundError,
+    JobStateError,
+)
 from anyportal_daemon.jobs.journal import ENDED, Journal, Request
 from anyportal_daemon.jobs.plan import Plan, inputs
 from anyportal_daemon.jobs.records import job_error, moved
 from anyportal_daemon.jobs.resumption import Finished, interrupted, lost
 from anyportal_daemon.storage.ballast import Ballast
 from anyportal_daemon.storage.blobs import BlobId, BlobStore
+from anyportal_daemon.storage.files import hash_stream
 from anyportal_daemon.storage.keeper import UNLIMITED, Housekeeper
 
 T = TypeVar("T")
@@ -252,16 +259,55 @@ class JobBook:
         """The daemon stops while a job runs: it goes on at the next start."""
         self._urgently(lambda: self._change(job_id, lambda job: interrupted(job, why)))
 
-    def finished(self, job_id: str) -> Finished:
-        """What a job has delivered so far, as far as it is still in the store."""
-        key, files = self._journal.delivered(job_id)
-        missing = set(self._store.missing(self._journal.user_of(job_id), [_blob(file) for file in files]))
-        frames = {file.frame for file in files if file.HasField("frame")}
-        return Finished(key, frozenset(frames - {file.frame for file in files if _blob(file) in missing}))
+    def finished(self, job_id: str, go_on: Callable[[], bool] = lambda: True) -> Finished:
+        """What a job has delivered so far, as far as it is still in the store and whole.
 
-    def finishing(self, job_id: str, key: str) -> None:
-        """A job begins to deliver files that ``key`` decides; those of another key are no longer its results."""
-        self._journal.deliver(job_id, key)
+        Args:
+            go_on: asked before each file is read; when it is not to go on nobody will rely on the rest.
+        """
+        key, files, took = self._journal.delivered(job_id)
+        user, files = self._journal.user_of(job_id), [file for file in files if file.HasField("frame")]
+        missing = set(self._store.missing(user, [_blob(file) for file in files]))
+        missing |= self._drop_damaged(job_id, user, [file for file in files if _blob(file) not in missing], go_on)
+        every = {file.frame for file in files}
+        frames = every - {file.frame for file in files if _blob(file) in missing}
+        return Finished(key, frozenset(frames), took * len(frames) / max(len(every), 1))
+
+    def _drop_damaged(
+        self, job_id: str, user: str, files: Sequence[jobs_pb2.ResultFile], go_on: Callable[[], bool]
+    ) -> set[BlobId]:
+        """The blobs of those files that are damaged: they are dropped, and the job says so."""
+        damaged = {}
+        for blob, name in {_blob(file): file.filename for file in files}.items():
+            if not go_on():
+                break
+            if not _is_sound(self._store, user, blob):
+                self._store.damaged(blob)
+                damaged[blob] = name
+        if damaged:
+            first, more = min(damaged.values()), len(damaged) - 1
+            self._journal.spoil(job_id)
+            others = f" and {more} more were" if more else " was"
+            self.said(job_id, f"the result {first}{others} damaged: made again", warning=True)
+        return set(damaged)
+
+    def finishing(self, job_id: str, key: str, took: float = 0.0) -> None:
+        """A job begins to deliver files that ``key`` decides; those of another key are no longer its results.
+
+        Args:
+            took: seconds that went into those which it need not make again.
+        """
+        self._journal.deliver(job_id, key, took)
+
+    def spoilt(self, sha256: str) -> None:
+        """A blob was damaged, and is gone: the jobs that have made it say so."""
+        for job_id in self._journal.claims.jobs(sha256):
+            with suppress(JobNotFoundError, StorageError):  # deleted this moment; or the disk is full, which is told
+                _, files, _ = self._journal.delivered(job_id)
+                names = [file.filename for file in files if file.blob.sha256 == sha256]
+                if names:
+                    self._journal.spoil(job_id)
+                    self.said(job_id, f"the result {names[0]} was damaged: run the job again to have it", warning=True)
 
     def stalled(self, job_id: str, error: StorageError) -> None:
         """A job has ended, and not even the ballast makes room to write it down: whoever watches learns why."""
@@ -309,6 +355,15 @@ class JobBook:
 def _full() -> DiskFullError:
     where, hint = "the daemon's state directory", "free some space, then run it again"
     return DiskFullError("the daemon's disk is full", where=where, hint=hint)
+
+
+def _is_sound(store: BlobStore, user: str, blob: BlobId) -> bool:
+    """Whether a user's blob is what it is called."""
+    try:
+        with store.open(user, blob) as file:
+            return hash_stream(file) == blob.sha256
+    except (BlobCorruptError, BlobNotFoundError):
+        return False
 
 
 def _blob(file: jobs_pb2.ResultFile) -> BlobId:

@@ -38,8 +38,8 @@ def _stage(row: StageRow, earlier: Sequence[StageRow], job: Job) -> StageExplana
     plugin = " ".join(map(str, row.decided_by.get("plugin", ())))
     found = StageExplanation(stage=row.stage, reused=row.reused, seconds=row.seconds, plugin=plugin)
     found.size_bytes = row.size_bytes if row.decided_by else sum(file.blob.size_bytes for file in job.results)
-    if not row.decided_by:
-        found.reason = StageExplanation.ALWAYS
+    if row.damaged or not row.decided_by:
+        found.reason = StageExplanation.DAMAGED if row.damaged else StageExplanation.ALWAYS
         return found
     nearest, differences = _nearest(row, earlier)
     if nearest is not None and (not row.reused or not differences):

@@ -182,21 +182,34 @@ class Journal:
         with self._database.writing() as db:
             db.execute(query, (key, job_id))
 
-    def delivered(self, job_id: str) -> tuple[str, list[ResultFile]]:
-        """What decides the files that a job has delivered so far, and these files."""
+    def delivered(self, job_id: str) -> tuple[str, list[ResultFile], float]:
+        """What decides the files that a job has delivered so far, these files, and the seconds that they took."""
         with self._database.reading() as db:
             number = _number(db, job_id, None)
-            row = db.execute("SELECT finish FROM resumptions WHERE job = ?", (number,)).fetchone()
+            row = db.execute("SELECT finish, took FROM resumptions WHERE job = ?", (number,)).fetchone()
             files = db.execute("SELECT file FROM results WHERE job = ? ORDER BY rowid", (number,)).fetchall()
-        return (row[0] if row else ""), [ResultFile.FromString(file) for (file,) in files]
+        finish, took = row or ("", 0.0)
+        return finish, [ResultFile.FromString(file) for (file,) in files], took
 
-    def deliver(self, job_id: str, finish: str) -> None:
-        """Files decided by ``finish`` are to come: forget those that something else decided."""
+    def deliver(self, job_id: str, finish: str, took: float = 0.0) -> None:
+        """Files decided by ``finish`` are to come: forget those that something else decided.
+
+        Args:
+            took: seconds that went into those which stay.
+        """
+        now = self._clock()
         with self._database.writing() as db:
             number = _number(db, job_id, None)
             query = "UPDATE resumptions SET finish = ? WHERE job = ? AND finish != ?"
             if db.execute(query, (finish, number, finish)).rowcount:
                 db.execute("DELETE FROM results WHERE job = ?", (number,))
+            db.execute("UPDATE resumptions SET since = ?, took = ? WHERE job = ?", (now, took, number))
+
+    def spoil(self, job_id: str) -> None:
+        """A file that a job has delivered was damaged: for the explanation of why it is made again."""
+        query = "UPDATE resumptions SET damaged = 1 WHERE job = (SELECT number FROM jobs WHERE id = ?)"
+        with self._database.writing() as db:
+            db.execute(query, (job_id,))
 
     def in_state(self, state: Job.State.ValueType) -> list[str]:
         """Ids of all jobs in a state, oldest first."""
@@ -228,6 +241,8 @@ class Journal:
             rows = [(number, file.filename, file.SerializeToString()) for file in event.results.files]
             db.executemany("INSERT OR REPLACE INTO results (job, filename, file) VALUES (?, ?, ?)", rows)
             _claim(db, number, [BlobId(f.blob.sha256, f.blob.size_bytes) for f in event.results.files])
+            query = "UPDATE resumptions SET took = took + (?1 - since) / 1e9, since = ?1 WHERE job = ?2 AND since"
+            db.execute(query, (now, number))
         elif event.state.state == Job.QUEUED and not status.attempts:  # else it goes on, and keeps its place
             db.execute("DELETE FROM results WHERE job = ?", (number,))
             db.execute("UPDATE resumptions SET finish = '' WHERE job = ?", (number,))

@@ -50,6 +50,7 @@ class StageRow:
     Args:
         job: the job's id.
         decided_by: what decided its result; empty where none is stored.
+        damaged: it ran since what was stored turned out to be damaged.
     """
 
     job: str
@@ -59,9 +60,10 @@ class StageRow:
     reused: bool
     seconds: float
     size_bytes: int
+    damaged: bool
 
 
-_ROW = "SELECT id, stage, key, decided_by, reused, seconds, size FROM stages JOIN jobs ON number = job"
+_ROW = "SELECT id, stage, key, decided_by, reused, seconds, size, damaged FROM stages JOIN jobs ON number = job"
 
 
 class Ledger:
@@ -153,11 +155,13 @@ class Ledger:
             ).fetchone()
             if record.reused and own == (record.key, 0):
                 return
+            damaged = record.damaged or (record.stage == FINISH and _was_spoilt(db, number))
             row = (
                 number, record.stage, record.key, record.decided_by, record.reused, record.seconds, record.size_bytes,
+                damaged,
             )  # fmt: skip
             db.execute("DELETE FROM stages WHERE job = ? AND stage = ?", (number, record.stage))
-            db.execute("INSERT INTO stages VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            db.execute("INSERT INTO stages VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
             if not record.reused:
                 _learn(db, record, _maker(decided_by, size))
             if record.stage == FINISH:
@@ -200,6 +204,11 @@ def _place(db: sqlite3.Connection, job_id: str) -> tuple[int, JobSize]:
     return int(number), JobSize.of_text(size)
 
 
+def _was_spoilt(db: sqlite3.Connection, number: int) -> bool:
+    """Whether a file of a job was damaged, which is mended now."""
+    return db.execute("UPDATE resumptions SET damaged = 0 WHERE job = ? AND damaged", (number,)).rowcount > 0
+
+
 def _maker(decided_by: dict[str, Any], size: JobSize) -> str:
     if not decided_by:
         return size.makers.get(FINISH, "")
@@ -220,4 +229,7 @@ def _learn(db: sqlite3.Connection, record: StageRecord, maker: str) -> None:
 
 
 def _stage(row: tuple[Any, ...]) -> StageRow:
-    return StageRow(row[0], row[1], row[2], json.loads(row[3]) if row[3] else {}, bool(row[4]), row[5], row[6])
+    job, stage, key, decided_by, reused, seconds, size, damaged = row
+    return StageRow(
+        job, stage, key, json.loads(decided_by) if decided_by else {}, bool(reused), seconds, size, bool(damaged)
+    )

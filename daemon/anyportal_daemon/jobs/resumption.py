@@ -19,10 +19,16 @@ class Finished:
     Args:
         key: names everything that decides the files; see ``anyportal_core.pipeline``.
         frames: numbers of the frames whose files are all there.
+        seconds: that these frames took.
     """
 
     key: str = ""
     frames: frozenset[int] = frozenset()
+    seconds: float = 0.0
+
+    def seconds_of(self, key: str) -> float:
+        """What a run is spared that delivers files decided by ``key``."""
+        return self.seconds if key == self.key else 0.0
 
 
 def lost(job: Job, how: str) -> list[JobEvent]:

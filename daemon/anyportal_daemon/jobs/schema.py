@@ -108,4 +108,13 @@ MIGRATIONS = (
     CREATE INDEX resumptions_of_stage ON resumptions (stage);
     CREATE INDEX stages_of_key ON stages (key)
     """,
+    """
+    -- Whether it ran since its stored result was damaged.
+    ALTER TABLE stages ADD COLUMN damaged INTEGER NOT NULL DEFAULT 0;
+    -- Whether one of the files in `results` was, since the files were made.
+    ALTER TABLE resumptions ADD COLUMN damaged INTEGER NOT NULL DEFAULT 0;
+    -- Seconds that the files in `results` took, and the time since when the next ones have been at work.
+    ALTER TABLE resumptions ADD COLUMN took REAL NOT NULL DEFAULT 0;
+    ALTER TABLE resumptions ADD COLUMN since INTEGER NOT NULL DEFAULT 0
+    """,
 )

@@ -45,10 +45,17 @@ class Verifier:
 
     Args:
         jobs: the ids of the jobs that claim a blob.
+        spoilt: called with the digest of every blob that was damaged, or gone.
     """
 
-    def __init__(self, store: BlobStore, shelves: Sequence[Shelf], jobs: Callable[[str], Sequence[str]]) -> None:
-        self._store, self._shelves, self._jobs = store, shelves, jobs
+    def __init__(
+        self,
+        store: BlobStore,
+        shelves: Sequence[Shelf],
+        jobs: Callable[[str], Sequence[str]],
+        spoilt: Callable[[str], None] = lambda sha256: None,
+    ) -> None:
+        self._store, self._shelves, self._jobs, self._spoilt = store, shelves, jobs, spoilt
 
     def verify(self) -> Iterator[Step]:
         """Steps of a few megabytes. Raises StorageError where the disk refuses."""
@@ -68,13 +75,18 @@ class Verifier:
                     break
                 yield Step(done, total, checked)
             done, checked = whole, checked + 1
-            yield Step(done, total, checked, () if healthy else (known,))
+            yield Step(done, total, checked, () if healthy else (self._told(known),))
 
     def _lost(self) -> Iterator[Damage]:
         """What somebody has, and is not there."""
         for shelf in self._shelves:
             for item in shelf.lost():
-                yield self._damage(shelf.kind, item, True)
+                yield self._told(self._damage(shelf.kind, item, True))
+
+    def _told(self, damage: Damage) -> Damage:
+        if damage.kind == "blob":
+            self._spoilt(damage.name)
+        return damage
 
     def _damage(self, kind: Kind, item: Item, gone: bool) -> Damage:
         if kind == "stage":

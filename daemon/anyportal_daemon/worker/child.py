@@ -7,6 +7,7 @@ import queue
 import shutil
 import threading
 import traceback
+from collections.abc import Mapping
 from fractions import Fraction
 from functools import partial
 from multiprocessing.connection import Connection
@@ -22,6 +23,7 @@ from anyportal_core.models import Models
 from anyportal_core.recipe import resolve_canonical
 from anyportal_core.shot import MediaRef, Shot
 from anyportal_daemon.database import file_errors
+from anyportal_daemon.errors import BlobCorruptError, BlobsMissingError
 from anyportal_daemon.storage.files import BlobFiles
 from anyportal_daemon.worker.borrowed import SharedFiles
 from anyportal_daemon.worker.heart import Heart
@@ -156,14 +158,16 @@ class Worker:
         results = folder / "results"
         with file_errors(results):
             results.mkdir(parents=True)
+        clips = {"plate": job.plate, "matte": job.matte, "mask": job.mask, "backdrop": job.backdrop}
+        laid = self._laid({role: clip for role, clip in clips.items() if clip}, folder)
         shot = Shot(
-            plate=self._media(job.plate, folder / "plate"),
+            plate=laid["plate"],
             frames=FrameSet.parse(job.frames) if job.frames else None,
             handles=job.handles,
-            matte=self._media(job.matte, folder / "matte") if job.matte else None,
-            mask=self._media(job.mask, folder / "mask") if job.mask else None,
+            matte=laid.get("matte"),
+            mask=laid.get("mask"),
             mask_frame=job.mask_frame,
-            backdrop=self._media(job.backdrop, folder / "backdrop") if job.backdrop else None,
+            backdrop=laid.get("backdrop"),
             name=job.name,
         )
         recipe = resolve_canonical(job.recipe, self._catalogue)
@@ -188,13 +192,38 @@ class Worker:
         self._send(Finishing(finish))
         return job.finished if finish == job.finish else frozenset()
 
+    def _laid(self, clips: Mapping[str, ClipInput], folder: Path) -> dict[str, MediaRef]:
+        """Lay the files of clips in folders called like their roles, under their own names.
+
+        All of them are looked at before the first that is no good is told of, so that one job finds all of the damage.
+
+        Raises:
+            BlobsMissingError, BlobCorruptError, MediaUnreadableError: a file is gone, or not what it was.
+            Cancelled: while they were read.
+        """
+        wrong: list[AnyPortalError] = []
+        for role, clip in clips.items():
+            for sha256, name in clip.files:
+                self._checkpoint()
+                try:
+                    self._lay(clip, sha256, folder / role / name)
+                except (BlobsMissingError, BlobCorruptError) as error:
+                    wrong.append(error)
+        if wrong:
+            raise wrong[0]
+        return {role: self._media(clip, folder / role) for role, clip in clips.items()}
+
+    def _checkpoint(self) -> None:
+        if self._cancel.is_set():
+            raise Cancelled("the job was cancelled")
+
+    def _lay(self, clip: ClipInput, sha256: str, target: Path) -> None:
+        if target.name in clip.elsewhere:
+            self._shared.lay(clip.elsewhere[target.name], sha256, target, self._cancel)
+        else:
+            self._blobs.link(sha256, target)
+
     def _media(self, clip: ClipInput, folder: Path) -> MediaRef:
-        """Lay a clip's files in a folder under their own names."""
-        for sha256, name in clip.files:
-            if name in clip.elsewhere:
-                self._shared.lay(clip.elsewhere[name], sha256, folder / name, self._cancel)
-            else:
-                self._blobs.link(sha256, folder / name)
         rate = Fraction(*clip.rate) if clip.rate else None
         digests = {name: sha256 for sha256, name in clip.files}
         return MediaRef(folder / clip.name, rate, clip.colour_space, clip.digest, digests, clip.span)

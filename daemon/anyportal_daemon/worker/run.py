@@ -6,13 +6,16 @@ import logging
 import shutil
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from anyportal.v1 import jobs_pb2, media_pb2
 from anyportal_core.errors import AnyPortalError, DiskFullError, StorageError
+from anyportal_core.record import Extent, StageRecord
 from anyportal_daemon.errors import TimeLimitError
 from anyportal_daemon.jobs.book import JobBook
+from anyportal_daemon.jobs.estimates import FINISH
 from anyportal_daemon.jobs.journal import Journal
+from anyportal_daemon.jobs.resumption import Finished
 from anyportal_daemon.storage.ballast import PORTION
 from anyportal_daemon.storage.shared import SharedFolders
 from anyportal_daemon.worker.assignment import assignment
@@ -117,6 +120,7 @@ class JobRun:
         self._folders, self._patience, self._stop = folders, patience, stop
         self._setup, self._names = setup, PlainNames(setup, job_id)
         self._begun = self._heard = self._reported = time.monotonic()
+        self._finished, self._spared = Finished(), 0.0
 
     def run(self) -> None:
         """See the job to its end, or back into the queue. The child may be dead afterwards."""
@@ -136,8 +140,9 @@ class JobRun:
 
     def _outcome(self) -> _End:
         try:
-            asked, finished = self._journal.asked(self._job_id), self._book.finished(self._job_id)
-            message = assignment(self._job_id, asked, finished, self._folders)
+            self._finished = self._book.finished(self._job_id, self._is_wanted)
+            message = assignment(self._job_id, self._journal.asked(self._job_id), self._finished, self._folders)
+            self._heard = self._reported = time.monotonic()
         except AnyPortalError as error:
             return _failure(error)
         try:
@@ -150,6 +155,9 @@ class JobRun:
         except AnyPortalError as error:  # what the child reports cannot be kept, so it need not go on
             self._child.kill()
             return _failure(error)
+
+    def _is_wanted(self) -> bool:
+        return not self._stop and not self._journal.status(self._job_id).cancel_requested
 
     def _follow(self) -> _End:
         next_look = time.monotonic() + self._patience.tick
@@ -223,17 +231,25 @@ class JobRun:
                 book.made(job_id, [_result_file(file) for file in files])
             case StageDone(stage, seconds, reused):
                 if not reused:
-                    book.stage_done(job_id, stage, seconds)
+                    book.stage_done(job_id, stage, self._in_all(stage, seconds))
             case StageBegun(key):
                 self._journal.begin_stage(job_id, key)
             case Finishing(finish):
-                book.finishing(job_id, finish)
+                self._spared = self._finished.seconds_of(finish)
+                book.finishing(job_id, finish, self._spared)
             case Recorded(what):
-                self._journal.ledger.note(job_id, what)
+                self._journal.ledger.note(job_id, self._whole(what))
             case Opened(frames, rate):
                 book.opened(job_id, frames, rate)
             case Said(text, warning):
                 book.said(job_id, self._names.plain(text), warning)
+
+    def _in_all(self, stage: str, seconds: float) -> float:
+        """What a stage took: an earlier run may have made files of the result that this one need not make."""
+        return seconds + self._spared if stage == FINISH else seconds
+
+    def _whole(self, what: Extent | StageRecord) -> Extent | StageRecord:
+        return replace(what, seconds=self._in_all(what.stage, what.seconds)) if isinstance(what, StageRecord) else what
 
     def _settle(self, outcome: _End) -> None:
         plain = self._names.plain

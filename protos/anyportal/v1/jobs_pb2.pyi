@@ -902,11 +902,13 @@ class StageExplanation(_message.Message):
         FIRST: StageExplanation._Reason.ValueType  # 3
         """Ran: the user has no earlier job with this stage."""
         GONE: StageExplanation._Reason.ValueType  # 4
-        """Ran: all is as in `compared_with`, but its result was kept no longer, or was damaged."""
+        """Ran: all is as in `compared_with`, but its result was kept no longer."""
         ALWAYS: StageExplanation._Reason.ValueType  # 5
         """Ran: it makes the files of the result, which are not kept for other jobs."""
         STORED: StageExplanation._Reason.ValueType  # 6
         """Reused: a job that is deleted, or another user's, had stored the same."""
+        DAMAGED: StageExplanation._Reason.ValueType  # 7
+        """Ran: what was stored of it was damaged. A warning in the job's events says so, too."""
 
     class Reason(_Reason, metaclass=_ReasonEnumTypeWrapper): ...
     REASON_UNSPECIFIED: StageExplanation.Reason.ValueType  # 0
@@ -917,11 +919,13 @@ class StageExplanation(_message.Message):
     FIRST: StageExplanation.Reason.ValueType  # 3
     """Ran: the user has no earlier job with this stage."""
     GONE: StageExplanation.Reason.ValueType  # 4
-    """Ran: all is as in `compared_with`, but its result was kept no longer, or was damaged."""
+    """Ran: all is as in `compared_with`, but its result was kept no longer."""
     ALWAYS: StageExplanation.Reason.ValueType  # 5
     """Ran: it makes the files of the result, which are not kept for other jobs."""
     STORED: StageExplanation.Reason.ValueType  # 6
     """Reused: a job that is deleted, or another user's, had stored the same."""
+    DAMAGED: StageExplanation.Reason.ValueType  # 7
+    """Ran: what was stored of it was damaged. A warning in the job's events says so, too."""
 
     STAGE_FIELD_NUMBER: _builtins.int
     REUSED_FIELD_NUMBER: _builtins.int
