@@ -17,7 +17,7 @@ from anyportal_client import storekeeping
 from anyportal_client.channel import Connection
 from anyportal_client.discovery import Endpoint, find_endpoint, process_gone, state_directory
 from anyportal_client.errors import ClientError, DaemonError, UsageError
-from anyportal_client.events import Done, Event, Expected, JobEvent, OnEvent, ResultsReady, read_event
+from anyportal_client.events import Done, Event, Expected, JobEvent, LogLine, OnEvent, ResultsReady, read_event
 from anyportal_client.expectations import Outlook, StageExplanation
 from anyportal_client.fetching import AT_ONCE, Fetcher, layer_paths
 from anyportal_client.hashing import HashCache
@@ -25,7 +25,7 @@ from anyportal_client.mappings import read_mappings
 from anyportal_client.messages import DaemonInfo, Job, PresetInfo, state_value
 from anyportal_client.request import ShotRequest
 from anyportal_client.retry import PATIENCE, Backoff
-from anyportal_client.sending import Sender
+from anyportal_client.sending import LOST, Sender
 from anyportal_client.shot import ReadyShot, make_ready
 from anyportal_client.started import SUBMIT_AGAIN, StartedDaemon
 from anyportal_client.storage import made_folder
@@ -56,7 +56,8 @@ class AsyncClient:
         self._started = started
         self._folders = {name: folder for name, folder in (mappings or {}).items() if name in info.mappings}
         self._hashes = HashCache()
-        self._sent: dict[str, dict[str, Path]] = {}
+        self._sent: dict[str, ReadyShot] = {}
+        self._sent_again: set[str] = set()
         self.info = info
 
     @classmethod
@@ -156,7 +157,7 @@ class AsyncClient:
         """
         ready = request if isinstance(request, ReadyShot) else await asyncio.to_thread(make_ready, request)
         job = await Sender(self._connection, self._hashes, on_event or _ignore, self._folders).submit(ready)
-        self._sent[job.name] = ready.folders()
+        self._sent[job.name] = ready
         return job
 
     async def check(self, request: ShotRequest | ReadyShot) -> Job:
@@ -228,23 +229,40 @@ class AsyncClient:
     def _local(self, job: str, where: str) -> str:
         """The path of a file that was sent from here for what the daemon calls `plate/NAME`; else as it is."""
         role, _, name = where.partition("/")
-        folder = self._sent.get(job, {}).get(role)
+        ready = self._sent.get(job)
+        folder = ready.folders().get(role) if ready is not None else None
         return str(folder / name) if folder is not None and name else where
 
     async def _follow(self, job: str, fetcher: Fetcher, tell: OnEvent) -> Job:
         """Fetch a job's files as they get ready until it has ended; gives the job."""
         async with crew(AT_ONCE) as workers:
             found = await self.job(job)
-            if not found.final:
-                async with aclosing(self.watch(job)) as events:
+            after = found.last_sequence if found.final else 0
+            while not found.final or await self._sends_again(found, tell):
+                async with aclosing(self.watch(job, after)) as events:
                     async for event in events:
                         tell(event)
                         if isinstance(event, ResultsReady):
                             fetcher.add(workers, event.files)
                 found = await self.job(job)
+                after = found.last_sequence
             found.raise_failure()
             fetcher.add(workers, found.results)
         return found
+
+    async def _sends_again(self, found: Job, tell: OnEvent) -> bool:
+        """Where a job failed since the daemon has lost footage that was sent from here, send it and have the job go on.
+
+        Once for each job: a disk that damages it again does so for ever.
+        """
+        ready, error = self._sent.get(found.name), found.error
+        if ready is None or error is None or error.code not in LOST or found.name in self._sent_again:
+            return False
+        self._sent_again.add(found.name)
+        where = self._local(found.name, error.where)
+        tell(LogLine(found.name, 0, "warning", f"{where}: {error.message}: it is sent again, and the job goes on"))
+        await Sender(self._connection, self._hashes, tell, self._folders).send_again(ready, found.name)
+        return True
 
     async def job(self, name: str) -> Job:
         """A job as it is now."""

@@ -28,6 +28,9 @@ from anyportal_client.transfers import find_missing, upload
 _AT_ONCE = 4
 _CREATE_SECONDS = 60.0
 _UNDO_SECONDS = 10.0
+LOST = ("BLOB_CORRUPT", "BLOBS_MISSING")
+"""Why a job failed whose footage the daemon no longer has as it was sent."""
+
 _UNDO_SECONDS_AWAY = 1.0
 """While the daemon is away, which it may be for long."""
 
@@ -51,6 +54,22 @@ class Sender:
         """Upload what is missing, and queue. Nothing is uploaded for a job that the daemon would refuse."""
         with tempfile.TemporaryDirectory(prefix="anyportal-", ignore_cleanup_errors=True) as folder:
             return await self._submit(await self._shortened(ready, Path(folder)))
+
+    async def send_again(self, ready: ReadyShot, job: str) -> None:
+        """Upload what the daemon has lost of a job's footage, and have the job go on: finished stages are reused.
+
+        Raises:
+            ClientError: the footage is no longer here as it was, or the daemon refused.
+        """
+        with tempfile.TemporaryDirectory(prefix="anyportal-", ignore_cleanup_errors=True) as folder:
+            short = await self._shortened(ready, Path(folder))
+            await self._send_missing(await self._digests(list(dict.fromkeys(short.sent_paths()))))
+        retry = jobs_pb2.RetryJobRequest(name=job)
+        try:
+            await self._connection.call(self._connection.jobs.RetryJob, retry, job=job)
+        except ClientError as error:
+            if error.code != "JOB_STATE":  # an answer was lost: it goes on already
+                raise
 
     async def _shortened(self, ready: ReadyShot, folder: Path) -> ReadyShot:
         """The shot without the bytes that need not be sent: what the daemon reaches itself, and parts of movies."""

@@ -260,6 +260,14 @@ class FakeDaemon(
             self.tell(request.name, state("CANCELLED"))
         return job
 
+    def RetryJob(self, request: Any, context: grpc.ServicerContext) -> Any:
+        """The job is queued again, and the script begins anew."""
+        self._enter("RetryJob", context)
+        job = self._job(request.name, context)
+        self.tell(job.name, state("QUEUED"))
+        threading.Thread(target=self._play, args=(job,), daemon=True).start()
+        return job
+
     # catalogue
 
     def GetDaemon(self, request: Any, context: grpc.ServicerContext) -> Any:

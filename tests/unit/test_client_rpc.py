@@ -345,6 +345,24 @@ def test_a_failed_job_names_the_files_that_were_sent(
     assert caught.value.where == shown.format(plate=plate, masks=tmp_path / "masks")
 
 
+def test_footage_that_is_damaged_again_and_again_is_sent_again_once(
+    client: Client, daemon: FakeDaemon, plate: Path, tmp_path: Path
+) -> None:
+    where = "plate/plate.1003.exr"
+    daemon.script = [state("RUNNING"), state("FAILED", code="BLOB_CORRUPT", message="was damaged", where=where)]
+    job = client.submit(ShotRequest(plate, "#336699"))
+    events: list[Event] = []
+    for _ in range(2):
+        with pytest.raises(StorageError) as caught:
+            client.fetch(job.name, tmp_path / "out", events.append)
+        assert (caught.value.code, caught.value.where) == ("BLOB_CORRUPT", str(plate / "plate.1003.exr"))
+    assert daemon.calls.count("RetryJob") == 1
+    [said] = [event for event in events if isinstance(event, LogLine)]
+    assert said.severity == "warning" and str(plate / "plate.1003.exr") in said.text and "sent again" in said.text
+    numbers = [event.sequence for event in events if isinstance(event, StateChanged)]
+    assert numbers == sorted(set(numbers)), "no event is told twice"
+
+
 def test_a_cancelled_job_raises_cancelled(client: Client, daemon: FakeDaemon, plate: Path, tmp_path: Path) -> None:
     job = client.submit(ShotRequest(plate, "#336699"))
     assert client.cancel(job.name).state == "cancelled"
