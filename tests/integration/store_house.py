@@ -84,6 +84,11 @@ class StoreHouse(House):
             self.store.fetched("ann", blob)
         return found
 
+    def warnings(self, job_id: str) -> list[str]:
+        """What a job's events warn of."""
+        events, _ = self.journal.events("ann", job_id, 0, 1000)
+        return [event.log.text for event in events if event.log.severity == jobs_pb2.LogLine.WARNING]
+
     def idle(self) -> None:
         """The worker has let go of everything."""
         self.until(lambda: self.supervisor.status.state == "ready")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -35,18 +36,22 @@ class Cutter:
     fraction: float = 0.0
     names: list[str] = field(default_factory=list)
     cut: bool = False
+    seconds: dict[str, float] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
 
     def started(self, frames: FrameSet, rate: Fraction) -> None: ...
 
     def progress(self, stage: str, stage_fraction: float, fraction: float) -> None:
         self.cut = self.cut or (stage == self.stage and stage_fraction >= self.fraction)
 
-    def stage_done(self, stage: str, seconds: float, reused: bool) -> None: ...
+    def stage_done(self, stage: str, seconds: float, reused: bool) -> None:
+        self.seconds[stage] = seconds
 
     def files(self, written: Sequence[Written]) -> None:
         self.names += [file.path.name for file in written]
 
-    def log(self, text: str, warning: bool = False) -> None: ...
+    def log(self, text: str, warning: bool = False) -> None:
+        self.said.append(text)
 
     def checkpoint(self) -> None:
         if self.cut:
@@ -115,6 +120,32 @@ def test_a_matte_that_was_cut_short_goes_on_at_its_run(studio: Studio, monkeypat
     assert studio.render("again") == expected
     assert len(looked) == COUNT - 2 * RUN
     assert studio.stages() == results, "what is whole needs no parts"
+
+
+def test_a_stage_that_went_on_took_what_all_of_it_took(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(person, "_RUN", RUN)
+    look, each = person.Selfie.__call__, 0.1
+
+    def slowly(self: person.Selfie, frame: person.Image) -> person.Image:
+        time.sleep(each)  # what is measured
+        return look(self, frame)
+
+    monkeypatch.setattr(person.Selfie, "__call__", slowly)
+    with pytest.raises(Cancelled):
+        studio.render("cut", Cutter("matte", 0.75))
+    rest = Cutter()
+    studio.render("again", rest)
+    assert rest.seconds["matte"] >= COUNT * each, "also of the two runs of frames that were there"
+
+
+def test_damage_is_told_of(studio: Studio) -> None:
+    expected = studio.render("undisturbed")
+    (matte,) = [name for name in studio.stages() if name == f"{studio.begun[0]}.h5"]
+    path = studio.root / "stages" / matte
+    path.write_bytes(path.read_bytes()[:-100])
+    again = Cutter()
+    assert studio.render("again", again) == expected
+    assert again.said == ["the stored result of matte was damaged: computed again"]
 
 
 def test_frames_that_are_finished_are_not_made_again(studio: Studio) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Iterator
 
 import pytest
 
-from anyportal.v1.jobs_pb2 import Job
+from anyportal.v1.jobs_pb2 import Job, StageExplanation
 from anyportal_daemon.errors import BlobNotFoundError
-from tests.integration.store_house import Digests, StoreHouse, flip
+from anyportal_daemon.jobs.explain import explain
+from tests.integration.store_house import Digests, StoreHouse, flip, footage
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +77,38 @@ def test_each_kind_of_damage_is_met_by_a_job_that_mends_it(
             break
     assert mended(house, 0) == undisturbed
     assert house.verify() == []
+
+
+def test_damage_of_a_stage_result_is_told_in_the_job_that_meets_it(
+    house: StoreHouse, undisturbed: Digests, fresh_seed: int
+) -> None:
+    before = house.render(0)
+    house.ended(before)
+    house.idle()
+    [matte] = [row.key for row in house.journal.ledger.stages(before) if row.stage == "matte"]
+    flip(house.root / "stages" / f"{matte}.h5", random.Random(fresh_seed))
+    job_id = house.render(0)
+    assert house.digests(house.ended(job_id)) == undisturbed
+    assert house.warnings(job_id) == ["the stored result of matte was damaged: computed again"]
+    reasons = {stage.stage: stage.reason for stage in explain(house.journal, "ann", job_id).stages}
+    assert reasons.pop("matte") == StageExplanation.DAMAGED and reasons.pop("finish") == StageExplanation.ALWAYS
+    assert set(reasons.values()) == {StageExplanation.SAME}
+
+
+def test_one_job_finds_all_footage_that_is_damaged(house: StoreHouse, undisturbed: Digests, fresh_seed: int) -> None:
+    """So that it has to be sent again only once."""
+    rng, sources = random.Random(fresh_seed), [data for clip in footage().values() for data in clip[:2]]
+    house.idle()
+    job_id = house.render(0)
+    house.ended(job_id)
+    house.idle()
+    names = [hashlib.sha256(data).hexdigest() for data in sources]
+    for name in names:
+        flip(house.store.files.path(name), rng)
+    job = house.ended(house.render(0))
+    assert (job.state, job.error.code) == (Job.FAILED, "BLOB_CORRUPT")
+    assert not [name for name in names if house.store.files.path(name).exists()], "damaged bytes are not kept"
+    assert mended(house, 0) == undisturbed
 
 
 def test_a_job_whose_results_are_damaged_makes_them_again(

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Literal
 
+from anyportal_core.media.writers import Written
+from anyportal_daemon.storage.files import hash_file
 from anyportal_daemon.worker import child, heart, observer
 from anyportal_daemon.worker.limits import GIGABYTE
 from anyportal_daemon.worker.messages import WorkerSetup
@@ -51,3 +56,43 @@ class HeldAt:
 def reads_nothing(pipe: Connection, setup: WorkerSetup) -> None:
     """A child that hangs before it has read its first message."""
     threading.Event().wait()
+
+
+@dataclass(frozen=True)
+class DiesAfter:
+    """A child that dies once, when so many frames of the result are in the store.
+
+    Args:
+        pause: seconds that each frame takes.
+        damage: it changes a byte of the last of these frames as a disk does.
+    """
+
+    frames: int
+    pause: float = 0.0
+    damage: bool = False
+
+    def __call__(self, pipe: Connection, setup: WorkerSetup) -> None:
+        mark = setup.blobs.parent / "died"
+        keep, made = observer.PipeObserver.files, []
+
+        def files(own: observer.PipeObserver, written: Sequence[Written]) -> None:
+            threading.Event().wait(self.pause)
+            keep(own, written)
+            made.extend(written)
+            if len(made) == self.frames and not mark.exists():
+                mark.touch()
+                own._collect(0)
+                if self.damage:
+                    _change_a_byte(own._blobs.path(hash_file(made[-1].path)))
+                os._exit(9)
+
+        observer.PipeObserver.files = files  # type: ignore[method-assign]
+        child.main(pipe, setup)
+
+
+def _change_a_byte(path: Path) -> None:
+    path.chmod(0o600)
+    with path.open("r+b") as file:
+        first = file.read(1)[0]
+        file.seek(0)
+        file.write(bytes([first ^ 1]))

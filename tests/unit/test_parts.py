@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,9 +72,31 @@ def test_a_damaged_part_is_made_again(tmp_path: Path, damage: Callable[[bytes], 
     Parts(cache, "k")(0, lambda: {"a": np.arange(1000.0)})
     (path,) = tmp_path.iterdir()
     path.write_bytes(damage(path.read_bytes()))
-    made = Parts(DirectoryCache(tmp_path), "k")(0, lambda: {"a": np.arange(1000.0)})
+    told: list[str] = []
+    parts = Parts(DirectoryCache(tmp_path), "k", lambda: told.append("damaged"))
+    made = parts(0, lambda: {"a": np.arange(1000.0)})
+    assert (told, parts.spared) == (["damaged"], 0)
     np.testing.assert_array_equal(made["a"], np.arange(1000.0))
     Parts(cache, "k")(0, never)
+
+
+def test_what_parts_took_is_known_when_they_are_not_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    cache = DirectoryCache(tmp_path)
+
+    def make() -> Chunk:
+        now[0] += 5
+        return {"a": np.zeros(1)}
+
+    first = Parts(cache, "k")
+    first(0, make)
+    first(1, make)
+    assert first.spared == 0
+    now[0] += 1000  # nobody was at work
+    again = Parts(cache, "k")
+    assert [set(again(number, make)) for number in range(3)] == 3 * [{"a"}]
+    assert again.spared == 10
 
 
 def flip(data: bytes) -> bytes:
