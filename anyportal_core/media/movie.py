@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
@@ -17,27 +17,18 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from anyportal_core.errors import FrameRangeError, MediaNotFoundError, MediaUnreadableError
+from anyportal_core.errors import FrameRangeError, MediaUnreadableError
 from anyportal_core.frames import Image
 from anyportal_core.media import h273, timecode, yuv
 from anyportal_core.media.clip import Clip, ClipInfo, Frame
 from anyportal_core.media.encoding import named
 from anyportal_core.media.movie_content import packets_digest
+from anyportal_core.media.movie_decoder import Decoder
+from anyportal_core.media.movie_file import open_file, unreadable
 from anyportal_core.media.movie_index import MovieIndex, index_movie, is_variable, rate_of
 from anyportal_core.media.movie_length import is_cut, truncated
 from anyportal_core.media.planes import alpha_plane, colour_planes, has_alpha, planar
 from anyportal_core.shot import MediaRef, Span
-
-# Decoding on is cheaper than seeking for targets nearer than this many frames.
-_WORTH_SEEKING = 12
-
-# Files that hold their own pictures or sound. libav knows others: playlists that make it open what they name, on
-# this machine or elsewhere, whatever the file is called; and any text is a film of a terminal to it.
-_FORMATS = (
-    "mov,mp4,matroska,webm,avi,mpegts,mpeg,mpegvideo,mxf,flv,asf,ogg,nut,gif,apng,dv,gxf,ivf,"
-    "h264,hevc,av1,obu,m4v,vc1,mjpeg,yuv4mpegpipe,wav,aiff,mp3,aac,ac3,flac"
-)
-_OPEN = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
 
 
 def open_movie(ref: MediaRef) -> Clip:
@@ -47,16 +38,16 @@ def open_movie(ref: MediaRef) -> Clip:
         MediaNotFoundError, MediaUnreadableError: with what is wrong and what to do.
     """
     path = Path(ref.path)
-    with closing(_open(path)) as container:
+    with closing(open_file(path)) as container:
         stream = _video_stream(container, path)
         try:
             index = index_movie(container, stream, path)
         except av.FFmpegError as error:
-            raise _unreadable(path, error) from error
+            raise unreadable(path, error) from error
         own_rate = rate_of(stream, index)
         uneven = is_variable(stream, index, own_rate)
         start = _timecode(container)
-    with closing(_open(path)) as container:
+    with closing(open_file(path)) as container:
         stream = _video_stream(container, path)
         first = _first_frame(container, stream, path, len(index.times))
         index = _starting_at(index, first)
@@ -114,7 +105,7 @@ class MovieClip(Clip):
     def content(self, numbers: Sequence[int]) -> str:
         wanted = range(numbers[0] - self._first, numbers[-1] - self._first + 1)
         reading = (self.info.width, self.info.height, self.info.pixel_aspect, self.info.encoding, self._orientation)
-        with closing(_open(self.info.path)) as container:
+        with closing(open_file(self.info.path)) as container:
             stream = _video_stream(container, self.info.path)
             return packets_digest(container, stream, self._index, wanted, repr(reading)) or self.digest()
 
@@ -122,7 +113,7 @@ class MovieClip(Clip):
         wanted = iter(numbers)
         number = next(wanted)
         first = self._first
-        with closing(_Decoder(self.info.path, self._stream_index, self._index)) as decoder:
+        with closing(Decoder(self.info.path, self._stream_index, self._index)) as decoder:
             while True:
                 yield self._finished(number, decoder.frame(number - first), size, alpha)
                 following = next(wanted, None)
@@ -142,104 +133,6 @@ class MovieClip(Clip):
         return Frame(number, _upright(pixels, turn, flip), cover)
 
 
-class _Decoder:
-    """One pass through a movie, forwards, skipping ahead by seeking where that pays."""
-
-    def __init__(self, path: Path, stream_index: int, index: MovieIndex) -> None:
-        self._path, self._stream_index, self._index = path, stream_index, index
-        self._next = 0
-        self._start()
-
-    def _start(self) -> None:
-        self._container = _open(self._path)
-        stream = self._container.streams[self._stream_index]
-        assert isinstance(stream, VideoStream)
-        stream.thread_type = "AUTO"
-        self._stream = stream
-        self._frames = self._container.decode(stream)
-        self._next = 0
-
-    def close(self) -> None:
-        self._container.close()
-
-    def frame(self, number: int) -> VideoFrame:
-        """Decode up to a frame; numbers must ascend from call to call."""
-        self._skip_to(number)
-        for frame in self._decoded():
-            place = self._place(frame)
-            if place > number:
-                return self._again(number)
-            self._next = place + 1
-            if place == number:
-                return frame
-        raise truncated(self._path, self._next, len(self._index.times))
-
-    def _place(self, frame: VideoFrame) -> int:
-        if frame.pts is None or not self._index.seekable:
-            return self._next
-        return int(np.searchsorted(self._index.times, frame.pts))
-
-    def _skip_to(self, number: int) -> None:
-        if not self._index.seekable or number < self._next + _WORTH_SEEKING:
-            return
-        key = self._index.key_before(number)
-        if int(np.searchsorted(self._index.times, self._index.key_times[key])) > self._next:
-            self._container.seek(int(self._index.key_seeks[key]), stream=self._stream)
-            self._frames = self._container.decode(self._stream)
-            self._next = -1
-
-    def _again(self, number: int) -> VideoFrame:
-        """The seek landed too late (an index that lies): decode from the very start."""
-        if self._next >= 0:
-            raise MediaUnreadableError(
-                f"frame {number} cannot be decoded", where=str(self._path), hint="copy or export the file again"
-            )
-        self.close()
-        self._start()
-        index = self._index
-        self._index = MovieIndex(index.times, index.key_times[:1], index.key_seeks[:1], index.seekable)
-        try:
-            return self.frame(number)
-        finally:
-            self._index = index
-
-    def _decoded(self) -> Iterator[VideoFrame]:
-        try:
-            for frame in self._frames:
-                if frame.pts is None and self._index.seekable:
-                    continue
-                yield frame
-        except av.FFmpegError as error:
-            raise MediaUnreadableError(
-                f"decoding stops at frame {max(self._next, 0)} of {len(self._index.times)} ({error.strerror})",
-                where=str(self._path),
-                hint="copy or export the file again",
-            ) from error
-
-
-def _open(path: Path) -> InputContainer:
-    try:
-        if path.stat().st_size == 0:
-            raise MediaUnreadableError("the file is empty", where=str(path), hint="copy or export it again")
-        return av.open(str(path), options=_OPEN)
-    except FileNotFoundError as error:
-        raise MediaNotFoundError("there is no such file", where=str(path), hint="check the path") from error
-    except av.FFmpegError as error:
-        raise _unreadable(path, error) from error
-    except OSError as error:
-        raise MediaUnreadableError(
-            f"cannot be opened ({error.strerror})", where=str(path), hint="check the path and its permissions"
-        ) from error
-
-
-def _unreadable(path: Path, error: av.FFmpegError) -> MediaUnreadableError:
-    return MediaUnreadableError(
-        f"this is no movie or image that can be read, or it is cut short ({error.strerror})",
-        where=str(path),
-        hint="give a movie, a still or a sequence; if it is one, copy or export it again",
-    )
-
-
 def _video_stream(container: InputContainer, path: Path) -> VideoStream:
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
@@ -256,14 +149,14 @@ def _first_frame(container: InputContainer, stream: VideoStream, path: Path, pro
     except StopIteration:
         raise truncated(path, 0, promised) from None
     except av.FFmpegError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
 def _starting_at(index: MovieIndex, first: VideoFrame) -> MovieIndex:
     """Drop leading frames that refer to a key frame before the cut, which no decoder can give."""
     if not index.seekable or first.pts is None or first.pts <= index.times[0]:
         return index
-    return MovieIndex(index.times[index.times >= first.pts], index.key_times, index.key_seeks)
+    return MovieIndex(index.times[index.times >= first.pts], index.packets, index.keys)
 
 
 def _describe(ref: MediaRef, stream: VideoStream, first: VideoFrame, turned: bool, count: int) -> ClipInfo:

@@ -11,11 +11,7 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from anyportal_core.media.movie_index import MovieIndex
-
-_IDR = 5
-"""The type of an H.264 picture after which nothing before it is referred to: other key frames promise less."""
-
+from anyportal_core.media.movie_index import MovieIndex, can_be_shown, packets_from
 
 _TOLD = frozenset({"h264", "prores", "dnxhd", "mjpeg", "png", "v210", "cfhd"})
 """Codecs whose packets, with the codec's own header, say all that the pixels hang on."""
@@ -40,17 +36,17 @@ def packets_digest(
         return None
     ends = index.cuts[index.cuts > wanted[-1]]
     starts = index.starts[index.starts <= wanted[0]]
-    if not len(ends) or not index.seekable or index.cuts[-1] != len(index.times):
+    if not len(ends) or not len(starts) or not index.seekable or index.cuts[-1] != len(index.times):
         return None
-    for start in starts[::-1].tolist():
-        places = range(start, int(ends[0]))
-        try:
-            found = _digest(_from(container, stream, index, start), stream, index, places, wanted, reading)
-        except FFmpegError:
-            return None
-        if found:
-            return found
-    return None
+    start = int(starts[-1])
+    key = index.key_before(start)
+    if key is None:
+        return None
+    try:
+        packets = filter(can_be_shown, packets_from(container, stream, index, key))
+        return _digest(packets, stream, index, range(start, int(ends[0])), wanted, reading)
+    except FFmpegError:
+        return None
 
 
 def _digest(
@@ -65,39 +61,12 @@ def _digest(
     codec = stream.codec_context
     head = (codec.name, codec.pix_fmt, wanted[0] - places[0], len(wanted), reading)
     digest = hashlib.sha256(f"{head}\n".encode() + (codec.extradata or b"") + b"\n")
-    for place in places:
+    for _ in places:
         packet = next(packets, None)
         if packet is None or packet.pts is None:
             return None
         data = memoryview(packet)
-        if place == places[0] and codec.name == "h264" and not _is_idr(bytes(data), codec.extradata):
-            return None
         shown = int(np.searchsorted(index.times, packet.pts))
         digest.update(f"{shown - places[0]} {len(data)}\n".encode())
         digest.update(data)
     return digest.hexdigest()
-
-
-def _from(
-    container: InputContainer, stream: VideoStream, index: MovieIndex, start: int
-) -> Iterator[Packet[VideoStream]]:
-    """The packets from that of a key frame on, in the order of decoding."""
-    time = int(index.times[start])
-    container.seek(int(index.key_seeks[index.key_before(start)]), stream=stream)
-    begun = False
-    for packet in container.demux(stream):
-        begun = begun or packet.pts == time
-        if begun and packet.size and not packet.is_discard and not packet.is_corrupt:
-            yield packet
-
-
-def _is_idr(data: bytes, extradata: bytes | None) -> bool:
-    """Whether an H.264 packet, its parts led by their lengths (as the extradata say) or by start codes, has an IDR."""
-    if not extradata or extradata[0] != 1:
-        return any(part[:1] and part[0] & 31 == _IDR for part in data.split(b"\0\0\1")[1:])
-    width, at = (extradata[4] & 3) + 1, 0
-    while at + width < len(data):
-        if data[at + width] & 31 == _IDR:
-            return True
-        at += width + int.from_bytes(data[at : at + width], "big")
-    return False

@@ -6,58 +6,75 @@ no guide (edit lists, missing counts, broken writers): the packets are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from anyportal_core.errors import MediaUnreadableError
 from anyportal_core.media.movie_length import Extents, extend, is_cut, lengths, truncated
+from anyportal_core.media.movie_starts import begins_anew
 
 _STANDARD_RATES = [Fraction(n, d) for n in (24000, 30000, 48000, 60000, 120000) for d in (1000, 1001)]
 _STANDARD_RATES += [Fraction(n) for n in (8, 10, 12, 15, 16, 18, 20, 25, 50, 90, 100)]
 
-
-def _none() -> NDArray[np.int64]:
-    return np.empty(0, np.int64)
-
+_UNTIMED = np.iinfo(np.int64).min
+"""In place of the time of a packet that has none."""
 
 # These state the time of presentation of every packet; others are counted by decoding once.
 _TIMED_CONTAINERS = ("mov", "matroska", "webm", "mxf")
 
+Packets = NDArray[np.int64]
+"""``(P, 2)``, in the order of decoding: when the packet's frame is shown, in ticks, and its size in bytes."""
+
+
+def _none(*shape: int) -> NDArray[np.int64]:
+    return np.empty(shape or 0, np.int64)
+
+
+class Key(NamedTuple):
+    """A packet that decoding can begin with: when its frame is shown, the time to seek to, its place among packets."""
+
+    time: int
+    seek: int
+    place: int
+
 
 @dataclass(frozen=True)
 class MovieIndex:
-    """Presentation times of all frames, ascending, and of the frames that decoding can start from.
+    """Presentation times of all frames, ascending, and of the packets that decoding can begin with.
 
     Args:
         times: ``(N,)`` in ticks of the stream's time base; the index is the frame's number. Where frames carry no
             times of use (not ``seekable``), their numbers.
-        key_times: ``(K,)`` presentation times of key frames, ascending.
-        key_seeks: ``(K,)`` the time to seek to for each of them.
+        packets: all that can be shown.
+        keys: ``(K, 3)``, each a ``Key``, ascending.
         seekable: whether decoded frames can be told by their times after a seek.
         cuts: ``(C,)`` numbers at which packets can be parted, ascending: what is decoded before is shown before. Empty
             where packets are not known to be frames.
-        starts: ``(S,)`` those of the cuts at which a key frame stands, after which none before it is shown.
+        starts: ``(S,)`` those of the cuts at which decoding can begin, after which no frame before it is shown.
     """
 
     times: NDArray[np.int64]
-    key_times: NDArray[np.int64]
-    key_seeks: NDArray[np.int64]
+    packets: Packets = field(default_factory=lambda: _none(0, 2))
+    keys: NDArray[np.int64] = field(default_factory=lambda: _none(0, 3))
     seekable: bool = True
     cuts: NDArray[np.int64] = field(default_factory=_none)
     starts: NDArray[np.int64] = field(default_factory=_none)
 
-    def key_before(self, number: int) -> int:
-        """Which key frame to decode from to reach a frame."""
-        return max(int(np.searchsorted(self.key_times, self.times[number], side="right")) - 1, 0)
+    def key_before(self, number: int) -> Key | None:
+        """What to begin with to reach a frame; None for the beginning of the file."""
+        row = int(np.searchsorted(self.keys[:, 0], self.times[number], side="right")) - 1
+        return Key(*self.keys[row].tolist()) if row >= 0 else None
 
 
 def index_movie(container: InputContainer, stream: VideoStream, path: Path) -> MovieIndex:
@@ -66,16 +83,13 @@ def index_movie(container: InputContainer, stream: VideoStream, path: Path) -> M
     Raises:
         MediaUnreadableError: no frames, or fewer than the container promises.
     """
-    packets, extents = _demuxed(container, stream)
-    times = sorted({pts for pts, _, _ in packets if pts is not None})
-    if len(times) == len(packets) and any(name in container.format.name for name in _TIMED_CONTAINERS):
-        keys = sorted(
-            (pts, pts if dts is None else min(pts, dts)) for pts, dts, key in packets if key and pts is not None
-        )
-        key_times, key_seeks = np.array(keys, np.int64).reshape(-1, 2).T
-        found = MovieIndex(np.array(times, np.int64), key_times, key_seeks, True, *_cuts(packets))
+    packets, keys, extents = _demuxed(container, stream)
+    times = np.unique(packets[:, 0])
+    timed = any(name in container.format.name for name in _TIMED_CONTAINERS)
+    if timed and len(times) == len(packets) and _UNTIMED not in times:
+        found = MovieIndex(times, packets, keys, True, *_cuts(packets, keys))
     else:
-        found = _count(path, container.format.name.split(",")[0], stream.index)
+        found = _counted(path, container.format.name.split(",")[0], stream.index, packets, keys)
     stated, reached = lengths(container, stream, extents)
     if is_cut(path) or _is_more_than_a_frame(stated - reached, stream, found):
         promised = round(stated * (rate_of(stream, found) or 0))
@@ -87,30 +101,63 @@ def index_movie(container: InputContainer, stream: VideoStream, path: Path) -> M
     return found
 
 
-def _cuts(packets: Sequence[tuple[int | None, int | None, bool]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Where frames can be parted by parting packets, and which of those places a key frame begins.
+def _cuts(packets: Packets, keys: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where frames can be parted by parting packets, and at which of those places decoding can begin.
 
     Before place ``i`` in the order of decoding lie exactly the frames 0 to ``i - 1`` where the latest of them is shown
     before the earliest of the rest.
     """
-    shown = np.array([pts for pts, _, _ in packets], np.int64)
-    keys = np.array([key for *_, key in packets], bool)
+    shown = packets[:, 0]
     latest = np.maximum.accumulate(shown)
     earliest = np.minimum.accumulate(shown[::-1])[::-1]
-    parted = np.concatenate([[True], latest[:-1] < earliest[1:]]) if len(shown) else keys
-    return np.append(np.flatnonzero(parted), len(shown)), np.flatnonzero(parted & keys)
+    parted = np.flatnonzero(np.concatenate([np.ones(len(shown[:1]), bool), latest[:-1] < earliest[1:]]))
+    return np.append(parted, len(shown)), np.intersect1d(parted, keys[:, 2])
 
 
-def _demuxed(
-    container: InputContainer, stream: VideoStream
-) -> tuple[list[tuple[int | None, int | None, bool]], Extents]:
-    """``(pts, dts, key)`` of the stream's packets that can be shown, and how far every stream's packets reach."""
-    packets, extents = [], Extents()
+def _demuxed(container: InputContainer, stream: VideoStream) -> tuple[Packets, NDArray[np.int64], Extents]:
+    """The stream's packets that can be shown, as ``MovieIndex`` has them, and how far every stream's packets reach."""
+    packets: list[tuple[int, int]] = []
+    keys: list[Key] = []
+    extents = Extents()
     for packet in container.demux():
         extend(extents, packet)
-        if packet.stream.index == stream.index and packet.size and not packet.is_discard and not packet.is_corrupt:
-            packets.append((packet.pts, packet.dts, packet.is_keyframe))
-    return packets, extents
+        if packet.stream.index != stream.index or not can_be_shown(packet):
+            continue
+        if packet.pts is not None and begins_anew(packet, stream):
+            seek = packet.pts if packet.dts is None else min(packet.pts, packet.dts)
+            keys.append(Key(packet.pts, seek, len(packets)))
+        packets.append(_row(packet))
+    return np.array(packets, np.int64).reshape(-1, 2), np.array(sorted(keys), np.int64).reshape(-1, 3), extents
+
+
+def can_be_shown(packet: Packet[Any]) -> bool:
+    """Whether a packet is in the index: it holds something that is whole and not hidden by an edit list."""
+    return bool(packet.size and not packet.is_discard and not packet.is_corrupt)
+
+
+def _row(packet: Packet[Any]) -> tuple[int, int]:
+    return _UNTIMED if packet.pts is None else packet.pts, packet.size
+
+
+def packets_from(
+    container: InputContainer, stream: VideoStream, index: MovieIndex, key: Key
+) -> Iterator[Packet[VideoStream]]:
+    """The packets from one on, as long as they are those that came after it when the movie was listed.
+
+    Others come where the file's own index leads astray, or where times that a container leaves out are guessed anew.
+    """
+    container.seek(key.seek, stream=stream)
+    place, begun = key.place, False
+    for packet in container.demux(stream):
+        if can_be_shown(packet):
+            begun = begun or (packet.pts == key.time and packet.is_keyframe)
+            if begun and (place == len(index.packets) or _row(packet) != tuple(index.packets[place])):
+                return
+            if not begun and packet.is_keyframe and packet.pts is not None and packet.pts > key.time:
+                return
+            place += begun
+        if begun:
+            yield packet
 
 
 def _is_more_than_a_frame(seconds: Fraction, stream: VideoStream, index: MovieIndex) -> bool:
@@ -157,10 +204,9 @@ def is_variable(stream: VideoStream, index: MovieIndex, rate: Fraction | None) -
     return bool(np.abs(shown - np.arange(len(times))).max() > 0.5)
 
 
-def _count(path: Path, format_name: str, stream_index: int) -> MovieIndex:
+def _counted(path: Path, format_name: str, stream_index: int, packets: Packets, keys: NDArray[np.int64]) -> MovieIndex:
     """List the frames by decoding all of them without looking at the pictures."""
     times: list[int | None] = []
-    keys: list[int] = []
     with av.open(str(path), format=format_name) as container:
         stream = container.streams[stream_index]
         assert isinstance(stream, VideoStream)
@@ -168,8 +214,6 @@ def _count(path: Path, format_name: str, stream_index: int) -> MovieIndex:
         try:
             for frame in container.decode(stream):
                 times.append(frame.pts)
-                if frame.key_frame and frame.pts is not None:
-                    keys.append(frame.pts)
         except av.FFmpegError as error:
             raise MediaUnreadableError(
                 f"frame {len(times)} cannot be decoded ({error.strerror})",
@@ -178,7 +222,5 @@ def _count(path: Path, format_name: str, stream_index: int) -> MovieIndex:
             ) from error
     known = [t for t in times if t is not None]
     if len(known) == len(times) and all(a < b for a, b in pairwise(known)):
-        seeks = np.array(keys, np.int64)
-        return MovieIndex(np.array(known, np.int64), seeks, seeks, seekable=True)
-    order = np.arange(len(times), dtype=np.int64)
-    return MovieIndex(order, order[:1], order[:1], seekable=False)
+        return MovieIndex(np.array(known, np.int64), packets, keys[np.isin(keys[:, 0], known)])
+    return MovieIndex(np.arange(len(times), dtype=np.int64), seekable=False)

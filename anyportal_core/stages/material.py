@@ -23,7 +23,7 @@ from anyportal_core.roles.background import Backdrop, BackgroundPlugin
 from anyportal_core.shot import MediaRef, Shot
 from anyportal_core.stages.results import Result
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 """Of how media are read: part of the digest that every stage's result is kept under."""
 
 DEFAULT_RATE = Fraction(24)

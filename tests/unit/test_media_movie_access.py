@@ -122,8 +122,7 @@ def test_rates_of_streams_without_times(
 
 def test_a_stream_that_says_no_rate_has_none() -> None:
     silent: Any = SimpleNamespace(guessed_rate=None, average_rate=None, time_base=Fraction(1, 1_200_000))
-    order = np.arange(10)
-    index = MovieIndex(order, order[:1], order[:1], seekable=False)
+    index = MovieIndex(np.arange(10), seekable=False)
     assert rate_of(silent, index) is None
     assert not is_variable(silent, index, None)
 

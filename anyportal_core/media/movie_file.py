@@ -1,0 +1,47 @@
+"""A movie's file, opened as such and as nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+
+from anyportal_core.errors import MediaNotFoundError, MediaUnreadableError
+
+# Files that hold their own pictures or sound. libav knows others: playlists that make it open what they name, on
+# this machine or elsewhere, whatever the file is called; and any text is a film of a terminal to it.
+_FORMATS = (
+    "mov,mp4,matroska,webm,avi,mpegts,mpeg,mpegvideo,mxf,flv,asf,ogg,nut,gif,apng,dv,gxf,ivf,"
+    "h264,hevc,av1,obu,m4v,vc1,mjpeg,yuv4mpegpipe,wav,aiff,mp3,aac,ac3,flac"
+)
+_OPEN = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
+
+
+def open_file(path: Path) -> InputContainer:
+    """Open a file with libav.
+
+    Raises:
+        MediaNotFoundError, MediaUnreadableError: it is not there, empty, or holds nothing that could be a movie.
+    """
+    try:
+        if path.stat().st_size == 0:
+            raise MediaUnreadableError("the file is empty", where=str(path), hint="copy or export it again")
+        return av.open(str(path), options=_OPEN)
+    except FileNotFoundError as error:
+        raise MediaNotFoundError("there is no such file", where=str(path), hint="check the path") from error
+    except av.FFmpegError as error:
+        raise unreadable(path, error) from error
+    except OSError as error:
+        raise MediaUnreadableError(
+            f"cannot be opened ({error.strerror})", where=str(path), hint="check the path and its permissions"
+        ) from error
+
+
+def unreadable(path: Path, error: av.FFmpegError) -> MediaUnreadableError:
+    """The error for a file that libav makes nothing of."""
+    return MediaUnreadableError(
+        f"this is no movie or image that can be read, or it is cut short ({error.strerror})",
+        where=str(path),
+        hint="give a movie, a still or a sequence; if it is one, copy or export it again",
+    )
