@@ -149,17 +149,122 @@ def test_a_cut_comes_back_with_versions_and_a_report(daemon: Daemon, footage: Pa
     assert sorted(path.name for path in out.iterdir() if path.is_dir()) == ["sh010", "sh020"]
 
 
-def test_a_second_run_adds_a_version_and_keeps_the_first(daemon: Daemon, footage: Path, tmp_path: Path) -> None:
+def test_a_second_run_redoes_nothing_unless_it_is_asked_to(daemon: Daemon, footage: Path, tmp_path: Path) -> None:
     cut = write_cut(tmp_path / "cut.otio", clip(movie(footage), "sh010", 6, 4, matte=str(footage / "matte.mp4")))
-    for version in (1, 2):
-        code, events = daemon.batch(cut, "--out", tmp_path, "--backdrop", "#405060", "--set", "relight_strength=0.5")
+    for version, state, more in ((1, "done", []), (1, "reused", []), (2, "done", ["--again"])):
+        asked = ["--backdrop", "#405060", "--set", "relight_strength=0.5", *more]
+        code, events = daemon.batch(cut, "--out", tmp_path, *asked)
         assert code == 0
-        assert events[-1]["event"] == "batch_done"
-        assert (tmp_path / f"sh010/v00{version}/sh010_v00{version}.mp4").is_file()
-    found = clips_of(tmp_path / "cut_anyportal.otio")["sh010"]
+        assert events[-1]["states"] == {"sh010": state}
+        found = clips_of(tmp_path / "cut_anyportal.otio")["sh010"]
+        assert found.active_media_reference_key == f"anyportal_v00{version}"
     assert list(found.media_references()) == ["DEFAULT_MEDIA", "anyportal_v001", "anyportal_v002"]
     one, two = ((tmp_path / f"sh010/v00{v}/sh010_v00{v}.mp4").read_bytes() for v in (1, 2))
     assert one == two
+
+
+def test_a_recut_runs_the_changed_shots_and_no_other(daemon: Daemon, footage: Path, tmp_path: Path) -> None:
+    matte = {**UNCHANGED, "matte": str(footage / "matte.mp4")}
+
+    def shot(name: str, start: float, count: float) -> Any:
+        return clip(movie(footage), name, start, count, **matte)
+
+    def run(*clips: Any) -> tuple[dict[str, str], list[str]]:
+        out = tmp_path / "out"
+        code, events = daemon.batch(write_cut(tmp_path / "cut.otio", *clips), "--out", out)
+        assert code == 0
+        return events[-1]["states"], [event["shot"] for event in events if event["event"] == "submitted"]
+
+    states, sent = run(shot("a", 0, 3), shot("b", 4, 3), shot("c", 8, 3))
+    assert (set(states.values()), sent) == ({"done"}, ["a", "b", "c"])
+
+    moved = [shot("c", 8, 3), otio.schema.Gap(source_range=clip(None, "", 0, 9).source_range), shot("a", 0, 3)]
+    states, sent = run(*moved, shot("b", 4, 3))
+    assert (states, sent) == ({"c": "reused", "a": "reused", "b": "reused"}, [])
+
+    # b is trimmed, and a new clip called like a, of frames that a shows too, lies before it
+    states, sent = run(shot("c", 8, 3), shot("a", 1, 3), shot("a", 0, 3), shot("b", 4, 2))
+    assert states == {"c": "reused", "a": "done", "a_2": "reused", "b": "done"}
+    assert sent == ["a", "b"]
+    new, old, trimmed = list(otio.adapters.read_from_file(str(tmp_path / "out/cut_anyportal.otio")).find_clips())[1:]
+    assert (old.active_media_reference_key, trimmed.active_media_reference_key) == ("anyportal_v001", "anyportal_v002")
+    assert [ref.available_range.duration.value for ref in list(trimmed.media_references().values())[1:]] == [3, 2]
+    assert old.media_reference.target_url.endswith("a/v001/a_v001.mp4")
+    assert new.media_reference.target_url.endswith("a/v002/a_v002.mp4")
+
+    os.utime(footage / "matte.mp4")  # somebody has worked on it
+    states, _ = run(shot("a", 0, 3))
+    assert states == {"a": "done"}
+
+
+def test_overlapping_frames_are_processed_once_and_seen_by_each(daemon: Daemon, footage: Path, tmp_path: Path) -> None:
+    whole = {**UNCHANGED, "matte": str(footage / "ones.%04d.png")}
+    cut = write_cut(
+        tmp_path / "cut.otio",
+        clip(sequence(footage), "late", 86408, 6, **whole),
+        clip(sequence(footage), "early", 86403, 6, **whole),
+    )
+    code, events = daemon.batch(cut, "--out", tmp_path / "out")
+    assert code == 0
+    assert [event["shot"] for event in events if event["event"] == "submitted"] == ["late"]
+    files = sorted(path.name for path in (tmp_path / "out/late/v001").glob("*.png"))
+    assert (files[0], files[-1], len(files)) == ("late_v001.1004.png", "late_v001.1014.png", 11)
+    for found in clips_of(tmp_path / "out/cut_anyportal.otio").values():
+        result, start = found.media_reference, found.source_range.start_time.value
+        number = int(result.start_frame + start - result.available_range.start_time.value)
+        picture = oiio.ImageBuf(f"{tmp_path}/out/late/v001/late_v001.{number:04d}.png")
+        assert read_number(picture.get_pixels(oiio.FLOAT)[..., :3]) == 1001 + start - 86400
+    _, again = daemon.batch(cut, "--out", tmp_path / "out")
+    assert again[-1]["states"] == {"late": "reused", "early": "reused"}
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
+def test_a_batch_that_was_killed_goes_on_with_its_job(daemon: Daemon, footage: Path, tmp_path: Path) -> None:
+    scene = moving_scene(count=40, seed=zlib.crc32(b"killed"))
+    write_movie(tmp_path / "long.mp4", np.tile(scene.plate, (4, 1, 1, 1)))
+    long = otio.schema.ExternalReference("long.mp4")
+    request = {"backdrop": "#112233", "settings": {"matte.plugin": "draft.person"}}
+    cut = write_cut(tmp_path / "cut.otio", clip(long, "sh010", 0, 160, **request))
+    command = [*COMMAND, "batch", str(cut), "--out", str(tmp_path / "out"), "--json"]
+    run = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, env=daemon.env)
+    assert run.stdout is not None
+    for line in run.stdout:
+        event = json.loads(line)
+        if event["event"] == "progress":
+            run.kill()
+    run.wait(60)
+    code, events = daemon.batch(cut, "--out", tmp_path / "out")
+    assert code == 0
+    assert not [event for event in events if event["event"] == "submitted"]
+    [log] = [event["text"] for event in events if event["event"] == "log" and "goes on with" in event["text"]]
+    found = clips_of(tmp_path / "out/cut_anyportal.otio")["sh010"]
+    assert found.media_reference.metadata["anyportal"]["job"] in log
+    assert sorted(path.name for path in (tmp_path / "out/sh010").iterdir()) == ["v001"]
+    assert sorted(path.name for path in (tmp_path / "out/sh010/v001").iterdir()) == ["sh010_v001.mp4", "shot.json"]
+
+
+def test_what_a_format_cannot_carry_is_told_before_anything_is_sent(
+    daemon: Daemon, footage: Path, tmp_path: Path
+) -> None:
+    whole = {**UNCHANGED, "matte": str(footage / "ones.%04d.png")}
+    ramp = clip(sequence(footage), "ramp", 86412, 6, **whole)
+    ramp.effects.append(otio.schema.TimeEffect(effect_name="Wobble"))
+    cut = write_cut(tmp_path / "cut.otio", clip(sequence(footage), "sh010", 86402, 4, **whole), ramp)
+    code, events = daemon.batch(cut, "--out", tmp_path / "out", "--export", "edl")
+    assert (code, [event["event"] for event in events]) == (2, ["error"])
+    assert "EDL" in events[0]["message"] and "fcp7" in events[0]["hint"]
+    assert not (tmp_path / "out").exists()
+
+    cut = write_cut(tmp_path / "cut.otio", clip(sequence(footage), "sh010", 86402, 4, **whole))
+    code, events = daemon.batch(cut, "--out", tmp_path / "out", "--export", "edl,clip1,fcp7")
+    assert code == 0
+    losses = {each["format"]: each["losses"] for each in events[0]["exports"]}
+    assert "1 of 2 media references" in losses["edl"] and "the 2 image sequences" not in losses["clip1"]
+    names = [Path(path).name for path in events[-1]["exports"]]
+    assert names == ["cut_anyportal_v001.edl", "cut_anyportal_v001.otio", "cut_anyportal_v001.xml"]
+    old = json.loads((tmp_path / "out/cut_anyportal_v001.otio").read_text("utf-8"))
+    assert old["tracks"]["children"][0]["children"][0]["OTIO_SCHEMA"] == "Clip.1"
+    assert "sh010_v001.[1003-1006].png" in (tmp_path / "out/cut_anyportal_v001.edl").read_text("utf-8")
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no SIGSTOP on this system")

@@ -14,8 +14,10 @@ import numpy as np
 import opentimelineio as otio
 import pytest
 
-from anyportal_client.otio.media import MediaProblem, as_sequence, local_path, probe_movie, probe_sequence
+from anyportal_client.otio.media import as_sequence, local_path
 from anyportal_client.otio.plan import make_plan
+from anyportal_client.otio.probes import MediaProblem, probe_movie
+from anyportal_client.otio.records import shared as share
 from anyportal_client.otio.requests import RequestProblem, read_request
 from anyportal_client.otio.run import to_request
 from anyportal_client.shot import make_ready
@@ -103,16 +105,42 @@ def test_dissolves_and_handles_add_up_and_end_with_the_media(plate: Any, tmp_pat
     assert (b.span.head, b.span.tail) == (6, 4)
 
 
-def test_the_same_frames_with_the_same_request_are_one_job(plate: Any, tmp_path: Path) -> None:
+def test_overlapping_frames_of_one_plate_asked_for_alike_are_one_job(plate: Any, tmp_path: Path) -> None:
     timeline = cut(
         clip(plate.clone(), name="a"),
         clip(plate.clone(), name="b"),
         clip(plate.clone(), name="c", metadata={"anyportal": {"seed": 3}}),
-        clip(plate.clone(), 1011, name="a"),
+        clip(plate.clone(), 1025, 10, name="a"),
+        clip(plate.clone(), 1005, 6, name="d"),
+        clip(plate.clone(), 1019, 4, name="e"),
     )
-    plan = make_plan(timeline, tmp_path, BLUE)
-    assert [(shot.name, shot.same_as) for shot in plan.shots] == [("a", ""), ("b", "a"), ("c", ""), ("a_2", "")]
-    assert [shot.name for shot in plan.jobs] == ["a", "c", "a_2"]
+    plan = share(make_plan(timeline, tmp_path, BLUE))
+    found = {shot.name: (shot.same_as, shot.frames, shot.range) for shot in plan.shots}
+    assert found == {
+        "a": ("", "1010-1019", "1005-1022"),
+        "b": ("a", "1010-1019", "1010-1019"),
+        "c": ("", "1010-1019", "1010-1019"),
+        "a_2": ("", "1025-1034", "1025-1034"),
+        "d": ("a", "1005-1010", "1005-1010"),
+        "e": ("a", "1019-1022", "1019-1022"),
+    }
+    assert [(shot.name, to_request(shot, "x").frames) for shot in plan.jobs] == [
+        ("a", "1005-1022"),
+        ("c", "1010-1019"),
+        ("a_2", "1025-1034"),
+    ]
+
+
+def test_frames_that_only_touch_and_masks_of_other_frames_are_jobs_of_their_own(plate: Any, tmp_path: Path) -> None:
+    (tmp_path / "mask.png").touch()
+    masked = {"metadata": {"anyportal": {"mask": "mask.png"}}}
+    timeline = cut(
+        clip(plate.clone(), 1001, 10, "a"),
+        clip(plate.clone(), 1011, 10, "b"),
+        clip(plate.clone(), 1021, 10, "c", **masked),
+        clip(plate.clone(), 1022, 10, "d", **masked),
+    )
+    assert [shot.same_as for shot in share(make_plan(timeline, tmp_path, BLUE)).shots] == [""] * 4
 
 
 @pytest.mark.parametrize(
@@ -187,7 +215,6 @@ def test_handles_end_where_the_files_end(plate: Any, tmp_path: Path) -> None:
     }
     for number in range(1001, 1011):
         (tmp_path / f"plates/plate.{number}.exr").unlink()
-    probe_sequence.cache_clear()
     late = make_plan(cut(clip(plate.clone(), 86415, 10)), tmp_path, {**BLUE, "handles": 80}).shots[0]
     assert late.span is not None
     assert (late.frames, late.span.first, late.span.last) == ("1011-1050", 1016, 1025)

@@ -12,9 +12,13 @@ import pytest
 from anyportal_client.errors import StorageError
 from anyportal_client.otio.media import describe
 from anyportal_client.otio.outcomes import Result
+from anyportal_client.otio.places import Places
 from anyportal_client.otio.plan import Plan, make_plan
+from anyportal_client.otio.probes import Probes
+from anyportal_client.otio.shape import shape
 from anyportal_client.otio.timing import Times, find_span
-from anyportal_client.otio.write import carry_versions, next_version, output_path, reserve_version, write_timeline
+from anyportal_client.otio.versions import claim_version, next_version
+from anyportal_client.otio.write import add_versions, carry_versions, output_path, write_timeline
 
 BLUE = {"backdrop": "#102030", "handles": 4}
 
@@ -39,10 +43,19 @@ def plate(tmp_path: Path) -> Callable[[float], Any]:
     )
 
 
+def planned(timeline: Any, folder: Path) -> Plan:
+    return shape(make_plan(timeline, folder, BLUE), Places(folder))
+
+
+def seen(reference: Any, folder: Path) -> Any:
+    return describe(reference, Places(folder), Probes())
+
+
 def written(plan: Plan, result: Result, folder: Path) -> Any:
     path = folder / "out" / "cut_anyportal.otio"
     path.parent.mkdir(exist_ok=True)
-    write_timeline(plan, {"sh010": result}, path, folder)
+    add_versions(plan, {"sh010": result})
+    write_timeline(plan.timeline, path)
     assert list(path.parent.glob("*.part")) == []
     return next(iter(otio.adapters.read_from_file(str(path)).find_clips()))
 
@@ -59,26 +72,28 @@ def sequence_result(folder: Path, plan: Plan, version: int = 1) -> Result:
     return Result(version, {"comp": place / "sh010.%04d.exr"}, (first, last), {"job": "jobs/1", "seed": 0})
 
 
-@pytest.mark.parametrize(("origin", "start"), [(1001, 1011), (86400, 86410), (1001, 10), (0, 10)])
+@pytest.mark.parametrize(
+    ("origin", "start", "absolute"), [(1001, 1011, 1011), (86400, 86410, 86410), (1001, 10, 1011), (0, 10, 10)]
+)
 def test_the_clip_shows_the_same_frames_of_the_result_as_of_the_plate(
-    plate: Callable[[float], Any], tmp_path: Path, origin: float, start: float
+    plate: Callable[[float], Any], tmp_path: Path, origin: float, start: float, absolute: float
 ) -> None:
-    plan = make_plan(timeline_of(plate(origin), start), tmp_path, BLUE)
+    plan = planned(timeline_of(plate(origin), start), tmp_path)
     assert plan.shots[0].frames == "1007-1024"
     clip = written(plan, sequence_result(tmp_path, plan), tmp_path)
     assert clip.active_media_reference_key == "anyportal_v001"
-    assert clip.source_range == frames(start, 10)
-    media = describe(clip.media_reference, tmp_path)
+    assert clip.source_range == frames(absolute, 10)
+    media = seen(clip.media_reference, tmp_path)
     assert media.missing == ""
     assert media.extent is not None
-    span = find_span(Times(start, 10, 24), media.extent, 1.0, (99, 99))
+    span = find_span(Times(absolute, 10, 24), media.extent, 1.0, (99, 99))
     assert span is not None
     assert (span.first, span.last, span.head, span.tail) == (1011, 1020, 4, 4)
-    assert clip.available_range().start_time.value <= start
+    assert clip.available_range().start_time.value <= absolute
 
 
 def test_a_movie_result_keeps_the_times_of_the_plate(plate: Callable[[float], Any], tmp_path: Path) -> None:
-    plan = make_plan(timeline_of(plate(86400), 86410), tmp_path, BLUE)
+    plan = planned(timeline_of(plate(86400), 86410), tmp_path)
     movie = tmp_path / "out" / "sh010.mp4"
     clip = written(plan, Result(1, {"matte": tmp_path / "m.mp4", "comp": movie}, (1007, 1024)), tmp_path)
     assert clip.media_reference.target_url == movie.as_posix()
@@ -87,20 +102,21 @@ def test_a_movie_result_keeps_the_times_of_the_plate(plate: Callable[[float], An
 
 
 def test_the_plate_stays_and_relative_paths_survive_the_move(plate: Callable[[float], Any], tmp_path: Path) -> None:
-    plan = make_plan(timeline_of(plate(1001), 1011), tmp_path, BLUE)
+    plan = planned(timeline_of(plate(1001), 1011), tmp_path)
     clip = written(plan, sequence_result(tmp_path, plan), tmp_path)
     kept = clip.media_references()["DEFAULT_MEDIA"]
     assert kept.available_range == frames(1001, 50)
-    assert describe(kept, tmp_path / "elsewhere").missing == ""
+    assert seen(kept, tmp_path / "elsewhere").missing == ""
 
 
 def test_later_runs_add_versions_and_keep_the_earlier(plate: Callable[[float], Any], tmp_path: Path) -> None:
-    first = make_plan(timeline_of(plate(1001), 1011), tmp_path, BLUE)
+    first = planned(timeline_of(plate(1001), 1011), tmp_path)
     written(first, sequence_result(tmp_path, first), tmp_path)
     earlier = otio.adapters.read_from_file(str(tmp_path / "out/cut_anyportal.otio"))
-    second = make_plan(timeline_of(plate(1001), 1011), tmp_path, BLUE)
+    second = planned(timeline_of(plate(1001), 1011), tmp_path)
     carry_versions(second, earlier)
     version = next_version([second.shots[0].clip], tmp_path / "nothing")
+    assert version == 2
     clip = written(second, sequence_result(tmp_path, second, version), tmp_path)
     assert list(clip.media_references()) == ["DEFAULT_MEDIA", "anyportal_v001", "anyportal_v002"]
     assert clip.active_media_reference_key == "anyportal_v002"
@@ -110,21 +126,21 @@ def test_later_runs_add_versions_and_keep_the_earlier(plate: Callable[[float], A
 def test_a_run_that_comes_to_nothing_leaves_each_clip_on_what_it_showed(
     plate: Callable[[float], Any], tmp_path: Path, before: str, after: str
 ) -> None:
-    first = make_plan(timeline_of(plate(1001), 1011), tmp_path, BLUE)
+    first = planned(timeline_of(plate(1001), 1011), tmp_path)
     written(first, sequence_result(tmp_path, first), tmp_path)
     path = tmp_path / "out/cut_anyportal.otio"
     earlier = otio.adapters.read_from_file(str(path))
     next(iter(earlier.find_clips())).active_media_reference_key = before
-    second = make_plan(timeline_of(plate(1001), 1011), tmp_path, BLUE)
+    second = planned(timeline_of(plate(1001), 1011), tmp_path)
     carry_versions(second, earlier)
-    write_timeline(second, {}, path, tmp_path)
+    write_timeline(second.timeline, path)
     clip = next(iter(otio.adapters.read_from_file(str(path)).find_clips()))
     assert list(clip.media_references()) == ["DEFAULT_MEDIA", "anyportal_v001"]
     assert clip.active_media_reference_key == after
 
 
 def test_a_processed_timeline_is_planned_from_its_plates(plate: Callable[[float], Any], tmp_path: Path) -> None:
-    first = make_plan(timeline_of(plate(86400), 86410), tmp_path, BLUE)
+    first = planned(timeline_of(plate(86400), 86410), tmp_path)
     written(first, sequence_result(tmp_path, first), tmp_path)
     path = tmp_path / "out/cut_anyportal.otio"
     again = make_plan(otio.adapters.read_from_file(str(path)), path.parent, BLUE).shots[0]
@@ -140,18 +156,42 @@ def test_a_version_whose_files_are_there_is_not_free(tmp_path: Path) -> None:
 
 def test_two_batches_at_once_take_different_versions(tmp_path: Path) -> None:
     clip = otio.schema.Clip()
-    assert reserve_version([clip], tmp_path / "sh010") == (1, tmp_path / "sh010" / "v001")
-    assert reserve_version([clip], tmp_path / "sh010") == (2, tmp_path / "sh010" / "v002")
-    assert sorted(path.name for path in (tmp_path / "sh010").iterdir()) == ["v001", "v002"]
+    claims = [claim_version([clip], tmp_path / "sh010") for _ in range(2)]
+    assert [(claim.version, claim.folder) for claim in claims] == [
+        (1, tmp_path / "sh010" / "v001"),
+        (2, tmp_path / "sh010" / "v002"),
+    ]
     (tmp_path / "sh020").touch()
     with pytest.raises(StorageError):
-        reserve_version([clip], tmp_path / "sh020")
+        claim_version([clip], tmp_path / "sh020")
+
+
+def test_what_a_dead_run_left_is_gone_on_with_for_the_same_and_else_taken_away(tmp_path: Path) -> None:
+    folder = tmp_path / "sh010"
+    for wish in ("old", "same"):
+        claim = claim_version([], folder)
+        claim.note(wish, f"jobs/{wish}")
+        assert claim.mark is not None
+        claim.mark.close()  # as the system does with a process that dies
+    alive = claim_version([], folder, "another")
+    assert [path.name for path in folder.iterdir()] == ["v001"]  # both are taken away: neither is for this
+    claim_version([], folder).note("same", "jobs/living")
+    dead = claim_version([], folder)
+    dead.note("same", "jobs/7")
+    assert dead.mark is not None
+    dead.mark.close()
+    again = claim_version([], folder, "same")
+    assert (again.version, again.job) == (dead.version, "jobs/7")
+    again.finish()
+    assert list(again.folder.iterdir()) == []
+    alive.drop()
+    assert not alive.folder.exists()
 
 
 def test_a_clip_without_a_result_is_left_as_it_was(plate: Callable[[float], Any], tmp_path: Path) -> None:
-    plan = make_plan(timeline_of(plate(1001), 1011), tmp_path, BLUE)
+    plan = planned(timeline_of(plate(1001), 1011), tmp_path)
     path = tmp_path / "cut_anyportal.otio"
-    write_timeline(plan, {}, path, tmp_path)
+    write_timeline(plan.timeline, path)
     clip = next(iter(otio.adapters.read_from_file(str(path)).find_clips()))
     assert list(clip.media_references()) == ["DEFAULT_MEDIA"]
 

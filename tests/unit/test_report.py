@@ -19,7 +19,8 @@ import pytest
 from anyportal_client.errors import MediaError
 from anyportal_client.otio.outcomes import Outcome, Result
 from anyportal_client.otio.plan import Plan, make_plan
-from anyportal_client.otio.report import pairs, write_report
+from anyportal_client.otio.records import shared
+from anyportal_client.otio.report import Written, pairs, write_report
 
 
 def movie(path: Path, count: int, first: int) -> Path:
@@ -55,11 +56,11 @@ def plan(tmp_path: Path) -> Plan:
         clip("sh010", 10, handles=3, settings={"<b>": "<script>alert(1)</script>"}),
         clip("sh020", 12),
         clip("sh030", 900),
-        clip("sh040", 14),
+        clip("sh040", 14, seed=4),
         clip("sh050", 12),
     ]
     track = otio.schema.Track("Video <1>", children=clips)
-    return make_plan(otio.schema.Timeline("cut", tracks=[track]), tmp_path)
+    return shared(make_plan(otio.schema.Timeline("cut", tracks=[track]), tmp_path))
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def outcomes(plan: Plan, tmp_path: Path) -> dict[str, Outcome]:
 @pytest.fixture
 def report(plan: Plan, outcomes: dict[str, Outcome], tmp_path: Path) -> Path:
     path = tmp_path / "report.html"
-    write_report(plan, outcomes, path, tmp_path / "cut_anyportal.otio", 99)
+    write_report(plan, outcomes, path, Written(tmp_path / "cut_anyportal.otio", seconds=99))
     assert not list(tmp_path.glob("*.part"))
     return path
 
@@ -121,7 +122,7 @@ def test_a_shot_that_cannot_be_shown_says_so_and_stops_no_other(
 
     monkeypatch.setattr("anyportal_client.otio.report._jpeg_size", broken)
     path = tmp_path / "report.html"
-    write_report(plan, outcomes, path, tmp_path / "cut_anyportal.otio", 99)
+    write_report(plan, outcomes, path, Written(tmp_path / "cut_anyportal.otio", seconds=99))
     page = path.read_text(encoding="utf-8")
     assert "It cannot be shown here: ValueError: &lt;no header&gt;" in page
     assert "the matte has 3 frames" in page

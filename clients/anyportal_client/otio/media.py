@@ -6,28 +6,21 @@ import math
 import os
 import re
 from dataclasses import dataclass
-from fractions import Fraction
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import opentimelineio as otio
 
-from anyportal_client.otio.timing import Extent, Times, rescale, same_rate
-from anyportal_client.patterns import counter_of
+from anyportal_client.otio.places import Places
+from anyportal_client.otio.probes import MediaProblem, Probes
+from anyportal_client.otio.timing import Extent, Times, rescale, same_rate, sensible
 from anyportal_client.request import IMAGE_ENDINGS
 
 _DRIVE = re.compile(r"/?[A-Za-z]:[\\/]")
 # plate.%04d.exr, plate.####.exr, plate.[1001-1100].exr and, as EDLs fold sequences, plate.1001.exr; not IMG_1001.jpg
 _COUNTER = re.compile(r"%0?(?P<width>\d*)d|(?P<hashes>#+)|\[(?P<first>\d+)-\d+\]|(?<=\.)(?P<number>\d+)(?=\.\w+$)")
-
-
-_CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
-
-
-class MediaProblem(Exception):
-    """A clip's media cannot be used; the text says why, for the plan and the report."""
+_MOST_DIGITS = 16
 
 
 @dataclass(frozen=True)
@@ -48,67 +41,116 @@ class Media:
         sequence: numbered images rather than one file.
         extent: what it has; None where neither the timeline nor the file says.
         missing: why it cannot be read; empty where it can.
+        note: what somebody should know of where it was found.
     """
 
     path: Path
     sequence: bool
     extent: Extent | None
     missing: str = ""
+    note: str = ""
 
 
-def describe(reference: Any, base: Path) -> Media:
+def describe(reference: Any, places: Places, probes: Probes, titles: tuple[str, ...] = ()) -> Media:
     """Find out where a media reference points and what is there.
 
     Args:
-        reference: an OTIO media reference.
-        base: the folder that relative paths start from.
+        reference: an OTIO media reference, or None.
+        places: where relative paths start, and where to look for what is lost.
+        probes: what files have.
+        titles: the names to search for where the reference names no file.
 
     Raises:
-        MediaProblem: the reference names no file at all.
+        MediaProblem: there is no file to look for.
     """
-    located = locate(reference, base)
-    stated = _stated_extent(reference, located)
+    asked = _asked(reference, places, titles)
+    stated = _stated_extent(reference, asked)
     try:
-        if located.sequence:
-            extent = _on_disk(stated, probe_sequence(located.path), located)
-        else:
-            extent = _agree(stated, probe_movie(located.path))
+        return Media(asked.path, asked.sequence, _extent(stated, asked, probes))
     except MediaProblem as problem:
-        return Media(located.path, located.sequence, stated, str(problem))
-    return Media(located.path, located.sequence, extent)
+        found = places.find(asked.path) if places.search else None
+        if found is None:
+            return Media(asked.path, asked.sequence, stated, str(problem))
+    located = Location(found, asked.sequence, asked.first)
+    try:
+        extent = _extent(stated, located, probes)
+    except MediaProblem as problem:
+        return Media(found, asked.sequence, stated, str(problem))
+    return Media(found, asked.sequence, extent, note=f"found at {found}")
 
 
-def locate(reference: Any, base: Path) -> Location:
+def _asked(reference: Any, places: Places, titles: tuple[str, ...]) -> Location:
+    try:
+        return locate(reference, places)
+    except NoReference as problem:
+        found = next(filter(None, map(places.find_named, titles)), None) if places.search else None
+        if found is None:
+            looked = " and none is found by its name" if places.search else ""
+            raise MediaProblem(f"{problem}{looked}") from None
+    return as_sequence(found)
+
+
+def _extent(stated: Extent | None, located: Location, probes: Probes) -> Extent:
+    if located.sequence:
+        return _on_disk(stated, probes.sequence(located.path), located)
+    return _agree(stated, probes.movie(located.path))
+
+
+class NoReference(MediaProblem):
+    """The clip names no file."""
+
+
+def locate(reference: Any, places: Places) -> Location:
     """The path a media reference names; nothing on disk is looked at."""
     if isinstance(reference, otio.schema.ImageSequenceReference):
-        width = max(1, reference.frame_zero_padding)
-        folder = reference.target_url_base
-        slash = "" if not folder or folder[-1] in "/\\" else "/"
-        name = f"{reference.name_prefix}%0{width}d{reference.name_suffix}"
-        if reference.frame_step != 1:
-            raise MediaProblem(f"{name} counts in steps of {reference.frame_step}: only steps of 1 can be processed")
-        return Location(local_path(f"{folder}{slash}{name}", base), True, reference.start_frame)
-    if isinstance(reference, otio.schema.ExternalReference) and reference.target_url:
-        return as_sequence(local_path(reference.target_url, base))
+        return _numbered_images(reference, places)
+    if isinstance(reference, otio.schema.ExternalReference) and reference.target_url.strip():
+        return as_sequence(places.here(local_path(reference.target_url.strip(), places.base)))
     if isinstance(reference, otio.schema.GeneratorReference):
         raise MediaProblem("the clip is generated by the host and has no media file")
-    raise MediaProblem("the clip has no media reference")
+    raise NoReference("the clip has no media reference: link it, or name a folder with --search")
+
+
+def _numbered_images(reference: Any, places: Places) -> Location:
+    width = min(max(1, reference.frame_zero_padding), _MOST_DIGITS)
+    folder = reference.target_url_base
+    slash = "" if not folder or folder[-1] in "/\\" else "/"
+    name = f"{reference.name_prefix}%0{width}d{reference.name_suffix}"
+    if not reference.name_prefix + reference.name_suffix:
+        raise NoReference("the image sequence of the clip has no name")
+    if reference.frame_step != 1:
+        raise MediaProblem(f"{name} counts in steps of {reference.frame_step}: only steps of 1 can be processed")
+    if reference.start_frame < 0:
+        raise MediaProblem(f"{name} starts at frame {reference.start_frame}: frames before 0 cannot be processed")
+    path = places.here(local_path(f"{folder}{slash}{name}", places.base))
+    return Location(path, True, reference.start_frame)
 
 
 def local_path(url: str, base: Path) -> Path:
     """A path out of a bare path or a ``file:`` URL, as any host on any system writes it."""
     if _DRIVE.match(url) or url.startswith("\\\\"):
-        return Path(url.replace("\\", "/"))
-    parts = urlsplit(url)
+        return Path(url.replace("\\", "/").lstrip("/") if _DRIVE.match(url) else url.replace("\\", "/"))
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:  # "//[x": brackets of an address that is none
+        raise MediaProblem(f"{url} is no path ({error})") from None
     if parts.scheme not in ("", "file"):
         raise MediaProblem(f"{url} is no local file")
     if parts.scheme == "":
         return Path(os.path.normpath(base / url))
-    path = unquote(url[len("file:") :].removeprefix("//"))
+    path = _unquoted(url[len("file:") :].removeprefix("//"))
     host, slash, rest = path.partition("/")
     if _DRIVE.match(path) or _DRIVE.match(slash + rest):
         return Path((path if _DRIVE.match(path) else rest).replace("\\", "/").lstrip("/"))
-    return Path(slash + rest if host in ("", "localhost") else f"//{path}")
+    if slash and host not in ("", "localhost"):
+        return Path(f"//{path}")
+    return Path(f"/{(rest if host in ('', 'localhost') else path).lstrip('/')}")
+
+
+def _unquoted(path: str) -> str:
+    """Without the escapes of a URL. A counter stays one: ``%04d`` escapes nothing that a host would escape."""
+    kept = re.sub(r"%(0\d+d)", r"%25\1", path)
+    return unquote(kept)
 
 
 def as_sequence(path: Path) -> Location:
@@ -118,58 +160,22 @@ def as_sequence(path: Path) -> Location:
         return Location(path)
     found = counters[-1]
     number = found["first"] or found["number"]
-    width = len(number or found["hashes"] or "") or int(found["width"] or 1)
+    width = min(len(number or found["hashes"] or "") or int(found["width"] or 1), _MOST_DIGITS)
     name = f"{path.name[: found.start()]}%0{width}d{path.name[found.end() :]}"
     return Location(path.with_name(name), True, int(number) if number else None)
 
 
-@lru_cache(maxsize=4096)
-def probe_movie(path: Path) -> Extent:
-    """What a movie (or a single still) has, by its headers.
-
-    Raises:
-        MediaProblem: it is not there or not readable.
-    """
-    import av
-
-    if not path.is_file():
-        raise MediaProblem(f"{path} is not there")
-    try:
-        with av.open(str(path)) as container:
-            stream = container.streams.video[0]
-            rate = stream.average_rate or stream.guessed_rate or 24
-            count = stream.frames or round(_seconds(stream) * rate) or _packets(container, stream)
-            return Extent(0, _timecode(container, float(rate)), count, float(rate))
-    except (av.FFmpegError, IndexError) as error:
-        raise MediaProblem(f"{path} cannot be read as video ({error})") from error
-
-
-@lru_cache(maxsize=4096)
-def probe_sequence(pattern: Path) -> Extent:
-    """What lies on disk for a printf pattern; holes in it are left to whoever reads the frames.
-
-    Raises:
-        MediaProblem: not one frame is there.
-    """
-    counter = counter_of(pattern.name)
-    if counter is None:
-        raise MediaProblem(f"{pattern} has no place for a number")
-    before, after = re.escape(pattern.name[: counter.start()]), re.escape(pattern.name[counter.end() :])
-    frame = re.compile(rf"{before}(\d{{{counter[1] or 1},}}){after}")
-    names = pattern.parent.iterdir() if pattern.parent.is_dir() else ()
-    numbers = sorted(int(found[1]) for name in names if (found := frame.fullmatch(name.name)))
-    if not numbers:
-        raise MediaProblem(f"{pattern} is not there")
-    return Extent(numbers[0], numbers[0], numbers[-1] - numbers[0] + 1, 0)
-
-
 def _stated_extent(reference: Any, located: Location) -> Extent | None:
-    stated = reference.available_range
-    if stated is None or stated.duration.value <= 0:
+    stated = getattr(reference, "available_range", None)
+    if stated is None:
         return None
-    times = Times(stated.start_time.value, stated.duration.value, stated.start_time.rate)
-    start = (located.first or 0) if located.sequence else 0
-    return Extent(start, times.start, math.floor(times.duration + 0.01), times.rate)
+    start, duration = stated.start_time, stated.duration
+    if not sensible(start.value, start.rate, duration.value, duration.rate) or duration.value <= 0:
+        return None
+    times = Times(start.value, rescale(duration.value, duration.rate, start.rate), start.rate)
+    first = (located.first or 0) if located.sequence else 0
+    count = math.floor(times.duration + 0.01)
+    return Extent(first, times.start, count, times.rate) if count > 0 else None
 
 
 def _on_disk(stated: Extent | None, found: Extent, located: Location) -> Extent:
@@ -200,33 +206,3 @@ def _agree(stated: Extent | None, found: Extent) -> Extent:
     if same_rate(stated.rate, found.rate):
         return Extent(0, stated.origin, min(stated.count, found.count), stated.rate)
     return Extent(0, rescale(stated.origin, stated.rate, found.rate), found.count, found.rate)
-
-
-def _seconds(stream: Any) -> Fraction:
-    """How long a stream lasts by its own word: sound beside it may last longer. 0 where it does not say."""
-    if stream.duration:
-        return Fraction(stream.duration * stream.time_base)
-    found = _CLOCK.fullmatch(stream.metadata.get("DURATION", ""))  # Matroska and WebM, with the time before it starts
-    if found is None:
-        return Fraction(0)
-    hours, minutes, seconds = found.groups()
-    start = (stream.start_time or 0) * (stream.time_base or 0)
-    return int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds) - max(Fraction(0), start)
-
-
-def _packets(container: Any, stream: Any) -> int:
-    """The number of frames, counted. Reads the whole file."""
-    return max(1, sum(1 for packet in container.demux(stream) if packet.size and not packet.is_discard))
-
-
-def _timecode(container: Any, rate: float) -> float:
-    """The start timecode of a movie in frames; 0 where it has none."""
-    tags = [container.metadata, *(stream.metadata for stream in container.streams)]
-    text = next((tag["timecode"] for tag in tags if "timecode" in tag), None)
-    if text is None:
-        return 0
-    nominal = otio.opentime.RationalTime.nearest_valid_timecode_rate(rate)
-    try:
-        return float(otio.opentime.from_timecode(text, nominal).value)
-    except ValueError:
-        return 0

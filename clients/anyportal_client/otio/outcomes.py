@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from anyportal_client.errors import ClientError
 
+State = Literal["done", "reused", "failed", "skipped", "cancelled"]
+
 
 @dataclass(frozen=True)
 class Result:
@@ -37,15 +39,15 @@ class Outcome:
     """How a shot ended.
 
     Args:
-        state: ``skipped`` shots were never sent: the plan says why.
-        result: of a shot that is done.
+        state: ``skipped`` shots were never sent: the plan says why. ``reused`` ones have the result of an earlier run.
+        result: of a shot that is done or reused.
         error: of a shot that failed.
         job: the job's name, where there is one.
         seconds: wall time from sending the shot to having its files.
         stage_seconds: wall time of each stage that ran; reused ones are not in it.
     """
 
-    state: Literal["done", "failed", "skipped", "cancelled"]
+    state: State
     result: Result | None = None
     error: ClientError | None = None
     job: str = ""

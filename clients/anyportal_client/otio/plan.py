@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import opentimelineio as otio
 
-from anyportal_client.otio.media import Media, MediaProblem, describe
+from anyportal_client.otio.media import Media, describe, locate
+from anyportal_client.otio.outcomes import Result
+from anyportal_client.otio.places import Places
+from anyportal_client.otio.probes import MediaProblem, Probes
 from anyportal_client.otio.requests import VERSION_KEY, Request, RequestProblem, carried, read_request
-from anyportal_client.otio.timing import Extent, Span, Times, find_span
+from anyportal_client.otio.retimes import speed_of
+from anyportal_client.otio.surroundings import Placed, placed_clips
+from anyportal_client.otio.timing import Extent, Span, Times, find_span, sensible
 from anyportal_client.request import IMAGE_ENDINGS, MOVIE_ENDINGS
 
 COMMAND_LINE = "command line"
 """The origin of values that clips and markers do not say themselves."""
+
+_LONGEST_NAME = 120
+"""In bytes: the names of files are made of it, and a disk takes 255."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +41,9 @@ class PlannedShot:
         origins: where each value of the request was said.
         problem: why it is skipped; empty where it is not.
         notes: what somebody should know.
-        same_as: the name of an earlier shot with the same media, frames and request, whose result it takes.
+        same_as: the name of the shot whose result it takes: same media and request, and frames that overlap.
+        covers: first and last frame to process where other shots take the result as well; None for its own alone.
+        reused: the result of an earlier run, where nothing has changed since.
     """
 
     name: str
@@ -46,120 +56,170 @@ class PlannedShot:
     problem: str = ""
     notes: tuple[str, ...] = ()
     same_as: str = ""
+    covers: tuple[int, int] | None = None
+    reused: Result | None = None
 
     @property
     def frames(self) -> str:
-        """The frames to process, handles included, as ``first-last``."""
+        """The frames to deliver for this clip, handles included, as ``first-last``."""
+        return _as_text(self.span.frames) if self.span else ""
+
+    @property
+    def processed(self) -> tuple[int, int]:
+        """First and last frame of the job: its own, and those of the shots that take its result."""
         if self.span is None:
-            return ""
-        first, last = self.span.frames
-        return f"{first}-{last}" if first != last else f"{first}"
+            raise ValueError(f"{self.name} has no frames")
+        return self.covers or self.span.frames
+
+    @property
+    def range(self) -> str:
+        """The frames of the job, as ``first-last``."""
+        return _as_text(self.processed)
+
+
+def _as_text(frames: tuple[int, int]) -> str:
+    first, last = frames
+    return f"{first}-{last}" if first != last else f"{first}"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All shots of a timeline that are asked for, in the order of the cut."""
+    """All shots of a timeline that are asked for, in the order of the cut.
+
+    Args:
+        notes: what somebody should know of the timeline as a whole.
+    """
 
     timeline: Any = field(repr=False)
     shots: tuple[PlannedShot, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def jobs(self) -> list[PlannedShot]:
-        """The shots to run: not skipped, and not sharing an earlier shot's result."""
-        return [shot for shot in self.shots if not shot.problem and not shot.same_as]
+        """The shots to run: not skipped, not there already, and not sharing another shot's result."""
+        return [shot for shot in self.shots if not (shot.problem or shot.same_as or shot.reused)]
 
 
-def make_plan(timeline: Any, base: Path, defaults: Mapping[str, Any] | None = None) -> Plan:
+def make_plan(
+    timeline: Any,
+    places: Path | Places,
+    defaults: Mapping[str, Any] | None = None,
+    probes: Probes | None = None,
+    notes: tuple[str, ...] = (),
+) -> Plan:
     """Plan every clip that carries a request, or every clip where the defaults name a backdrop.
+
+    Each shot is planned by itself here; `share` says which are one job.
 
     Args:
         timeline: whatever OTIO read: a timeline, a stack, a track, a single clip.
-        base: the timeline's folder; relative paths in it start there.
+        places: the timeline's folder, where its relative paths start, or more than that.
         defaults: the command line's request; relative paths in it are taken as they are.
+        probes: what media files have.
+        notes: what somebody should know of the timeline.
     """
-    defaults = defaults or {}
-    shots: list[PlannedShot] = []
-    seen: dict[Any, str] = {}
+    planner = _Planner(places if isinstance(places, Places) else Places(places), defaults or {}, probes or Probes())
+    asked = [placed for placed in placed_clips(timeline) if planner.asks(placed)]
+    seen = [placed for placed in asked if not placed.hidden]
+    if len(seen) < len(asked):
+        left = f"{len(asked) - len(seen)} clips are left out: the nested sequences around them show nothing of them"
+        asked, notes = seen, (*notes, left)
+    planner.look_ahead(asked)
     names: set[str] = set()
-    for clip, track in _clips(timeline):
-        if not defaults.get("backdrop") and not _asks(clip):
-            continue
-        shot = _plan_clip(PlannedShot(_name(clip, names), clip, track), base, defaults)
-        if not shot.problem and shot.span and shot.media:
-            key = (shot.media.path, shot.span.frames, repr(shot.request))
-            first = seen.setdefault(key, shot.name)
-            shot = shot if first == shot.name else replace(shot, same_as=first)
-        shots.append(shot)
-    return Plan(timeline, tuple(shots))
+    shots = [planner.plan(PlannedShot(_name(each.clip, names), each.clip, each.track), each) for each in asked]
+    planner.probes.keep()
+    return Plan(timeline, tuple(shots), notes)
+
+
+def plate_key(clip: Any) -> str:
+    """The key of the reference to a clip's plate: the active one, unless that is a result of an earlier run."""
+    plates = [key for key in clip.media_references() if not VERSION_KEY.fullmatch(key)]
+    active = str(clip.active_media_reference_key)
+    return active if active in plates else next(iter(plates), "")
 
 
 def plate_of(clip: Any) -> Any:
-    """The reference to a clip's plate: the active one, unless that is a result of an earlier run."""
-    plates = {key: plate for key, plate in clip.media_references().items() if not VERSION_KEY.fullmatch(key)}
-    active = clip.active_media_reference_key
-    return plates[active] if active in plates else next(iter(plates.values()), None)
+    """The reference to a clip's plate; None where it has none."""
+    return clip.media_references().get(plate_key(clip))
 
 
-def _clips(timeline: Any) -> Iterator[tuple[Any, str]]:
-    """The enabled video clips with the name of their track, in the order of the cut."""
-    if isinstance(timeline, otio.schema.Clip):
-        yield timeline, ""
-        return
-    for clip in timeline.find_clips():
-        parents = list(_parents(clip))
-        tracks = [parent for parent in parents if isinstance(parent, otio.schema.Track)]
-        if clip.enabled and all(p.enabled for p in parents) and all(t.kind == "Video" for t in tracks):
-            yield clip, tracks[0].name if tracks else ""
+def titles_of(clip: Any) -> tuple[str, ...]:
+    """What a clip's media may be called where no file is named: as the reference, the clip, or an EDL's reel."""
+    about = clip.metadata.get("cmx_3600")
+    reel = about.get("reel", "") if hasattr(about, "get") else ""
+    names = (getattr(plate_of(clip), "name", ""), clip.name, reel)
+    return tuple(dict.fromkeys(name for name in names if isinstance(name, str) and name.strip()))
 
 
-def _parents(clip: Any) -> Iterator[Any]:
-    parent = clip.parent()
-    while parent is not None:
-        yield parent
-        parent = parent.parent()
+class _Planner:
+    def __init__(self, places: Places, defaults: Mapping[str, Any], probes: Probes) -> None:
+        self._places = places
+        self._defaults = defaults
+        self.probes = probes
+
+    def asks(self, placed: Placed) -> bool:
+        if self._defaults.get("backdrop"):
+            return True
+        try:
+            return bool(carried(placed.clip) or placed.requests())
+        except RequestProblem:
+            return True  # the plan says what is wrong with it
+
+    def look_ahead(self, asked: list[Placed]) -> None:
+        self.probes.look_ahead(found for placed in asked if (found := self._place(placed.clip)) is not None)
+
+    def _place(self, clip: Any) -> tuple[Path, bool] | None:
+        try:
+            found = locate(plate_of(clip), self._places)
+        except (MediaProblem, ValueError):
+            return None
+        return found.path, found.sequence
+
+    def plan(self, shot: PlannedShot, placed: Placed) -> PlannedShot:
+        """Fill a shot in as far as it goes; what stands in the way becomes its ``problem``."""
+        try:
+            asked = [(COMMAND_LINE, self._defaults), *placed.requests(), *carried(shot.clip)]
+            request, origins = read_request(asked, self._places.base)
+            shot = replace(shot, request=request, origins=origins)
+            media = describe(plate_of(shot.clip), self._places, self.probes, titles_of(shot.clip))
+            shot = replace(shot, media=media, problem=media.missing, notes=(media.note,) if media.note else ())
+            return shot if media.extent is None else _with_frames(shot, placed, media.extent, request)
+        except (RequestProblem, MediaProblem) as problem:
+            return replace(shot, problem=str(problem))
+        except (otio.exceptions.OTIOError, ValueError, TypeError, ArithmeticError, OSError) as error:
+            return replace(shot, problem=f"the clip cannot be planned: {str(error) or type(error).__name__}")
 
 
-def _asks(clip: Any) -> bool:
-    try:
-        return bool(carried(clip))
-    except RequestProblem:
-        return True  # the plan says what is wrong with it
-
-
-def _plan_clip(shot: PlannedShot, base: Path, defaults: Mapping[str, Any]) -> PlannedShot:
-    """Fill a shot in as far as it goes; what stands in the way becomes its ``problem``."""
-    try:
-        request, origins = _request(shot.clip, base, defaults)
-        shot = replace(shot, request=request, origins=origins)
-        media = describe(plate_of(shot.clip), base)
-        shot = replace(shot, media=media, problem=media.missing)
-        if media.extent is None:
-            return shot
-        source = _source(shot.clip, media.extent)
-        extent = media.extent if media.extent.rate else replace(media.extent, rate=source.rate)
-        shot = replace(shot, media=replace(media, extent=extent))
-        span = _span(shot.clip, source, extent, request.handles)
-        span = _with_range(span, request.range, extent)
-        return replace(shot, span=span, notes=_notes(span))
-    except (RequestProblem, MediaProblem) as problem:
-        return replace(shot, problem=str(problem))
-
-
-def _request(clip: Any, base: Path, defaults: Mapping[str, Any]) -> tuple[Request, dict[str, str]]:
-    own = carried(clip)
-    return read_request([(COMMAND_LINE, defaults), *own], base)
+def _with_frames(shot: PlannedShot, placed: Placed, extent: Extent, request: Request) -> PlannedShot:
+    assert shot.media is not None
+    source = _source(shot.clip, extent)
+    extent = extent if extent.rate else replace(extent, rate=source.rate)
+    shot = replace(shot, media=replace(shot.media, extent=extent))
+    speed = speed_of(shot.clip, placed.parents)
+    span = _with_range(_span(shot.clip, source, extent, speed, request.handles), request.range, extent)
+    return replace(shot, span=span, notes=(*shot.notes, *_notes(span)))
 
 
 def _source(clip: Any, extent: Extent) -> Times:
-    if clip.source_range is None:
+    stated = clip.source_range
+    if stated is None:
+        if not extent.rate:
+            raise MediaProblem("neither the clip nor its image sequence says a frame rate: give the clip a range")
         return Times(extent.origin, extent.count, extent.rate)
-    start, duration = clip.source_range.start_time, clip.source_range.duration
+    start, duration = stated.start_time, stated.duration
+    if not sensible(start.value, start.rate, duration.value, duration.rate):
+        raise MediaProblem(
+            f"the clip's range makes no sense: {duration.value:g} frames at {duration.rate:g} a second,"
+            f" from {start.value:g} at {start.rate:g}"
+        )
+    if duration.value <= 0:
+        raise MediaProblem("the clip has a length of 0: it shows nothing")
     return Times(start.value, duration.rescaled_to(start.rate).value, start.rate)
 
 
-def _span(clip: Any, source: Times, extent: Extent, handles: int) -> Span:
+def _span(clip: Any, source: Times, extent: Extent, speed: float, handles: int) -> Span:
     before, after = _dissolves(clip)
-    span = find_span(source, extent, _speed(clip), (handles + before, handles + after))
+    span = find_span(source, extent, speed, (handles + before, handles + after))
     if span is None:
         raise MediaProblem(
             f"the clip shows frames from {source.start:g} on, the media have"
@@ -168,28 +228,14 @@ def _span(clip: Any, source: Times, extent: Extent, handles: int) -> Span:
     return span
 
 
-def _speed(clip: Any) -> float:
-    """The product of all constant retimes on the clip; a retime around it cannot be carried to one clip."""
-    for parent in _parents(clip):
-        if any(isinstance(effect, otio.schema.TimeEffect) for effect in getattr(parent, "effects", ())):
-            raise MediaProblem("the clip lies in a nested sequence that is retimed: bake the retime first")
-    speed = 1.0
-    for effect in clip.effects:
-        if isinstance(effect, otio.schema.LinearTimeWarp):  # FreezeFrame is one, of speed 0
-            speed *= effect.time_scalar
-        elif isinstance(effect, otio.schema.TimeEffect):
-            raise MediaProblem(
-                f"the retime '{effect.effect_name or effect.name}' changes speed over time: bake it first"
-            )
-    return speed
-
-
 def _dissolves(clip: Any) -> tuple[int, int]:
-    """Record frames that the dissolves at the clip's ends show beyond its range."""
+    """Record frames that the dissolves at the clip's ends show beyond its range, in frames of the clip's own rate."""
     track = clip.parent()
     if not isinstance(track, otio.schema.Track):
         return 0, 0
-    before, after = (round(offset.value) if offset else 0 for offset in track.handles_of_child(clip))
+    rate = clip.trimmed_range().start_time.rate
+    offsets = track.handles_of_child(clip)
+    before, after = (max(0, round(offset.rescaled_to(rate).value)) if offset else 0 for offset in offsets)
     return before, after
 
 
@@ -215,9 +261,10 @@ def _notes(span: Span) -> tuple[str, ...]:
 
 def _name(clip: Any, taken: set[str]) -> str:
     """A name for the clip that is fit for files and not taken yet."""
-    title = Path(clip.name or "shot")
+    title = Path((clip.name or "shot").replace("\0", ""))
     plain = title.stem if title.suffix.lower() in IMAGE_ENDINGS | MOVIE_ENDINGS else title.name
-    base = re.sub(r"[^\w.-]+", "_", plain).strip("._") or "shot"
+    fit = re.sub(r"[^\w.-]+", "_", plain).encode()[:_LONGEST_NAME].decode(errors="ignore")
+    base = fit.strip("._") or "shot"
     name, count = base, 1
     while name.lower() in taken:
         count += 1

@@ -30,23 +30,40 @@ class Pair:
     after: bytes
 
 
-def write_report(plan: Plan, outcomes: Mapping[str, Outcome], path: Path, timeline: Path, seconds: float) -> None:
+@dataclass(frozen=True)
+class Written:
+    """What the batch left beside the report.
+
+    Args:
+        timeline: the timeline; its name is the report's title.
+        exports: the cut in other formats.
+        remarks: what somebody should know of the cut as a whole.
+        seconds: wall time of the whole batch.
+    """
+
+    timeline: Path
+    exports: Sequence[Path] = ()
+    remarks: Sequence[str] = ()
+    seconds: float = 0.0
+
+
+def write_report(plan: Plan, outcomes: Mapping[str, Outcome], path: Path, written: Written) -> None:
     """Write the report aside, then rename it.
 
     Args:
         plan: the shots, in the order of the cut.
         outcomes: by name of shot.
         path: the HTML file.
-        timeline: the timeline that was written; its name is the title.
-        seconds: wall time of the whole batch.
+        written: what else is there.
     """
     template = Template(files(__package__).joinpath("report.html").read_text(encoding="utf-8"))
     shots = [(shot, outcomes[shot.same_as or shot.name]) for shot in plan.shots]
     page = template.substitute(
         version=__version__,
-        title=escape(timeline.stem.removesuffix("_anyportal")),
-        timeline=escape(str(timeline)),
-        sums=_sums(shots, seconds),
+        title=escape(written.timeline.stem.removesuffix("_anyportal")),
+        timeline="".join(f'<p class="mono">{escape(str(each))}</p>' for each in (written.timeline, *written.exports)),
+        remarks="".join(f'<p class="note">{escape(text)}</p>' for text in written.remarks),
+        sums=_sums(shots, written.seconds),
         index="\n".join(_link(shot, outcome) for shot, outcome in shots),
         shots="\n".join(_article(shot, outcome) for shot, outcome in shots),
     )
@@ -69,7 +86,8 @@ def pairs(shot: PlannedShot, result: Result) -> list[Pair]:
 
 def _sums(shots: Sequence[tuple[PlannedShot, Outcome]], seconds: float) -> str:
     states = [outcome.state for _, outcome in shots]
-    frames = sum(_length(outcome.result) for shot, outcome in shots if not shot.same_as)
+    made = ((shot, outcome) for shot, outcome in shots if outcome.state == "done" and not shot.same_as)
+    frames = sum(_length(outcome.result) for _, outcome in made)
     entries = [(str(len(shots)), "shot" if len(shots) == 1 else "shots")]
     entries += [(str(states.count(state)), state) for state in dict.fromkeys(states)]
     entries += [(str(frames), "frames made"), (_time(seconds), "in all")]
@@ -109,7 +127,7 @@ def _shot(shot: PlannedShot, outcome: Outcome) -> str:
             f'<article class="shot {outcome.state}" id="{escape(shot.name)}"><header>',
             f'<h2><i class="dot"></i>{escape(shot.name)}</h2>',
             *(f"<p>{escape(text)}</p>" for text in about if text),
-            f"<p>{outcome.state}</p>" if not outcome.result else "",
+            f"<p>{_state(outcome)}</p>" if outcome.state != "done" else "",
             '<button type="button" aria-pressed="false">Enlarge</button>' if found else "",
             "</header>",
             f'<div class="frames{" one" if len(found) == 1 else ""}">' if found else "",
@@ -121,6 +139,10 @@ def _shot(shot: PlannedShot, outcome: Outcome) -> str:
             "</article>",
         ]
     )
+
+
+def _state(outcome: Outcome) -> str:
+    return "as it was: nothing has changed" if outcome.state == "reused" else outcome.state
 
 
 def _compare(pair: Pair) -> str:
@@ -181,7 +203,9 @@ def _request(shot: PlannedShot, outcome: Outcome) -> Iterator[tuple[str, str, st
     for name, value in request.settings.items():
         yield name, json.dumps(value) if not isinstance(value, str) else value, origins.get(f"settings.{name}", "")
     if shot.same_as:
-        yield "result", f"that of {shot.same_as}: same frames, same request", ""
+        yield "result", f"that of {shot.same_as}: frames of the same media, asked for alike", ""
+    elif shot.covers:
+        yield "processed", f"frames {shot.range}, for other shots as well", ""
     if outcome.job:
         yield "job", outcome.job.removeprefix("jobs/"), ""
     if outcome.result and outcome.result.metadata.get("recipe_digest"):

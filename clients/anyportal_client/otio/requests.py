@@ -1,8 +1,8 @@
 """What is asked of a clip: the metadata that carry it, checked, with the origin of every value.
 
-A clip carries a request as a table under ``anyportal`` in its metadata or in a marker's. The command line gives
-defaults for all clips; the clip's metadata win over those, and its markers (what an editor sets last, by hand) over
-both.
+A request is a table under ``anyportal`` in metadata. The nearer to the clip it stands, the more it counts: the command
+line, then the timeline, the tracks and nested sequences around the clip, their markers, the clip, its own markers (what
+an editor sets last, by hand).
 """
 
 from __future__ import annotations
@@ -61,14 +61,27 @@ _KINDS: dict[str, Any] = {
 _PATHS = ("backdrop", "matte", "mask")
 
 
-def carried(clip: Any) -> list[tuple[str, Mapping[str, Any]]]:
-    """The requests on a clip, weakest first, each with the name of where it was found.
+Source = tuple[str, Mapping[str, Any]]
+"""The name of where a request was found, and what it says."""
+
+
+def carried(clip: Any) -> list[Source]:
+    """The requests on a clip, weakest first.
 
     Raises:
         RequestProblem: there is something under ``anyportal``, but no table.
     """
-    places = [("clip", clip.metadata), *((f"marker {m.name}".strip(), m.metadata) for m in clip.markers)]
-    return [(origin, _table(metadata, origin)) for origin, metadata in places if METADATA in metadata]
+    return [*on_item(clip, "clip"), *(found for marker in clip.markers for found in on_marker(marker))]
+
+
+def on_item(item: Any, what: str) -> list[Source]:
+    """The request in the metadata of a clip, track, sequence or timeline: one, or none."""
+    return [(what, _table(item.metadata, what))] if METADATA in item.metadata else []
+
+
+def on_marker(marker: Any) -> list[Source]:
+    """The request in the metadata of a marker: one, or none."""
+    return on_item(marker, f"marker {marker.name}".strip())
 
 
 def read_request(sources: Iterable[tuple[str, Mapping[str, Any]]], base: Path) -> tuple[Request, dict[str, str]]:

@@ -5,32 +5,36 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import shutil
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from anyportal_client.aio import AsyncClient
 from anyportal_client.errors import Cancelled, ClientError, DaemonError
-from anyportal_client.events import Event, Failed, WasCancelled
+from anyportal_client.events import Event, Failed, LogLine, WasCancelled
 from anyportal_client.messages import Job
 from anyportal_client.otio.outcomes import Outcome, Result
 from anyportal_client.otio.plan import Plan, PlannedShot
+from anyportal_client.otio.records import Frames, Record, asked_of, made_for, stamp_of, write_record
 from anyportal_client.otio.timing import exact_rate
-from anyportal_client.otio.write import reserve_version
+from anyportal_client.otio.versions import Claim, claim_version
 from anyportal_client.request import OWN_ALPHA, FrameNumbers, ShotRequest, with_own_alpha
 
 AHEAD = 4
 """Shots under way at once: one that the daemon works on, the others sent or queued meanwhile."""
 
 _CANCEL_SECONDS = 10.0
+_QUOTA_SECONDS = 2.0
 
 ShotEvent = Callable[[str, Event], None]
 """Told the name of a shot and what happened to it."""
 
 
-async def run_plan(client: AsyncClient, plan: Plan, out: Path, tell: ShotEvent) -> dict[str, Outcome]:
+async def run_plan(
+    client: AsyncClient, plan: Plan, out: Path, tell: ShotEvent, ahead: int = AHEAD
+) -> dict[str, Outcome]:
     """Run all jobs of a plan. To stop early cancel the task: what runs is cancelled, what is finished is kept.
 
     Args:
@@ -38,13 +42,14 @@ async def run_plan(client: AsyncClient, plan: Plan, out: Path, tell: ShotEvent) 
         plan: what to run.
         out: the folder of the batch; a shot's files go to ``out/SHOT/v001``, the next time to ``v002``.
         tell: is told everything that happens.
+        ahead: shots under way at once.
 
     Returns:
         By name of shot; shots that share another's result are not in it.
     """
     runner = _Runner(client, plan, out, tell)
-    places = asyncio.Semaphore(AHEAD)
-    outcomes = {shot.name: Outcome("skipped") for shot in plan.shots if shot.problem}
+    places = asyncio.Semaphore(ahead)
+    outcomes = settled(plan)
 
     async def run(shot: PlannedShot) -> None:
         outcomes[shot.name] = Outcome("cancelled")  # what it stays when the batch is stopped
@@ -64,6 +69,12 @@ async def run_plan(client: AsyncClient, plan: Plan, out: Path, tell: ShotEvent) 
     return outcomes
 
 
+def settled(plan: Plan) -> dict[str, Outcome]:
+    """The outcomes that are known before anything runs: of shots that are skipped, or there already."""
+    found = {shot.name: Outcome("skipped") for shot in plan.shots if shot.problem}
+    return found | {shot.name: Outcome("reused", shot.reused) for shot in plan.shots if shot.reused}
+
+
 class _Runner:
     def __init__(self, client: AsyncClient, plan: Plan, out: Path, tell: ShotEvent) -> None:
         self._client = client
@@ -75,60 +86,105 @@ class _Runner:
 
     async def run(self, shot: PlannedShot) -> Outcome:
         """One shot from its request to its files; never raises but for cancellation. Half a result does not stay."""
-        began = time.monotonic()
+        work = _Work(self._client, shot, partial(self._tell, shot.name))
         sharing = [each.clip for each in self._plan.shots if shot.name in (each.name, each.same_as)]
-        tell = partial(self._tell, shot.name)
-        try:
-            version, folder = reserve_version(sharing, self._out / shot.name)
-        except ClientError as error:
-            tell(Failed.of(error))
-            return Outcome("failed", None, error)
-        job = ""
         try:
             if self._lost:
                 raise self._lost
-            request = to_request(shot, f"{shot.name}_{folder.name}")
             async with self._turn:  # queued in the timeline's order, whatever each has to send
-                job = (await self._client.submit(request, tell)).name
-            files = await self._client.fetch(job, folder, tell)
-            done = await self._details(job)
+                await work.begin(sharing, self._out / shot.name)
+            return await work.finish(made_for(self._plan, shot))
         except ClientError as error:
             if isinstance(error, DaemonError):
                 self._lost = error  # it will not come back for the next shot, and each would wait for it anew
-            cancelled = isinstance(error, Cancelled)
-            tell(WasCancelled(job, error.message) if cancelled else Failed.of(error))
-            _remove(folder)
-            return Outcome("cancelled" if cancelled else "failed", None, error, job, time.monotonic() - began)
+            return work.failed(error)
         except asyncio.CancelledError:
-            tell(WasCancelled(job, await self._cancel(job) if job else "cancelled"))
-            _remove(folder)
+            await work.cancel()
             raise
-        result = to_result(shot, version, done, files)
-        return Outcome("done", result, None, job, time.monotonic() - began, done.stage_seconds)
 
-    async def _details(self, job: str) -> Job:
+
+class _Work:
+    """One shot at the daemon."""
+
+    def __init__(self, client: AsyncClient, shot: PlannedShot, tell: Callable[[Event], None]) -> None:
+        self._client = client
+        self._shot = shot
+        self._tell = tell
+        self._began = time.monotonic()
+        self._claim: Claim | None = None
+        self._asked = asked_of(shot)
+        self._stamp = ""
+        self._job = ""
+
+    async def begin(self, sharing: list[Any], folder: Path) -> None:
+        """Take a version and queue the job, unless one that an earlier run began for just this is there still."""
+        self._stamp = await asyncio.to_thread(stamp_of, self._shot, self._shot.processed)
+        wish = f"{self._asked} {self._stamp} {self._shot.range}"
+        self._claim = claim = claim_version(sharing, folder, wish)
+        if claim.job and await self._usable(claim.job):
+            self._job = claim.job
+            self._say(f"goes on with {self._job}, which an earlier run began")
+            return
+        request = to_request(self._shot, f"{self._shot.name}_{claim.folder.name}")
+        while not self._job:
+            try:
+                self._job = (await self._client.submit(request, self._tell)).name
+            except DaemonError as error:
+                if error.code != "QUOTA":
+                    raise
+                self._say("as many jobs are waiting as you may have: it is sent when one of them has begun")
+                await asyncio.sleep(_QUOTA_SECONDS)
+        claim.note(wish, self._job)
+
+    async def _usable(self, job: str) -> bool:
+        with contextlib.suppress(ClientError):
+            return (await self._client.job(job)).state not in ("failed", "cancelled")
+        return False
+
+    def _say(self, text: str) -> None:
+        self._tell(LogLine(self._job, 0, "info", text))
+
+    async def finish(self, made: tuple[Frames, ...]) -> Outcome:
+        """Wait for its files, and leave word of what they were made for."""
+        claim = self._claim
+        assert claim is not None
+        files = await self._client.fetch(self._job, claim.folder, self._tell)
+        done = await self._details()
+        result = to_result(self._shot, claim.version, done, files)
+        write_record(claim.folder, Record(self._asked, self._stamp, self._shot.processed, made, result))
+        claim.finish()
+        return Outcome("done", result, None, self._job, time.monotonic() - self._began, done.stage_seconds)
+
+    async def _details(self) -> Job:
         """A job whose files are here: a wish to stop comes too late for it."""
         try:
-            return await self._client.job(job)
+            return await self._client.job(self._job)
         except asyncio.CancelledError:
-            return await self._client.job(job)
+            return await self._client.job(self._job)
 
-    async def _cancel(self, job: str) -> str:
-        """What became of a job that nobody wants any more."""
+    def failed(self, error: ClientError) -> Outcome:
+        """How it ended, told; what there is of it is taken away."""
+        self._drop()
+        cancelled = isinstance(error, Cancelled)
+        self._tell(WasCancelled(self._job, error.message) if cancelled else Failed.of(error))
+        return Outcome("cancelled" if cancelled else "failed", None, error, self._job, time.monotonic() - self._began)
+
+    async def cancel(self) -> None:
+        """Have the daemon end it, where it is there to be asked."""
+        message = "cancelled"
         try:
-            await asyncio.wait_for(self._client.cancel(job), _CANCEL_SECONDS)
-        except DaemonError as error:  # nobody was there to be asked
-            return f"{error.message}; {error.hint}"
+            if self._job:
+                await asyncio.wait_for(self._client.cancel(self._job), _CANCEL_SECONDS)
+        except DaemonError as error:
+            message = f"{error.message}; {error.hint}"
         except (ClientError, TimeoutError):
             pass
-        return "cancelled"
+        self._tell(WasCancelled(self._job, message))
+        self._drop()
 
-
-def _remove(folder: Path) -> None:
-    """Take away a version that did not become one, and the shot's folder where it is the only one."""
-    shutil.rmtree(folder, ignore_errors=True)
-    with contextlib.suppress(OSError):
-        folder.parent.rmdir()
+    def _drop(self) -> None:
+        if self._claim is not None:
+            self._claim.drop()
 
 
 def to_request(shot: PlannedShot, name: str) -> ShotRequest:
@@ -145,7 +201,7 @@ def to_request(shot: PlannedShot, name: str) -> ShotRequest:
         mask_frame=shot.span.first if asked.mask and asked.mask_frame is None else asked.mask_frame,
         preset=asked.preset,
         subject=asked.subject,
-        frames=shot.frames,
+        frames=shot.range,
         seed=asked.seed,
         settings=with_own_alpha(asked.settings) if own_alpha else asked.settings,
         layers=asked.layers,
@@ -161,7 +217,7 @@ def to_result(shot: PlannedShot, version: int, job: Job, files: dict[str, Path])
     """What a job that succeeded left for a shot."""
     if shot.request is None:
         raise ValueError(f"{shot.name} has no request")
-    frames = FrameNumbers.parse(job.frames or shot.frames)
+    frames = FrameNumbers.parse(job.frames or shot.range)
     metadata = {
         "job": job.name,
         "recipe_digest": job.recipe_digest,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,28 +12,35 @@ from typing import Any, Protocol
 from anyportal_client.cli.failures import arrow
 from anyportal_client.cli.output import sentence
 from anyportal_client.events import Done, Event, Failed, FileFetched, Progressed, ResultsReady, Uploading, WasCancelled
-from anyportal_client.otio.outcomes import Outcome
+from anyportal_client.otio.exports import Forecast
+from anyportal_client.otio.outcomes import Outcome, version_name
 from anyportal_client.otio.plan import Plan, PlannedShot
 
 
 @dataclass(frozen=True)
 class Planned(Event):
-    """What will be done; `problem` of a shot says why it is skipped."""
+    """What will be done; `problem` of a shot says why it is skipped, `losses` of an export what it will not carry."""
 
     event = "plan"
     timeline: Path
     shots: Sequence[Mapping[str, Any]]
+    notes: Sequence[str] = ()
+    exports: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)
 class BatchDone(Event):
-    """The batch is over and its timeline written; `states` maps each shot to done, failed, skipped or cancelled."""
+    """The batch is over and its timeline written.
+
+    `states` maps each shot to done, reused, failed, skipped or cancelled; `exports` are the files in other formats.
+    """
 
     event = "batch_done"
     timeline: Path
     report: Path
     states: Mapping[str, str]
     seconds: float
+    exports: Sequence[str] = ()
 
 
 class BatchReporter(Protocol):
@@ -67,6 +74,7 @@ def as_data(shot: PlannedShot) -> dict[str, Any]:
         "track": shot.track,
         "media": str(media.path) if media else "",
         "frames": shot.frames,
+        "processed": list(shot.processed) if span else [],
         "shown": [span.first, span.last] if span else [],
         "handles": [span.head, span.tail] if span else [],
         "speed": span.speed if span else 1.0,
@@ -74,12 +82,13 @@ def as_data(shot: PlannedShot) -> dict[str, Any]:
         "request": {**vars(request), "layers": list(request.layers)} if request else {},
         "origins": dict(shot.origins),
         "same_as": shot.same_as,
+        "reused": str(shot.reused.picture) if shot.reused else "",
         "notes": list(shot.notes),
         "problem": shot.problem,
     }
 
 
-def print_table(plan: Plan) -> None:
+def print_table(plan: Plan, forecasts: Iterable[Forecast] = ()) -> None:
     """The plan for a person, on standard output."""
     from rich.console import Console
     from rich.markup import escape
@@ -99,13 +108,30 @@ def print_table(plan: Plan) -> None:
             f"{shot.span.speed:g}" if shot.span else "",
             Path(shot.request.backdrop).name if shot.request else "",
         ]
-        table.add_row(*map(escape, row), style="yellow" if shot.problem else None)
+        table.add_row(*map(escape, row), style="yellow" if shot.problem else "dim" if shot.reused else None)
     console.print(table)
     for shot in plan.shots:
-        shared = f"takes the result of {shot.same_as}: same frames, same request" if shot.same_as else ""
-        skipped = f"skipped: {shot.problem}" if shot.problem else ""
-        for remark in filter(None, (shared, skipped, *shot.notes)):
-            console.print(f"{shot.name}: {remark}", style="yellow" if skipped else "dim", markup=False, soft_wrap=True)
+        for remark in remarks_on(shot):
+            style = "yellow" if shot.problem else "dim"
+            console.print(f"{shot.name}: {remark}", style=style, markup=False, soft_wrap=True)
+    for text in (*plan.notes, *map(str, forecasts)):
+        console.print(text, style="dim", markup=False, soft_wrap=True)
+
+
+def remarks_on(shot: PlannedShot) -> list[str]:
+    """What somebody should know of a planned shot, in lines."""
+    found = (
+        [f"takes the result of {shot.same_as}: it shows frames of the same media, asked for alike"]
+        if shot.same_as
+        else []
+    )
+    if shot.covers:
+        found.append(f"frames {shot.range} are processed: others take them as well")
+    if shot.reused:
+        found.append(
+            f"{version_name(shot.reused.version)} is there already, and nothing has changed: {shot.reused.picture}"
+        )
+    return [*found, *([f"skipped: {shot.problem}"] if shot.problem else ()), *shot.notes]
 
 
 class _JsonLines:
@@ -204,7 +230,10 @@ def _words(event: Event) -> str:
 def _remarks(event: Event) -> list[str]:
     """What happened to the whole, in lines; of the plan only what is left out of it."""
     if isinstance(event, Planned):
-        return [f"{shot['shot']}: skipped: {shot['problem']}" for shot in event.shots if shot["problem"]]
+        skipped = [f"{shot['shot']}: skipped: {shot['problem']}" for shot in event.shots if shot["problem"]]
+        reused = sum(bool(shot["reused"]) for shot in event.shots)
+        there = [f"{reused} of {len(event.shots)} shots are there already, and nothing has changed"] if reused else []
+        return [*skipped, *there, *event.notes, *(each["remark"] for each in event.exports)]
     text = sentence(event)
     return [text] if text else []
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 _TOLERANCE = 0.01
+_MOST_FRAMES = 2**31
+_MOST_RATE = 1000.0
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,13 @@ class Span:
 def same_rate(one: float, other: float) -> bool:
     """Whether two rates are one rate written differently."""
     return abs(one - other) <= _TOLERANCE
+
+
+def sensible(start: float, start_rate: float, duration: float, duration_rate: float) -> bool:
+    """Whether a range as a timeline states it can be calculated with: finite, of a length and a rate that exist."""
+    numbers = (start, start_rate, duration, duration_rate)
+    rates = all(0 < rate <= _MOST_RATE for rate in (start_rate, duration_rate))
+    return all(map(math.isfinite, numbers)) and rates and abs(start) < _MOST_FRAMES and 0 <= duration < _MOST_FRAMES
 
 
 def rescale(value: float, rate: float, new_rate: float) -> float:

@@ -1,0 +1,88 @@
+"""What is in a timeline, counted by kind: two counts tell what a format lost on the way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import opentimelineio as otio
+
+from anyportal_client.otio.reading import clips_of
+
+_ONE = {
+    "media references": "media reference",
+    "files of media": "file of media",
+    "image sequences": "image sequence",
+    "available ranges": "available range",
+    "global starts": "global start",
+    "leading gaps": "leading gap",
+    "disabled clips": "disabled clip",
+}
+
+
+def inventory(root: Any) -> Counter[str]:
+    """How many of everything a timeline has that a format may not carry."""
+    found: Counter[str] = Counter()
+    for kind in (*_of_whole(root), *_of_items(root)):
+        found[kind] += 1
+    for clip in clips_of(root):
+        found.update(_of_clip(clip))
+    return found
+
+
+def losses(before: Counter[str], after: Counter[str]) -> list[str]:
+    """What the second count lacks, in words."""
+    lost = []
+    for kind, count in before.items():
+        missing = count - after[kind]
+        if missing > 0:
+            word = _ONE.get(kind, kind.removesuffix("s")) if count == 1 else kind
+            lost.append(f"all {count} {word}" if missing == count > 1 else f"{missing} of {count} {word}")
+    return [text.replace("1 of 1 ", "the ") for text in lost]
+
+
+def _of_whole(root: Any) -> Iterator[str]:
+    if isinstance(root, otio.schema.Timeline):
+        if root.global_start_time is not None and root.global_start_time.value:
+            yield "global starts"
+        for track in root.tracks:
+            yield "audio tracks" if getattr(track, "kind", "") == "Audio" else "video tracks"
+            if len(track) and isinstance(track[0], otio.schema.Gap) and track[0].duration().value > 0:
+                yield "leading gaps"
+
+
+def _of_items(root: Any) -> Iterator[str]:
+    if not hasattr(root, "find_children"):
+        return
+    for item in root.find_children():
+        if isinstance(item, otio.schema.Transition):
+            yield "transitions"
+        elif isinstance(item, otio.schema.Stack):
+            yield "nested sequences"
+        if not isinstance(item, otio.schema.Clip):
+            yield from ("markers" for _ in getattr(item, "markers", ()))
+    tracks = getattr(root, "tracks", None)
+    yield from ("markers" for _ in getattr(tracks, "markers", ()))
+
+
+def _of_clip(clip: Any) -> Iterator[str]:
+    yield "clips"
+    if not clip.enabled:
+        yield "disabled clips"
+    for marker in clip.markers:
+        yield "markers"
+        if marker.color:
+            yield "marker colours"
+    for effect in clip.effects:
+        yield "retimes" if isinstance(effect, otio.schema.TimeEffect) else "effects"
+    for reference in clip.media_references().values():
+        if isinstance(reference, otio.schema.MissingReference):
+            continue
+        yield "media references"
+        if reference.available_range is not None:
+            yield "available ranges"
+        if isinstance(reference, otio.schema.ImageSequenceReference):
+            yield "image sequences"
+    if clip.metadata.get("anyportal") is not None:
+        yield "requests"

@@ -1,0 +1,204 @@
+"""Timelines of every format that OpenTimelineIO's adapters read, and what those adapters leave to the caller.
+
+The rate of an EDL, which the file does not say; the media inside an .otioz; the retimes of an FCPXML, which its adapter
+passes over; texts that are not UTF-8.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import opentimelineio as otio
+
+from anyportal_client.errors import MediaError
+from anyportal_client.storage import local_disk
+
+_TIMECODE = re.compile(r"\b\d\d:\d\d:\d\d[:;](\d\d)\b")
+_BOMS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A timeline that was read.
+
+    Args:
+        root: whatever OTIO made of it: a timeline, a collection, a clip.
+        base: the folder where its relative paths start.
+        notes: what somebody should know of how it was read.
+    """
+
+    root: Any
+    base: Path
+    notes: tuple[str, ...] = ()
+
+
+@contextmanager
+def opened(path: Path, rate: float | None = None, unpack: Path | None = None) -> Iterator[Cut]:
+    """Read a timeline; what it brings along is there until the end of the block.
+
+    Args:
+        path: its format is told by its ending.
+        rate: of an EDL; guessed where it is not given.
+        unpack: the folder where the media of an .otioz go, and stay; None for one that is taken away again.
+
+    Raises:
+        MediaError: it is not there, or cannot be read.
+    """
+    if path.suffix.lower() != ".otioz":
+        yield read_cut(path, rate)
+        return
+    if unpack is not None:
+        folder = unpack / f"{path.stem}_media"
+        _unpacked(path, folder)
+        yield Cut(read_timeline(path), folder)
+        return
+    with tempfile.TemporaryDirectory(prefix="anyportal_") as aside:
+        _unpacked(path, Path(aside) / "bundle")
+        yield Cut(read_timeline(path), Path(aside) / "bundle")
+
+
+def read_cut(path: Path, rate: float | None = None) -> Cut:
+    """A timeline of any format that brings no packed media along.
+
+    Raises:
+        MediaError: it is not there, or cannot be read.
+    """
+    ending = path.suffix.lower()
+    base = path.absolute() if ending == ".otiod" else path.absolute().parent
+    if ending == ".edl":
+        return _edl(path, base, rate)
+    root = read_timeline(path)
+    if ending == ".fcpxml":
+        _mark_retimes(path, root)
+    return Cut(root, base)
+
+
+def read_timeline(path: Path) -> Any:
+    """Whatever OpenTimelineIO makes of a file; the adapter is found by its ending.
+
+    Raises:
+        MediaError: it cannot be read.
+    """
+    if not path.exists():
+        raise MediaError("there is no such timeline", code="MEDIA_NOT_FOUND", where=str(path), hint="check the path")
+    try:
+        found = otio.adapters.read_from_file(str(path))
+    except UnicodeDecodeError:
+        found = _parsed(path, _text(path))
+    except Exception as error:  # adapters let through whatever their parsers raise
+        raise _unreadable(path, str(error) or type(error).__name__) from error
+    return _checked(path, found)
+
+
+def clips_of(root: Any) -> list[Any]:
+    """All clips of whatever was read, in the order of the cut."""
+    return [root] if isinstance(root, otio.schema.Clip) else list(root.find_clips())
+
+
+def _parsed(path: Path, text: str, **arguments: Any) -> Any:
+    try:
+        adapter = otio.adapters.from_filepath(str(path))
+        return otio.adapters.read_from_string(text, adapter.name, **arguments)
+    except Exception as error:  # as above
+        raise _unreadable(path, str(error) or type(error).__name__) from error
+
+
+def _checked(path: Path, found: Any) -> Any:
+    if not hasattr(found, "find_clips") and not isinstance(found, otio.schema.Clip):
+        raise _unreadable(path, f"there is no timeline in it but a {type(found).__name__}")
+    return found
+
+
+def _text(path: Path) -> str:
+    """A text file in whatever encoding: by its first bytes, as UTF-8, or as Windows writes Western letters."""
+    data = path.read_bytes()
+    known = next((name for bom, name in _BOMS.items() if data.startswith(bom)), "utf-8")
+    try:
+        return data.decode(known)
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace")
+
+
+def _unreadable(path: Path, why: str) -> MediaError:
+    return MediaError(
+        f"the timeline cannot be read: {why}",
+        code="MEDIA_UNREADABLE",
+        where=str(path),
+        hint="export it again, as .otio if the host can",
+    )
+
+
+def _edl(path: Path, base: Path, rate: float | None) -> Cut:
+    if not path.exists():
+        raise MediaError("there is no such timeline", code="MEDIA_NOT_FOUND", where=str(path), hint="check the path")
+    try:
+        text = _text(path)
+    except OSError as error:
+        raise _unreadable(path, error.strerror or str(error)) from error
+    taken = otio.opentime.RationalTime.nearest_valid_timecode_rate(rate) if rate else _guessed_rate(text)
+    notes = () if rate else (f"an EDL does not say its rate: it is read at {taken:g}; say another with --rate",)
+    try:
+        return Cut(_checked(path, _parsed(path, text, rate=taken)), base, notes)
+    except MediaError as error:
+        if "duration" not in error.message and "Overlapping" not in error.message:
+            raise
+    found = _parsed(path, text, rate=taken, ignore_timecode_mismatch=True)
+    doubt = "record and source times of the EDL contradict each other: the source times are taken"
+    return Cut(_checked(path, found), base, (*notes, doubt))
+
+
+def _guessed_rate(text: str) -> float:
+    """The lowest usual rate that has all frames which the EDL's timecodes name; 24 or 25 cannot be told from below."""
+    highest = max((int(frame) for frame in _TIMECODE.findall(text)), default=0)
+    return next((rate for rate in (24.0, 25.0, 30.0, 50.0) if highest < rate), 60.0)
+
+
+def _unpacked(bundle: Path, folder: Path) -> None:
+    """The media of an .otioz in a folder, unless this very file was unpacked there before."""
+    try:
+        status = bundle.stat()
+    except OSError:
+        raise MediaError(
+            "there is no such timeline", code="MEDIA_NOT_FOUND", where=str(bundle), hint="check the path"
+        ) from None
+    stamp = {"size": status.st_size, "changed": status.st_mtime_ns}
+    mark = folder / ".unpacked.json"
+    try:
+        if json.loads(mark.read_text("utf-8")) == stamp:
+            return
+    except (OSError, ValueError):
+        pass
+    with local_disk(folder):
+        shutil.rmtree(folder / "media", ignore_errors=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with zipfile.ZipFile(bundle) as packed:
+                packed.extractall(folder, [name for name in packed.namelist() if name.startswith("media/")])
+        except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
+            raise _unreadable(bundle, str(error)) from error
+        mark.write_text(json.dumps(stamp), "utf-8")
+
+
+def _mark_retimes(path: Path, root: Any) -> None:
+    """Give clips of an FCPXML that are retimed there an effect that says so: their adapter passes over it.
+
+    Clips are matched by name: one that shares it with a retimed clip is left out as well, rather than done wrong.
+    """
+    try:
+        tree = ElementTree.fromstring(path.read_bytes())
+    except ElementTree.ParseError:
+        return
+    names = {parent.get("name", "") for parent in tree.iter() if parent.find("timeMap") is not None}
+    for clip in clips_of(root):
+        if clip.name in names:
+            clip.effects.append(otio.schema.TimeEffect("timeMap", "timeMap"))
