@@ -28,6 +28,7 @@ _SUMMARIES = {
     "cancel": "End a job.",
     "presets": "List the presets of the daemon.",
     "store": "Show, verify or prune what the daemon keeps on its disk.",
+    "hosts": "Put the scripts where Nuke, Resolve and Blender look for them.",
     "doctor": "Check this installation, and say how to mend what is missing.",
     "serve": "Run the daemon: it owns the models and works on jobs.",
     "models": "List the models that plug-ins need, or make tiny ones to try with.",
@@ -43,6 +44,7 @@ _OWN = {
     "cancel": "anyportal_client.cli.jobs:cancel",
     "presets": "anyportal_client.cli.presets:presets",
     "store": "anyportal_client.cli.store:store",
+    "hosts": "anyportal_client.cli.hosts:hosts",
     "doctor": "anyportal_client.cli.doctor:doctor",
 }
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import typer
 
 from anyportal_client.cli.failures import arrow
+from anyportal_client.cli.hosts import in_words
 from anyportal_client.cli.options import Daemon, Debug, Json
 from anyportal_client.discovery import find_endpoint, state_directory
 from anyportal_client.errors import ClientError, MissingExtraError, StorageError
@@ -105,13 +106,23 @@ def _state() -> Result:
 
 
 def _hosts() -> Result:
-    """The scripts for hosts: inside the package, or beside it in a checkout."""
-    package = Path(__file__).parents[1]
-    for folder in (package / "hosts", package.parent):
-        if (folder / "nuke" / "menu.py").is_file() and (folder / "hostkit").is_dir():
-            return _ok("hosts", f"{folder}: add {folder / 'nuke'} to NUKE_PATH; for Resolve see docs/hosts.md")
-    hint = f"only if you use Nuke or Resolve: pip install --force-reinstall {DISTRIBUTION}"
-    return Checked("hosts", "warning", "the scripts for Nuke and Resolve are not there", hint), None
+    """The scripts for hosts, and where they are installed."""
+    from anyportal_client.placing.places import System, places
+    from anyportal_client.placing.scripts import find_scripts
+
+    try:
+        scripts = find_scripts()
+        found = [place.look() for place in places(System(), scripts)]
+    except ClientError as error:
+        return Checked(
+            "hosts", "warning", error.message, f"only if you use Nuke, Resolve or Blender: {error.hint}"
+        ), None
+    said = "; ".join(f"{each.name} {in_words(each)}" for each in found if each.state not in ("no_host", "absent"))
+    message = f"{scripts}: {said or 'not installed in a host (anyportal hosts install nuke, resolve or blender)'}"
+    wrong = sorted({each.host for each in found if each.wrong})
+    if wrong:
+        return Checked("hosts", "warning", message, f"anyportal hosts install {' '.join(wrong)}"), None
+    return _ok("hosts", message)
 
 
 def _writable(folder: Path) -> bool:
