@@ -139,22 +139,27 @@ def test_a_dry_run_says_everything_and_does_nothing(desk: Desk, options: tuple[s
     assert desk.tree() == there
 
 
-def test_what_was_installed_works_as_the_host_reads_it(desk: Desk, tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [(), ("--copy",)])
+def test_what_was_installed_works_as_the_host_reads_it(desk: Desk, options: tuple[str, ...]) -> None:
     """The scripts are found from where they were put, and they find the kit and the command."""
-    for options in (), ("--copy",):
-        desk.run("install", *ALL, *options)
-        nuke = (
-            "import os, sys, types\nadded = []\nhere = os.path.expanduser('~/.nuke')\n"
-            "sys.modules['nuke'] = types.SimpleNamespace(pluginAddPath=added.append)\n"
-            "sys.modules['mine'] = types.SimpleNamespace(begin=lambda: None)\n"
-            "def read(file): exec(compile(open(file).read(), file, 'exec'), {'__file__': file})\n"
-            "read(os.path.join(here, 'init.py'))\n"
-            "folder = os.path.normpath(os.path.join(here, added[0]))\nread(os.path.join(folder, 'init.py'))\n"
-            "import anyportal_hostkit as kit\nprint(kit.find_command()[0], kit.__file__)"
-        )
-        command, kit = bare(nuke, desk).split()
+    desk.run("install", *ALL, *options)
+    answer = "\nimport anyportal_hostkit as kit\nprint(kit.find_command()[0], kit.__file__)"
+    for code in (AS_NUKE, AS_RESOLVE, AS_BLENDER):
+        command, kit = bare(code + answer, desk).split()
         assert Path(command).name.startswith("anyportal")
-        assert str(desk.home) in kit if options else str(CLIENTS) in kit
+        assert kit.startswith(str(desk.home if options else CLIENTS))
+
+
+READ = "import os, sys, types\ndef read(file): exec(compile(open(file).read(), file, 'exec'), {'__file__': file})\n"
+AS_NUKE = (
+    READ + "added = []\nhere = os.path.expanduser('~/.nuke')\n"
+    "sys.modules['nuke'] = types.SimpleNamespace(pluginAddPath=added.append)\n"
+    "sys.modules['mine'] = types.SimpleNamespace(begin=lambda: None)\n"
+    "read(os.path.join(here, 'init.py'))\n"
+    "read(os.path.join(os.path.normpath(os.path.join(here, added[0])), 'init.py'))"  # './' is beside the init.py
+)
+AS_RESOLVE = READ + f"read(os.path.expanduser('~/{UTILITY}/AnyPortal.py'))"
+AS_BLENDER = f"import os, sys\nsys.path.append(os.path.expanduser('~/{ADDONS}/anyportal_blender'))\nimport kit"
 
 
 def bare(code: str, desk: Desk) -> str:
