@@ -19,6 +19,7 @@ from typing import IO, Any
 from anyportal_client.discovery import Endpoint, process_gone, read_daemon_file
 from anyportal_client.errors import DaemonError
 from anyportal_client.extras import need_extra
+from anyportal_client.locks import try_lock
 from anyportal_client.storage import local_disk
 
 START_SECONDS = 60.0
@@ -83,7 +84,7 @@ def _free_place(calls: Path) -> tuple[Path, IO[bytes]]:
         with local_disk(folder):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = _open_private(folder / "call.lock", "a+b")
-        if _try_lock(lock):
+        if try_lock(lock):
             before = read_daemon_file(folder)
             # The daemon of a call that was killed takes a moment to follow it.
             if before is None or process_gone(before.pid) or os.name == "nt":
@@ -98,22 +99,6 @@ def _open_private(path: Path, mode: str) -> IO[bytes]:
     path.touch(mode=0o600)
     path.chmod(0o600)  # it may be there from before
     return path.open(mode)
-
-
-def _try_lock(stream: IO[bytes]) -> bool:
-    """Lock a file until it is closed; False where another process holds it."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 def _spawn(folder: Path) -> subprocess.Popen[bytes]:
