@@ -235,6 +235,14 @@ def test_half_of_the_disk_is_the_budget_unless_somebody_says(kept: Kept) -> None
     assert kept.keeper(7).budget == 7
 
 
+def test_what_could_be_pruned_is_told_without_a_question_about_each_blob(kept: Kept) -> None:
+    for age in range(1, 11):
+        kept.wants.blobs.add(kept.put(bytes([age]) * 10, age).sha256)
+    kept.put(b"idle", 3)
+    assert kept.keeper(1000).prunable() == 4
+    assert kept.wants.asked == 0
+
+
 def test_pruning_stops_at_what_may_be_kept(kept: Kept) -> None:
     for age in range(1, 11):
         kept.put(bytes([age]) * 10, age)

@@ -88,6 +88,14 @@ class KillHouse:
             pass
         return self.job(name)
 
+    def retry(self, name: str) -> None:
+        self._call(self._jobs.RetryJob, jobs_pb2.RetryJobRequest(name=name))
+
+    def explain(self, name: str) -> dict[str, jobs_pb2.StageExplanation]:
+        """By stage."""
+        said: jobs_pb2.Explanation = self._call(self._jobs.ExplainJob, jobs_pb2.ExplainJobRequest(name=name))
+        return {stage.stage: stage for stage in said.stages}
+
     def digests(self, job: Job) -> Digests:
         """Of the bytes as they come out of the daemon."""
         found = {}

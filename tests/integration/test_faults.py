@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import grpc
 import pytest
 
-from anyportal.v1.jobs_pb2 import Job
+from anyportal.v1.jobs_pb2 import Job, LogLine, StageExplanation
 from tests.integration.kill_house import STAGES, Digests, KillHouse, half_written, stage_at
+from tests.integration.store_house import flip
 
 FRAMES, SIZE = 40, (64, 96)
 
@@ -106,6 +108,23 @@ def test_after_a_power_cut_a_job_ends_with_the_same_bytes(undisturbed: Undisturb
         assert not half_written(copy)
     finally:
         after.close()
+
+
+def test_a_damaged_result_is_not_served_told_in_its_job_and_made_again(
+    undisturbed: Undisturbed, chance: random.Random
+) -> None:
+    house, name = undisturbed.house, undisturbed.house.submit(300)
+    job = house.finish(name)
+    file = chance.choice(job.results)
+    flip(house.state / "blobs" / file.blob.sha256[:2] / file.blob.sha256[2:], chance)
+    with pytest.raises(grpc.RpcError) as caught:
+        house.digests(job)
+    assert caught.value.code() is grpc.StatusCode.DATA_LOSS
+    *_, told = house.watch(name)
+    assert told.log.severity == LogLine.WARNING and f"the result {file.filename} was damaged" in told.log.text
+    house.retry(name)
+    assert house.digests(house.finish(name)) == undisturbed.digests
+    assert house.explain(name)["finish"].reason == StageExplanation.DAMAGED
 
 
 def test_a_job_that_kills_its_workers_is_failed_and_the_others_go_on(undisturbed: Undisturbed) -> None:

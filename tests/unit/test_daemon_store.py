@@ -25,6 +25,7 @@ from anyportal_daemon.storage.disk import DiskBlobStore
 from anyportal_daemon.storage.keeper import Keeper
 from anyportal_daemon.storage.memory import MemoryBlobStore
 from anyportal_daemon.storage.shelves import StageShelf
+from anyportal_daemon.storage.verification import Verifier
 
 
 class Life:
@@ -170,6 +171,37 @@ def test_a_job_that_ran_may_run_again_once_its_results_are_lost(life: Life) -> N
     life.book.retry("ann", job_id)
     assert life.journal.status(job_id).state == Job.QUEUED
     assert life.book.start(job_id)
+
+
+def test_damage_that_verifying_finds_is_told_in_the_job_that_made_it(tmp_path: Path) -> None:
+    store = DiskBlobStore(tmp_path)
+    life = Life(tmp_path, store)
+    plate = life.put(b"plate")
+    job_id, result = life.ended(plate)
+    for blob in (plate, result):
+        path = store.files.path(blob.sha256)
+        path.chmod(0o600)
+        path.write_bytes(bytes(blob.size))
+    for _ in Verifier(store, store.shelves, life.journal.claims.jobs, life.book.spoilt).verify():
+        pass
+    events, _ = life.journal.events("ann", job_id, 0)
+    said = [event.log.text for event in events if event.HasField("log")]
+    assert said == ["the result comp.png was damaged: run the job again to have it"], "footage is asked for by itself"
+    life.journal.close()
+    store.close()
+
+
+def test_all_that_is_needed_is_what_each_is_needed(life: Life) -> None:
+    """Told at once, and asked for each blob."""
+    idle, live = life.put(b"idle"), life.put(b"live")
+    _, waiting = life.ended(life.put(b"footage"))
+    _, fetched = life.ended(life.put(b"other footage"))
+    _, half = life.ended(life.put(b"third footage"), state=Job.FAILED)
+    life.store.fetched("ann", fetched)
+    life.create(live)
+    needs = StoreNeeds(life.journal.claims, life.book.settled, life.store)
+    needed = {blob.sha256 for blob in (idle, live, waiting, fetched, half) if needs.blob(blob.sha256)}
+    assert needed == {live.sha256, waiting.sha256} == needs.all_blobs()
 
 
 def test_a_deleted_job_frees_what_only_it_used(life: Life) -> None:
