@@ -24,10 +24,13 @@ Storage = Literal["uint8", "uint16", "half", "float"]
 Window = tuple[int, int, int, int]
 """A rectangle of an EXR: x, y, width, height."""
 
+DEFAULT_RATE = Fraction(24)
+"""Frames a second of what does not say."""
+
 
 @dataclass(frozen=True)
 class ClipInfo:
-    """What is known about a clip without decoding it.
+    """What is known about a clip without decoding it; of a sequence, what one of its files says.
 
     Args:
         path: what was opened: a movie, a still, or the pattern of a sequence.
@@ -42,7 +45,7 @@ class ClipInfo:
             than half a frame.
         timecode: of the first frame, ``HH:MM:SS:FF``.
         colour_tags: primaries and transfer as the stream tags them (codes of H.273, 2 = not said), for the way out.
-        display_window, data_window: of an EXR; of its first frame in a sequence (see ``Clip.windows``).
+        display_window, data_window: of an EXR; each frame of a sequence has its own (see ``Clip.windows``).
         date: when the plate was made, as image files write it (``YYYY:MM:DD HH:MM:SS``); results carry it.
         layer: of an EXR: which layer is read, where it has several and none of plain ``R, G, B``.
     """
@@ -153,20 +156,35 @@ class Clip(ABC):
     def content(self, numbers: Sequence[int]) -> str:
         """What identifies the decoded frames: the same for every clip that has the same ones under these numbers.
 
-        As far as can be told without decoding: of a sequence by the files of these frames; of a movie by the packets
-        that they are decoded from, or by the whole file where those cannot be told apart.
+        As far as can be told without decoding: of a sequence by the files of these frames and how they are
+        understood; of a movie by the packets that they are decoded from, or by the whole file where those cannot be
+        told apart.
         """
         if self.info.kind != "sequence":
             return self.digest()
         wanted = frozenset(numbers)
-        return self._digest_of((number, path) for number, path in self._files() if number in wanted)
+        return self._digest_of(
+            ((number, path) for number, path in self._files() if number in wanted), f"{self._reading()}\n"
+        )
 
-    def _digest_of(self, files: Iterable[tuple[int, Path]]) -> str:
+    def _reading(self) -> tuple[object, ...]:
+        """What decides, beside what is stored, which pixels a frame has."""
+        info = self.info
+        return info.width, info.height, info.pixel_aspect, info.encoding, info.has_alpha
+
+    def _digest_of(self, files: Iterable[tuple[int, Path]], head: str = "") -> str:
         lines = (f"{number}:{self._file_digest(path)}\n" for number, path in files)
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
+        return hashlib.sha256((head + "".join(lines)).encode()).hexdigest()
 
     def _file_digest(self, path: Path) -> str:
         return self._ref.digests.get(path.name) or file_digest(path)
+
+    def describe_by(self, number: int) -> None:  # noqa: B027 (a movie says the same wherever one looks)
+        """Have a frame say what the clip is: the first of those that are wanted, since files before it may differ.
+
+        Raises:
+            FrameRangeError, MissingFramesError, MediaUnreadableError: it is not there, or no image.
+        """
 
     def windows(self, number: int) -> tuple[Window, Window] | None:
         """Display and data window of a frame that exists; None where the medium has none."""

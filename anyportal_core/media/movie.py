@@ -104,7 +104,7 @@ class MovieClip(Clip):
 
     def content(self, numbers: Sequence[int]) -> str:
         wanted = range(numbers[0] - self._first, numbers[-1] - self._first + 1)
-        reading = (self.info.width, self.info.height, self.info.pixel_aspect, self.info.encoding, self._orientation)
+        reading = (*self._reading(), self._orientation)
         with closing(open_file(self.info.path)) as container:
             stream = _video_stream(container, self.info.path)
             return packets_digest(container, stream, self._index, wanted, repr(reading)) or self.digest()

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from fileseq.exceptions import FileSeqException
 from fileseq.filesequence import FileSequence
 
-from anyportal_core.errors import MediaNotFoundError, ShotError, SizeMismatchError
-from anyportal_core.media import stills, yuv
-from anyportal_core.media.clip import Clip, ClipInfo, Frame, Window, place_of
+from anyportal_core.errors import MediaNotFoundError, MediaUnreadableError, ShotError, SizeMismatchError
+from anyportal_core.media import stills, timecode, yuv
+from anyportal_core.media.clip import DEFAULT_RATE, Clip, ClipInfo, Frame, Kind, Window, place_of
 from anyportal_core.shot import MediaRef
 
 IMAGE_SUFFIXES = frozenset(
@@ -45,6 +45,7 @@ def open_sequence(ref: MediaRef) -> Clip:
 
     Raises:
         MediaNotFoundError: no file fits.
+        MediaUnreadableError: none of the files is an image.
         MissingFramesError: the pattern states a range, and files of it are missing.
         ShotError: the folder holds several sequences.
     """
@@ -52,18 +53,32 @@ def open_sequence(ref: MediaRef) -> Clip:
     found = _only_sequence(path) if path.is_dir() else _matching(path)
     stated = None if path.is_dir() else FileSequence(str(path)).frameSet()
     files = {int(number): Path(found.frame(number)) for number in found.frameSet() or ()}
-    numbers = sorted(files)
-    info = stills.describe(files[numbers[0]], ref, kind="sequence", numbers=_compact(numbers))
-    info = replace(info, path=Path(found.dirname()) / f"{found.basename()}%0{found.zfill()}d{found.extension()}")
-    clip = SequenceClip(ref, info, [files[n] for n in numbers])
-    if stated is None:
-        return clip
-    wanted = clip.require(int(n) for n in stated)
-    info = replace(info, numbers=_compact(wanted))
-    if wanted[0] != numbers[0]:
-        first = stills.describe(files[wanted[0]], ref, kind="sequence", numbers=info.numbers)
-        info = replace(first, path=info.path)
-    return SequenceClip(ref, info, [files[n] for n in wanted])
+    pattern = Path(found.dirname()) / f"{found.basename()}%0{found.zfill()}d{found.extension()}"
+    clip = _opened(ref, pattern, files, sorted(files))
+    return _opened(ref, pattern, files, clip.require(int(n) for n in stated)) if stated is not None else clip
+
+
+def _opened(ref: MediaRef, pattern: Path, files: Mapping[int, Path], numbers: Sequence[int]) -> SequenceClip:
+    """Some files of a sequence, described by the first of them that can be read: nobody may want those before it."""
+    broken: MediaUnreadableError | None = None
+    for number in numbers:
+        try:
+            info = _described(ref, "sequence", pattern, _compact(numbers), number, files[number])
+        except MediaUnreadableError as error:
+            broken = broken or error
+        else:
+            return SequenceClip(ref, info, [files[n] for n in numbers])
+    assert broken is not None
+    raise broken
+
+
+def _described(ref: MediaRef, kind: Kind, pattern: Path, numbers: Sequence[int], number: int, file: Path) -> ClipInfo:
+    """What one of its files says about a sequence; the timecode reckoned back to that of the first."""
+    told = stills.describe(file, ref, kind=kind, numbers=numbers)
+    start, rate = told.timecode, told.rate or DEFAULT_RATE
+    if start is not None and timecode.countable(start, rate):
+        start = timecode.shifted(start, numbers[0] - number, rate)
+    return replace(told, path=pattern, timecode=start)
 
 
 class SequenceClip(Clip):
@@ -75,6 +90,11 @@ class SequenceClip(Clip):
 
     def _files(self) -> list[tuple[int, Path]]:
         return list(zip(self.info.numbers, self._paths, strict=True))
+
+    def describe_by(self, number: int) -> None:
+        self.require([number])
+        own = self.info
+        self.info = _described(self._ref, own.kind, own.path, own.numbers, number, self._path(number))
 
     def windows(self, number: int) -> tuple[Window, Window] | None:
         return stills.windows(self._path(number))
@@ -89,7 +109,7 @@ class SequenceClip(Clip):
             height, width = frame.pixels.shape[:2]
             if (width, height) != (self.info.width, self.info.height):
                 raise SizeMismatchError(
-                    f"frame {number} is {width}x{height}, but the clip begins with "
+                    f"frame {number} is {width}x{height}, but the first one wanted is "
                     f"{self.info.width}x{self.info.height}",
                     where=str(path),
                     hint="render the frame again, or choose a range of one size",

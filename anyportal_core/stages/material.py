@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import cast
 
@@ -13,7 +12,7 @@ import numpy as np
 
 from anyportal_core.errors import FrameRangeError, ShotError
 from anyportal_core.frames import ArraySource, FrameSet, FrameSource, Image
-from anyportal_core.media.clip import Clip, ClipInfo, Frame, open_clip
+from anyportal_core.media.clip import DEFAULT_RATE, Clip, ClipInfo, Frame, open_clip
 from anyportal_core.media.encoding import SRGB, Encoding, convert
 from anyportal_core.media.timecode import countable
 from anyportal_core.media.work import AlphaFrames, WorkFrames, alpha_says_something, matte_numbers, work_size
@@ -25,8 +24,6 @@ from anyportal_core.stages.results import Result
 
 CODE_VERSION = 2
 """Of how media are read: part of the digest that every stage's result is kept under."""
-
-DEFAULT_RATE = Fraction(24)
 
 
 class Material:
@@ -43,13 +40,16 @@ class Material:
         """By the stage's name."""
         self._clips: list[Clip] = []
         self.plate_clip = self._open(shot.plate)
+        self.deliver = _chosen(shot, self.info)
+        self.numbers: Sequence[int] = _span(self.deliver, self.info)
+        self.plate_clip.describe_by(self.plate_clip.require(self.numbers)[0])
         info = self.info
         self.rate = shot.plate.rate or info.rate or DEFAULT_RATE
-        self.deliver = _chosen(shot, info)
-        self.numbers: Sequence[int] = _span(self.deliver, info)
         self.height, self.width = work_size(info.width, info.height, recipe.work.integer("long_side"))
         self.matte_clip = self._open(shot.matte) if shot.matte else None
-        self.mask_clip = self._open(shot.mask) if shot.mask else None
+        if self.matte_clip is not None:
+            self.matte_clip.describe_by(matte_numbers(self.matte_clip.info, info, self.numbers)[0])
+        self.mask_clip = self._open_whole(shot.mask) if shot.mask else None
         self.backdrop_clip = self._open_backdrop()
         self.mask_index = self._mask_index()
 
@@ -197,13 +197,18 @@ class Material:
         self._clips.append(clip)
         return clip
 
+    def _open_whole(self, ref: MediaRef) -> Clip:
+        clip = self._open(ref)
+        clip.describe_by(clip.info.numbers[0])
+        return clip
+
     def _open_backdrop(self) -> Clip | None:
         kind = self.recipe.backdrop.kind
         if kind not in ("still", "clip"):
             return None
         if self.shot.backdrop is None:
             raise ShotError("the recipe's backdrop is a picture, and the shot brings none", where="shot.backdrop")
-        return self._open(self.shot.backdrop)
+        return self._open_whole(self.shot.backdrop)
 
     def _mask_index(self) -> int:
         """The index of the frame that the mask belongs to: by default the first one asked for, not a handle."""

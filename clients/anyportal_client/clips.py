@@ -107,7 +107,7 @@ def _rational(rate: Fraction) -> media_pb2.Rational:
 
 
 def find_clip(path: Path, what: str) -> Clip:
-    """Find the files that a path stands for, and check that each can be read.
+    """Find the files that a path stands for; those of a sequence unread, since not all may be needed.
 
     Args:
         path: a movie, a still, a folder with one sequence, or a sequence in printf or fileseq notation.
@@ -124,9 +124,19 @@ def find_clip(path: Path, what: str) -> Clip:
         clip = _by_pattern(path, what)
     else:
         raise _not_found(path, what)
+    if clip.kind != "sequence":
+        check_files(clip, what)
+    return replace(clip, count=_probe(clip.files[0].path, what)) if clip.kind == "movie" else clip
+
+
+def check_files(clip: Clip, what: str) -> None:
+    """Make sure that each file of a clip can be read.
+
+    Raises:
+        MediaError: MEDIA_NOT_FOUND or MEDIA_UNREADABLE.
+    """
     for file in clip.files:
         _check_readable(file.path, what)
-    return replace(clip, count=_probe(clip.files[0].path, what)) if clip.kind == "movie" else clip
 
 
 def as_numbered(clip: Clip) -> Clip:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from anyportal.v1 import jobs_pb2, media_pb2
-from anyportal_client.clips import Clip, as_numbered, find_clip
+from anyportal_client.clips import Clip, as_numbered, check_files, find_clip
 from anyportal_client.errors import MediaError, RecipeError, UsageError
 from anyportal_client.request import (
     OWN_ALPHA,
@@ -139,6 +139,9 @@ def make_ready(request: ShotRequest) -> ReadyShot:
         plate, matte = _needed(frames, request.handles, plate, matte)
     if plate.kind == "sequence":
         _check_whole(plate, frames)
+    for clip, what in ((plate, "plate"), (matte, "matte"), (mask, "mask"), (media, "backdrop")):
+        if clip is not None:
+            check_files(clip, what)
     return ReadyShot(request, frames, plate, matte, mask, backdrop, media)
 
 

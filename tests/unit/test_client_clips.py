@@ -214,6 +214,17 @@ def test_bad_media_are_told_before_anything_is_sent(tmp_path: Path, name: str, c
     assert error.hint
 
 
+def test_files_that_are_not_needed_are_not_looked_at(tmp_path: Path) -> None:
+    plate, matte = frames(tmp_path / "plate", range(1, 9)), frames(tmp_path / "matte", range(1, 9))
+    for folder in (plate, matte):
+        (folder / "plate.0001.exr").write_bytes(b"")
+    shot = make_ready(ShotRequest(plate, GREY, matte=matte, frames="3-5", handles=1))
+    assert [clip.numbers for clip in shot.clips()] == [[2, 3, 4, 5, 6]] * 2
+    for needed in (ShotRequest(plate, GREY, frames="1-3"), ShotRequest(plate, GREY, frames="2", handles=1)):
+        with pytest.raises(MediaError, match="is empty"):
+            make_ready(needed)
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="nothing is unreadable to root")
 def test_a_file_without_rights_is_told(tmp_path: Path) -> None:
     path = movie(tmp_path / "a.mov", 2)

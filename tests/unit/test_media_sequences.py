@@ -129,7 +129,7 @@ def test_nothing_fits(tmp_path: Path) -> None:
 def test_a_frame_of_another_size(tmp_path: Path) -> None:
     paths = write_images(tmp_path / "a.%04d.png", numbered_frames(5))
     write_image(paths[3], picture(12, 20))
-    with pytest.raises(SizeMismatchError, match="frame 1004 is 20x12, but the clip begins with 96x64"):
+    with pytest.raises(SizeMismatchError, match="frame 1004 is 20x12, but the first one wanted is 96x64"):
         list(opened(tmp_path / "a.%04d.png").frames())
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from anyportal_client.aio import AsyncClient
-from anyportal_client.clips import find_clip
+from anyportal_client.clips import check_files, find_clip
 from anyportal_client.errors import ClientError, RecipeError
 from anyportal_client.otio.plan import COMMAND_LINE, Plan, PlannedShot
 from anyportal_client.otio.run import to_request
@@ -33,7 +33,7 @@ def check_media(defaults: Mapping[str, Any]) -> None:
     if "backdrop" in defaults:
         backdrop = read_backdrop(defaults["backdrop"])
         if backdrop.kind == "media":
-            find_clip(Path(backdrop.value), "backdrop")
+            check_files(find_clip(Path(backdrop.value), "backdrop"), "backdrop")
 
 
 async def check_recipe(client: AsyncClient, plan: Plan) -> None:
