@@ -75,8 +75,8 @@ def renewed(before: Endpoint) -> Endpoint | None:
     the state directory, and only the daemon's user can read or write it. A token that ends with its process can be
     left behind in a copy of the state directory or in the environment of some process, and opens nothing there. Nor is
     anything lost where another user's program takes the port of a daemon that has died and waits for the clients to
-    come back: what they show is worth nothing any more. A token that a user was given lives longer; it too is not
-    shown to anybody while the process that the file names is gone.
+    come back: what they show is worth nothing any more. A token that a user was given lives longer; so whoever waits
+    does not call anybody while the process that the file names is gone.
     """
     if before.file is None:
         return before

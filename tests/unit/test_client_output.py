@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from anyportal_client.cli.output import PlainLines, show_results
-from anyportal_client.events import Done, Uploading
+from anyportal_client.events import DaemonAway, DaemonBack, Done, Uploading
 
 
 def test_a_file_of_many_layers_is_named_once(capsys: pytest.CaptureFixture[str]) -> None:
@@ -22,3 +22,13 @@ def test_little_footage_is_read_and_sent_in_silence(capsys: pytest.CaptureFixtur
         for phase in ("reading", "sending"):
             lines(Uploading(phase, total, total))
     assert capsys.readouterr().err.splitlines() == ["reading 3.0 GiB 100%", "sending 3.0 GiB 100%"]
+
+
+def test_a_daemon_that_is_away_is_told_in_a_line_and_so_is_its_return(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = PlainLines()
+    lines(DaemonAway("127.0.0.1:29571", 120.0))
+    lines(DaemonBack("127.0.0.1:29572", 7.3))
+    assert capsys.readouterr().err.splitlines() == [
+        "the daemon is away; its jobs are safe with it: waiting for up to 2 min",
+        "the daemon is back after 7 s (127.0.0.1:29572)",
+    ]

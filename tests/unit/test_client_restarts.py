@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -52,17 +53,14 @@ def plate(tmp_path: Path) -> Path:
 class House:
     """A daemon that can be killed and started again: elsewhere, with a new token and what it had on its disk."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, first: type[FakeDaemon] = FakeDaemon) -> None:
         self.folder = folder
         self.starts = 0
-        self.now = FakeDaemon("token 0")
+        self.now = first("token 0")
         self.announce()
 
     def announce(self, pid: int | None = None) -> None:
-        said = {"address": self.now.address, "token": self.now.token, "pid": pid or os.getpid(), "version": "0.1.0"}
-        aside = self.folder / "daemon.json.part"
-        aside.write_text(json.dumps(said))
-        aside.replace(self.folder / "daemon.json")
+        announce(self.folder, self.now, pid or os.getpid())
 
     def kill(self) -> None:
         self.announce(dead_pid())  # what it had written stays, with the number of a process that is gone
@@ -86,6 +84,13 @@ def house(folder: Path) -> Iterator[House]:
     found = House(folder)
     yield found
     found.now.stop()
+
+
+def announce(folder: Path, daemon: FakeDaemon, pid: int) -> None:
+    aside = folder / "daemon.json.part"
+    said = {"address": daemon.address, "token": daemon.token, "pid": pid, "version": "0.1.0"}
+    aside.write_text(json.dumps(said))
+    aside.replace(folder / "daemon.json")
 
 
 def dead_pid() -> int:
@@ -180,6 +185,28 @@ async def test_everything_goes_on_with_a_daemon_that_came_back_elsewhere(
     assert names(told).count("away") == 1
     (back,) = [event for event in told if isinstance(event, DaemonBack)]
     assert back.address == house.now.address and back.away_seconds > 0
+
+
+class DiesBeforeItAnswers(FakeDaemon):
+    """A job is made and written down, and its daemon is killed before anyone is told."""
+
+    def CreateJob(self, request: Any, context: grpc.ServicerContext) -> Any:
+        job = super().CreateJob(request, context)
+        if not request.validate_only:
+            announce(Path(os.environ["ANYPORTAL_STATE"]), self, dead_pid())
+            context.abort(grpc.StatusCode.UNAVAILABLE, "gone")
+        return job
+
+
+async def test_a_job_that_was_made_as_its_daemon_died_is_not_made_twice(folder: Path, plate: Path) -> None:
+    house = House(folder, DiesBeforeItAnswers)
+    told: list[Event] = []
+    async with await AsyncClient.connect(on_event=told.append) as client:
+        submitting = asyncio.create_task(client.submit(ShotRequest(plate, "#336699")))
+        await asyncio.to_thread(house.start_after_it_was_missed, told)
+        job = await submitting
+    assert list(house.now.jobs) == [job.name] and house.now.calls.count("CreateJob") == 1
+    house.now.stop()
 
 
 async def test_calls_at_once_are_told_of_once_and_all_go_on(house: House) -> None:
