@@ -218,7 +218,7 @@ def _source(clip: Any, extent: Extent) -> Times:
 
 
 def _span(clip: Any, source: Times, extent: Extent, speed: float, handles: int) -> Span:
-    before, after = _dissolves(clip)
+    before, after = _dissolves(clip, source.rate)
     span = find_span(source, extent, speed, (handles + before, handles + after))
     if span is None:
         raise MediaProblem(
@@ -228,12 +228,11 @@ def _span(clip: Any, source: Times, extent: Extent, speed: float, handles: int) 
     return span
 
 
-def _dissolves(clip: Any) -> tuple[int, int]:
+def _dissolves(clip: Any, rate: float) -> tuple[int, int]:
     """Record frames that the dissolves at the clip's ends show beyond its range, in frames of the clip's own rate."""
     track = clip.parent()
     if not isinstance(track, otio.schema.Track):
         return 0, 0
-    rate = clip.trimmed_range().start_time.rate
     offsets = track.handles_of_child(clip)
     before, after = (max(0, round(offset.rescaled_to(rate).value)) if offset else 0 for offset in offsets)
     return before, after

@@ -36,8 +36,9 @@ class Placed:
     def hidden(self) -> bool:
         """Whether the nested sequence around it is trimmed so that it shows nothing of the clip."""
         try:
+            # Not `trimmed_range_of_child`: it compares the range of a grandchild with that of its parent.
             return any(
-                parent.source_range is not None and parent.trimmed_range_of_child(self.clip) is None
+                parent.source_range is not None and _apart(parent.source_range, parent.range_of_child(self.clip))
                 for parent in self.parents[:_OUTER]
             )
         except (otio.exceptions.OTIOError, ValueError):  # a length nobody can tell: then it is taken for seen
@@ -66,6 +67,10 @@ class Placed:
             return bool(own.contains(start) or (start < own.start_time < stop))
         except (otio.exceptions.OTIOError, ValueError):
             return False
+
+
+def _apart(one: Any, other: Any) -> bool:
+    return bool(one.end_time_exclusive() <= other.start_time or other.end_time_exclusive() <= one.start_time)
 
 
 def _called(parent: Any) -> str:

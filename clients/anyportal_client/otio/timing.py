@@ -145,7 +145,7 @@ def find_span(source: Times, extent: Extent, speed: float = 1.0, handles: tuple[
 
 def _counts_from_zero(start: float, length: float, extent: Extent) -> bool:
     """Whether a source range is counted from the medium's first frame although the medium has a start of its own."""
-    if not 0 <= start < min(extent.origin, extent.count):
+    if start + length <= 0 or start >= min(extent.origin, extent.count):
         return False
     numbered = extent.origin == extent.start  # older Hiero: 0-based source over media available from 997
     return numbered or (start + length <= extent.origin and start + length <= extent.count)
