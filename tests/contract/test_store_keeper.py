@@ -230,6 +230,17 @@ def test_a_disk_that_others_fill_takes_from_the_store(kept: Kept) -> None:
     keeper.need()  # it is the disk that refuses when it is full, not the budget
 
 
+def test_room_is_made_for_what_has_come_since_the_last_count_too(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper_module, "RECOUNT", 1000.0)
+    for age in range(1, 10):
+        kept.put(bytes([age]) * 10, age)
+    keeper = kept.keeper(100)
+    keeper.need()
+    kept.stage("new.h5", 60, 0)
+    keeper.need(30)
+    assert keeper.used() <= 70
+
+
 def test_half_of_the_disk_is_the_budget_unless_somebody_says(kept: Kept) -> None:
     assert kept.keeper(None).budget == 1 << 39
     assert kept.keeper(7).budget == 7

@@ -109,7 +109,9 @@ class Keeper:
             if time.monotonic() - self._counted_at >= RECOUNT:
                 self._count()
             if more <= self.budget and self._excess(more) > 0:
-                self._make_room(more)
+                self._count()  # jobs may have filled it since: too little room would be made
+                if self._excess(more) > 0:
+                    self._make_room(more)
             if self._counted + more > self.budget:
                 raise _used_up(self.budget)
             self._counted += more
