@@ -39,14 +39,21 @@ class KillHouse:
         frames: of every shot: a person before a still that moves with the camera; all stages of draft run.
         size: height and width.
         find: the person is found, which takes longest and in runs of frames; else a matte is given.
+        budget: bytes that its store may come to.
     """
 
-    def __init__(self, state: Path, frames: int, size: tuple[int, int], find: bool = False) -> None:
-        self.state, self._shot = state, _shot(frames, size, find)
+    def __init__(
+        self, state: Path, frames: int, size: tuple[int, int], find: bool = False, budget: int | None = None
+    ) -> None:
+        self.state, self._shot, self._budget = state, _shot(frames, size, find), budget
         self._start()
 
     def _start(self) -> None:
         command = [sys.executable, "-m", "anyportal_daemon", "serve", "--listen", "127.0.0.1:0", "--json"]
+        if self._budget is not None:
+            config = self.state.with_suffix(".toml")
+            config.write_text(f"budget = {self._budget}\n")
+            command += ["--config", str(config)]
         self.process = subprocess.Popen(
             [*command, "--state", str(self.state)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
         )
@@ -61,17 +68,31 @@ class KillHouse:
 
     # What a client does.
 
-    def submit(self, seed: int) -> str:
-        """A job that shares no stage result with jobs of other seeds, and has the same pixels: draft draws nothing."""
+    def submit(self, seed: int, **settings: float) -> str:
+        """A job that shares no stage result with jobs of other seeds.
+
+        With the same settings it has the same pixels, too: draft draws nothing.
+        """
         job = Job()
         job.CopyFrom(self._shot.job)
         job.recipe.seed = seed
-        for blob, data in self._shot.blobs:
-            if self._call(self._blobs.FindMissingBlobs, blobs_pb2.FindMissingBlobsRequest(blobs=[blob])).missing:
-                parts = [blobs_pb2.WriteBlobRequest(blob=blob, data=data)]
-                assert self._blobs.WriteBlob(iter(parts), metadata=self._metadata).complete
+        job.recipe.settings.update(settings)
+        for _, data in self._shot.blobs:
+            self.send(data)
         created: Job = self._call(self._jobs.CreateJob, jobs_pb2.CreateJobRequest(job=job, request_id=f"seed {seed}"))
         return created.name
+
+    def send(self, data: bytes) -> media_pb2.Blob:
+        """Upload what the daemon lacks, at once."""
+        blob = _blob(data)
+        if self.missing([blob]):
+            parts = [blobs_pb2.WriteBlobRequest(blob=blob, data=data)]
+            assert self._blobs.WriteBlob(iter(parts), metadata=self._metadata).complete
+        return blob
+
+    def missing(self, blobs: list[media_pb2.Blob]) -> list[media_pb2.Blob]:
+        asked = blobs_pb2.FindMissingBlobsRequest(blobs=blobs)
+        return list(self._call(self._blobs.FindMissingBlobs, asked).missing)
 
     def job(self, name: str) -> Job:
         found: Job = self._call(self._jobs.GetJob, jobs_pb2.GetJobRequest(name=name))
@@ -173,7 +194,11 @@ def _shot(count: int, size: tuple[int, int], find: bool) -> _Shot:
 
 def _picture(image: Image) -> tuple[media_pb2.Blob, bytes]:
     data = cv2.imencode(".png", np.rint(image * 255).astype(np.uint8))[1].tobytes()
-    return media_pb2.Blob(sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data)), data
+    return _blob(data), data
+
+
+def _blob(data: bytes) -> media_pb2.Blob:
+    return media_pb2.Blob(sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data))
 
 
 def _sequence(pattern: str, pictures: list[tuple[media_pb2.Blob, bytes]]) -> media_pb2.ClipManifest:
