@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -383,3 +384,26 @@ def test_where_each_system_s_hosts_look(system: System, all_users: bool, expecte
 
 def test_a_named_place_is_of_the_host(tmp_path: Path) -> None:
     assert [place_at(host, tmp_path, CLIENTS).host for host in ALL] == list(ALL)
+
+
+def lines_of_the_documentation() -> list[str]:
+    text = (Path(__file__).parents[2] / "docs/hosts.md").read_text("utf-8")
+    blocks = re.findall(r"<!-- tested.*?```sh\n(.*?)```", text, re.DOTALL)
+    return [line.partition("#")[0].strip() for block in blocks for line in block.splitlines()]
+
+
+def test_the_commands_of_the_documentation(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "studio/nuke").mkdir(parents=True)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    lines = lines_of_the_documentation()
+    assert len(lines) >= 6
+    for line in lines:
+        subprocess.run(
+            line,
+            shell=True,
+            check=True,
+            cwd=tmp_path,
+            env={**desk.environment, "PATH": path},
+            stdout=subprocess.DEVNULL,
+        )
+    assert (tmp_path / "studio/nuke/init.py").is_file()
