@@ -10,12 +10,13 @@ OK, WARNING, BROKEN = "ok", "warning", "broken"
 _SIGNS = {OK: "ok", WARNING: "warning", BROKEN: "BROKEN"}
 
 
-def checks(host_checks=(), command=None):
+def checks(host_checks=(), command=None, daemon=""):
     """Everything looked at, as (name, status, message, hint); `status` is ok, warning or broken.
 
     Args:
         host_checks: what the host has looked at itself, in the same form; they come first.
         command: the command as a list, instead of the one that is found.
+        daemon: its address, instead of the one that the command finds.
     """
     found = [tuple(check) for check in host_checks]
     try:
@@ -29,7 +30,7 @@ def checks(host_checks=(), command=None):
         return [*found, ("version", BROKEN, "the command does not say its version", hint)]
     found.append(_version(version))
     try:
-        events = ask(["doctor"], command, any_code=True)
+        events = ask(["doctor"] + (["--daemon={}".format(daemon)] if daemon else []), command, any_code=True)
     except (CommandFailed, CommandNotFound) as error:
         return [*found, ("doctor", BROKEN, report.text_of(error), "Try it in a terminal: anyportal doctor")]
     for event in events:
