@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,8 @@ class Cut:
         render.resolution_x, render.resolution_y = SIZE
         self.scene.view_settings.view_transform = "Standard"
         self.scene.sequence_editor_create()
+        if hasattr(bpy.context.workspace, "sequencer_scene"):  # from 5.0, which crashes on new modifiers without one
+            bpy.context.workspace.sequencer_scene = self.scene
         self.save()
 
     @property
@@ -61,6 +65,32 @@ class Cut:
         for name in names[1:]:
             strip.elements.append(name)
         return self.select(strip)
+
+    def meta(self, left: int = 20, right: int = 32) -> Any:
+        """The plate as a movie, inside a meta strip that shows some of it; the meta strip is active."""
+        meta = self.strips.new_meta("meta", 1, 20)
+        self.movie().move_to_meta(meta)
+        meta.frame_final_end, meta.frame_final_start = right, left
+        return self.select(meta)
+
+    def cross(self, first: Any, second: Any, channel: int) -> Any:
+        """A dissolve over the whole of two strips."""
+        where = compat.timing(first)
+        parameters = self.strips.bl_rna.functions["new_effect"].parameters.keys()
+        if "length" in parameters:  # from 5.0
+            more = {"length": where.right - where.left, "input1": first, "input2": second}
+        else:
+            more = {"frame_end": where.right, "seq1": first, "seq2": second}
+        return self.strips.new_effect("cross", "CROSS", channel, where.left, **more)
+
+    @contextmanager
+    def sequencer(self) -> Iterator[None]:
+        """A sequencer for operators that want to be called in one."""
+        window = bpy.context.window_manager.windows[0]
+        area = window.screen.areas[0]
+        area.type = "SEQUENCE_EDITOR"
+        with bpy.context.temp_override(window=window, area=area):
+            yield
 
     def select(self, strip: Any) -> Any:
         self.scene.sequence_editor.active_strip = strip

@@ -77,9 +77,8 @@ def test_a_held_frame_stays_held(cut: Cut) -> None:
 
 
 def test_a_strip_inside_a_meta_strip_gets_its_result_there(cut: Cut) -> None:
-    meta = cut.strips.new_meta("meta", 1, 20)
-    inner = cut.movie()
-    inner.move_to_meta(meta)
+    meta = cut.meta()
+    cut.select(cut.inside(meta)[0])
     result = cut.replace()
     assert [strip.name for strip in cut.inside(meta)] == ["shot", result.name]
     assert [strip.name for strip in cut.strips] == ["meta"]

@@ -168,7 +168,7 @@ class Call:
         return strip
 
     def _homeless(self, why: str) -> Refused:
-        hint = "undo, and rerun; or add the files by hand"
+        hint = "undo what removed it and replace again, which takes a moment only; or add the files by hand"
         return Refused(f"{why}, so the result has no place", os.path.join(self.shot.folder, self._work.version), hint)
 
     def _forget_pictures(self) -> None:

@@ -15,4 +15,4 @@ class Refused(hostkit.CommandFailed):  # type: ignore[misc]  # hostkit is writte
     """
 
     def __init__(self, message: str, where: str = "", hint: str = "") -> None:
-        super().__init__(message, code="REFUSED", where=where, hint=hint)
+        super().__init__(message, code="REFUSED", where=where, hint=hint, exit_code=2)

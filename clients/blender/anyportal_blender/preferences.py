@@ -5,6 +5,8 @@ from typing import Any
 
 import bpy
 
+from .compat import PATH_OPTIONS
+
 
 class AnyPortalPreferences(bpy.types.AddonPreferences):
     """The add-on's page in the preferences."""
@@ -15,6 +17,7 @@ class AnyPortalPreferences(bpy.types.AddonPreferences):
         name="Command",
         description="Full path of the command 'anyportal'. Empty: it is looked for as docs/hosts.md says",
         subtype="FILE_PATH",
+        options=PATH_OPTIONS,
     )
     daemon: bpy.props.StringProperty(
         name="Daemon",
@@ -24,6 +27,7 @@ class AnyPortalPreferences(bpy.types.AddonPreferences):
         name="Results",
         description="Where results go; a path that begins with // starts beside the .blend file",
         subtype="DIR_PATH",
+        options=PATH_OPTIONS,
         default="//anyportal",
     )
 
@@ -36,9 +40,11 @@ class AnyPortalPreferences(bpy.types.AddonPreferences):
 
 
 def get() -> Any:
-    """The preferences; their defaults where the add-on was registered without being enabled."""
-    addon = bpy.context.preferences.addons.get(__package__)
-    return addon.preferences if addon else _Defaults
+    """The preferences, of whichever kind the add-on was installed as; their defaults where it is not enabled."""
+    for addon in bpy.context.preferences.addons:
+        if addon.module.split(".")[-1] == __package__.split(".")[-1] and addon.preferences:
+            return addon.preferences
+    return _Defaults
 
 
 class _Defaults:

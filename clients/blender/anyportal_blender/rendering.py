@@ -70,14 +70,17 @@ class Rendering:
     def _render(self, scene: Any) -> None:
         frame = self.first + self.done
         path = self.pattern % self.number_of(frame)
-        scene.frame_set(frame)
-        scene.render.filepath = path
+        # As an animation of one frame: a still shows the frame of the window's scene, whichever scene is rendered.
+        scene.frame_start = scene.frame_end = frame
+        scene.render.filepath = os.path.join(self.folder, "frame")
+        made = scene.render.frame_path(frame=frame)
         try:
-            bpy.ops.render.render(write_still=True, scene=scene.name)
+            bpy.ops.render.render(animation=True, scene=scene.name)
         except RuntimeError as error:
             raise Refused(f"Blender could not render the strip: {error}", self.strip, "render it by hand") from None
-        if not os.path.isfile(path):
-            raise Refused("Blender rendered the strip but wrote no file", path, "look at the folder's rights and space")
+        if not os.path.isfile(made):
+            raise Refused("Blender rendered the strip but wrote no file", made, "look at the folder's rights and space")
+        os.replace(made, path)
 
 
 def span(strip: Any, handles: int) -> tuple[int, int]:
@@ -156,7 +159,7 @@ def _neutral(strip: Any) -> None:
 def _set_up(render: Any) -> None:
     render.resolution_percentage = 100
     render.use_sequencer, render.use_compositing = True, False
-    render.use_border = render.use_multiview = render.use_stamp = render.use_file_extension = False
-    render.use_overwrite, render.use_placeholder = True, False
+    render.use_border = render.use_multiview = render.use_stamp = render.use_placeholder = False
+    render.use_overwrite = render.use_file_extension = True
     render.dither_intensity = 0
     compat.write_exr(render.image_settings)

@@ -10,6 +10,7 @@ from typing import Any
 import bpy
 
 from . import preferences
+from .compat import PATH_OPTIONS as PATH
 from .errors import Refused
 
 KINDS = (
@@ -43,13 +44,17 @@ class AnyPortalSettings(bpy.types.PropertyGroup):
     """The wish, as a person says it in the panel."""
 
     backdrop_kind: bpy.props.EnumProperty(name="Backdrop", items=KINDS)
-    backdrop_file: bpy.props.StringProperty(name="File", subtype="FILE_PATH", description="A picture or a clip")
+    backdrop_file: bpy.props.StringProperty(
+        name="File", subtype="FILE_PATH", description="A picture or a clip", options=PATH
+    )
     backdrop_colour: bpy.props.FloatVectorProperty(
         name="Colour", subtype="COLOR_GAMMA", size=3, min=0, max=1, default=(0.25, 0.35, 0.5)
     )
     backdrop_text: bpy.props.StringProperty(name="Text", description="Where the shot shall be")
     matte_kind: bpy.props.EnumProperty(name="Matte", items=MATTES)
-    matte_file: bpy.props.StringProperty(name="Matte", subtype="FILE_PATH", description="The foreground's alpha")
+    matte_file: bpy.props.StringProperty(
+        name="Matte", subtype="FILE_PATH", description="The foreground's alpha", options=PATH
+    )
     preset: bpy.props.StringProperty(
         name="Preset", description="Empty: the daemon's default", search=_presets, search_options={"SUGGESTION"}
     )
@@ -63,7 +68,7 @@ class AnyPortalSettings(bpy.types.PropertyGroup):
         name="Handles", min=0, max=1000, description="Frames beyond the strip's ends, for later trims"
     )
     folder: bpy.props.StringProperty(
-        name="Results", subtype="DIR_PATH", description="Empty: the folder named in the preferences"
+        name="Results", subtype="DIR_PATH", description="Empty: the folder named in the preferences", options=PATH
     )
 
 

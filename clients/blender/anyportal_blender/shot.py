@@ -9,7 +9,7 @@ from typing import Any
 import bpy
 from anyportal_hostkit import paths
 
-from . import compat, preferences, rendering, results, source
+from . import colour, compat, preferences, rendering, results, source
 from .errors import Refused
 from .rendering import Rendering
 
@@ -88,7 +88,11 @@ def shot_of(scene: Any, strip: Any, wish: dict[str, Any], folder: str = "") -> S
     if why:
         return replace(shot, wish=wish | {"rate": _rate(scene), "colour_space": rendering.colour_space()}, why=why)
     found = source.source_of(strip)
-    wish |= {"plate": found.plate, "range": found.range, "colour_space": found.colour_space}
+    said = found.colour_space
+    if wish.get("format") == "exr" and not said:
+        # Blender shows all SDR video by the curve of sRGB: light has to be made of it by that one as well.
+        said = colour.spoken(strip.colorspace_settings.name) or ""
+    wish |= {"plate": found.plate, "range": found.range, "colour_space": said}
     if found.start is not None and strip.type == "IMAGE":
         wish["rate"] = _rate(scene)
     return replace(shot, wish=wish, start=found.start)

@@ -1,0 +1,183 @@
+"""What happens beside a user's work: the timer, the panel, cancelling. Here the timer is called by hand."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.blender.cut import Cut
+
+
+class Layout:
+    """Takes what a panel draws, and keeps the names."""
+
+    def __init__(self, drawn: list[str]) -> None:
+        self.drawn = drawn
+        self.number = -1
+
+    def _inner(self, **_: Any) -> Layout:
+        return self
+
+    row = column = box = _inner
+
+    def label(self, text: str, icon: str = "") -> None:
+        self.drawn.append(text)
+
+    def prop(self, owner: Any, name: str, text: str = "", expand: bool = False) -> None:
+        assert name in owner.bl_rna.properties
+        self.drawn.append(name)
+
+    def operator(self, name: str, text: str = "", icon: str = "", depress: bool = False) -> Layout:
+        import bpy
+
+        getattr(bpy.ops, name.split(".")[0]), getattr(bpy.ops.anyportal, name.split(".")[1]).get_rna_type()
+        self.drawn.append(name)
+        return Layout([])
+
+    def operator_menu_enum(self, name: str, prop: str, text: str = "") -> None:
+        self.drawn.append(name)
+
+    def progress(self, factor: float, text: str) -> None:
+        assert 0 <= factor <= 1
+        self.drawn.append(text)
+
+
+def drawn(bpy: Any) -> list[str]:
+    """What the panel shows."""
+    from anyportal_blender.panel import ANYPORTAL_PT_main
+
+    layout = Layout([])
+    ANYPORTAL_PT_main.draw(type("Panel", (), {"layout": layout}), bpy.context)
+    return layout.drawn
+
+
+def press(cut: Cut) -> None:
+    """What the button does: without a window Blender takes every operator for a script's, which waits."""
+    from anyportal_blender import running, settings, shot
+    from anyportal_blender.call import Call
+
+    strip = cut.scene.sequence_editor.active_strip
+    running.start(Call(shot.shot_of(cut.scene, strip, settings.wish_of(cut.settings))))
+
+
+@pytest.fixture
+def ticks(addon: Any) -> Callable[..., None]:
+    """Call the timer until it ends, or something holds."""
+    from anyportal_blender import running
+
+    def tick(until: Callable[[], bool] = lambda: False) -> None:
+        end = time.monotonic() + 90
+        while running.tick() is not None and not until():
+            assert time.monotonic() < end
+            time.sleep(0.02)
+
+    return tick
+
+
+def test_a_button_returns_at_once_and_the_panel_shows_how_far_it_is(cut: Cut, bpy: Any, ticks: Any, capfd: Any) -> None:
+    from anyportal_blender import running
+
+    cut.meta()
+    cut.wish()
+    assert "anyportal.replace" in drawn(bpy)
+    press(cut)
+    assert len(cut.strips) == 1
+    ticks(until=lambda: bool(running.now()[0].job))
+    shown = drawn(bpy)
+    assert running.now()[0].job in shown
+    assert "anyportal.cancel" in shown
+    assert any(text.startswith("meta: ") for text in shown)
+    assert "meta is rendered by Blender first: it is of type meta, which is no file" in shown
+    cut.strips["meta"].frame_start += 100  # the user goes on working meanwhile
+    ticks()
+    result = cut.strips["meta AnyPortal v001"]
+    assert (result.frame_final_start, result.frame_final_end) == (120, 132)
+    assert "meta AnyPortal v001 is there" in drawn(bpy)
+    cut.select(result)
+    assert {"v001", "anyportal.show_version", "anyportal.compare", "anyportal.rerun"} <= set(drawn(bpy))
+    assert not bpy.app.timers.is_registered(running.tick) or running.now() == []
+
+
+def test_cancelled_leaves_nothing(cut: Cut, bpy: Any, ticks: Any) -> None:
+    from anyportal_blender import running
+
+    cut.movie()
+    cut.wish(matte_kind="NONE", more="matte.plugin=draft.person")
+    assert not bpy.ops.anyportal.cancel.poll()
+    press(cut)
+    ticks(until=lambda: bool(running.now()[0].job))
+    bpy.ops.anyportal.cancel()
+    assert running.now()[0].phase == "cancelling"
+    ticks()
+    assert [strip.name for strip in cut.strips] == ["shot"]
+    assert not list(cut.folder.rglob("v0*"))
+    assert "shot: cancelled" in drawn(bpy)
+
+
+def test_cancelled_while_it_is_rendered(cut: Cut, bpy: Any, ticks: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from anyportal_blender import rendering, running
+
+    cut.meta()
+    cut.wish()
+    monkeypatch.setattr(rendering.Rendering.go_on, "__defaults__", (0.0,))  # one picture at a time
+    press(cut)
+    ticks(until=lambda: running.now()[0].fraction > 0.2)
+    assert any("rendering the strip" in text for text in drawn(bpy))
+    bpy.ops.anyportal.cancel(number=0)
+    ticks()
+    assert len(cut.strips) == 1
+    assert not [path for path in (cut.folder / "anyportal").rglob("*") if path.is_file()]
+    assert len(bpy.data.scenes) == 1
+
+
+def test_what_fails_is_shown_in_the_panel(cut: Cut, bpy: Any, ticks: Any) -> None:
+    cut.movie()
+    cut.wish(more="relight_strenght=1")
+    press(cut)
+    ticks()
+    shown = drawn(bpy)
+    assert any("relight_strenght" in text for text in shown)
+    assert any(text.startswith("What to do:") for text in shown)
+
+
+def test_two_at_once_each_find_their_strip(cut: Cut, bpy: Any, ticks: Any) -> None:
+    cut.movie("one")
+    cut.wish()
+    press(cut)
+    cut.movie("two", start=60)
+    press(cut)
+    ticks()
+    assert {(strip.name, strip.frame_final_start) for strip in cut.strips if strip.channel == 2} == {
+        ("one AnyPortal v001", 20),
+        ("two AnyPortal v001", 60),
+    }
+
+
+def test_a_strip_that_is_gone_when_its_result_comes(cut: Cut, bpy: Any, ticks: Any) -> None:
+    from anyportal_blender import running
+
+    cut.movie()
+    cut.wish()
+    press(cut)
+    ticks(until=lambda: bool(running.now()[0].job))
+    cut.strips.remove(cut.strips["shot"])
+    ticks()
+    shown = drawn(bpy)
+    assert any("The strip shot is gone, so the result has no place" in text for text in shown)
+    assert any(str(cut.folder / "anyportal/Scene/shot/v001") in text for text in shown)
+
+
+def test_another_file_ends_what_is_on_its_way(cut: Cut, bpy: Any) -> None:
+    from anyportal_blender import running
+
+    cut.movie()
+    cut.save()
+    cut.wish(matte_kind="NONE", more="matte.plugin=draft.person")
+    press(cut)
+    bpy.ops.wm.open_mainfile(filepath=str(cut.folder / "cut.blend"))
+    assert running.now() == []
+    assert not list(cut.folder.rglob("v0*"))
