@@ -311,6 +311,7 @@ EVERY = {
     "store": ["store", "show"],
     "verify": ["store", "verify"],
     "prune": ["store", "prune", "--keep", "1TiB"],
+    "hosts": ["hosts", "list"],
     "doctor": ["doctor"],
     "serve": ["serve", "--listen", "127.0.0.1:0", "--config", "{media}/gone.toml"],
     "models": ["models", "list"],
