@@ -16,7 +16,7 @@ from typing import Any
 import opentimelineio as otio
 
 from anyportal_client.errors import StorageError, UsageError
-from anyportal_client.otio.inventory import inventory, losses
+from anyportal_client.otio.inventory import Entry, inventory, losses
 from anyportal_client.otio.media import locate
 from anyportal_client.otio.outcomes import Result, version_name
 from anyportal_client.otio.places import Places
@@ -119,7 +119,7 @@ def forecast(plan: Plan, formats: Iterable[Format]) -> list[Forecast]:
     return [_compared(each, whole, _tried(rehearsed, each)) for each in formats]
 
 
-def _compared(wanted: Format, before: Counter[str], after: Counter[str] | None) -> Forecast:
+def _compared(wanted: Format, before: Counter[Entry], after: Counter[Entry] | None) -> Forecast:
     if after is None:
         return Forecast(wanted, certain=False)
     return Forecast(wanted, tuple(losses(before, after)))
@@ -270,9 +270,9 @@ def _expected(shot: PlannedShot) -> Result:
     return Result(999, {"comp": Path("/anyportal").absolute() / name}, shot.processed, {})
 
 
-def _tried(timeline: Any, wanted: Format) -> Counter[str] | None:
+def _tried(timeline: Any, wanted: Format) -> Counter[Entry] | None:
     """What comes back of the cut in a format; None where it cannot be read back."""
-    found: Counter[str] = Counter()
+    found: Counter[Entry] = Counter()
     with tempfile.TemporaryDirectory(prefix="anyportal_") as folder:
         for number, (_, cut) in enumerate(_parts(flattened(timeline, 10**9, wanted), wanted)):
             path = Path(folder) / f"{number}{wanted.ending}"
@@ -289,7 +289,7 @@ def _tried(timeline: Any, wanted: Format) -> Counter[str] | None:
     return found
 
 
-def _read_back(path: Path, wanted: Format, cut: Any) -> Counter[str] | None:
+def _read_back(path: Path, wanted: Format, cut: Any) -> Counter[Entry] | None:
     arguments: dict[str, Any] = {}
     if wanted.name == "edl":
         first = next(iter(clips_of(cut)), None)

@@ -12,7 +12,6 @@ from anyportal_client.otio.reading import clips_of
 
 _ONE = {
     "media references": "media reference",
-    "files of media": "file of media",
     "image sequences": "image sequence",
     "available ranges": "available range",
     "global starts": "global start",
@@ -21,35 +20,43 @@ _ONE = {
 }
 
 
-def inventory(root: Any) -> Counter[str]:
+Entry = tuple[str, object]
+"""A kind of thing, and what makes it another than its like: the speed of a retime, the colour of a marker."""
+
+
+def inventory(root: Any) -> Counter[Entry]:
     """How many of everything a timeline has that a format may not carry."""
-    found: Counter[str] = Counter()
-    for kind in (*_of_whole(root), *_of_items(root)):
-        found[kind] += 1
+    found: Counter[Entry] = Counter()
+    found.update((*_of_whole(root), *((kind, "") for kind in _of_items(root))))
     for clip in clips_of(root):
         found.update(_of_clip(clip))
     return found
 
 
-def losses(before: Counter[str], after: Counter[str]) -> list[str]:
+def losses(before: Counter[Entry], after: Counter[Entry]) -> list[str]:
     """What the second count lacks, in words."""
     lost = []
-    for kind, count in before.items():
-        missing = count - after[kind]
+    counts: Counter[str] = Counter()
+    kept: Counter[str] = Counter()
+    for entry, number in before.items():
+        counts[entry[0]] += number
+        kept[entry[0]] += min(number, after[entry])
+    for kind, count in counts.items():
+        missing = count - kept[kind]
         if missing > 0:
             word = _ONE.get(kind, kind.removesuffix("s")) if count == 1 else kind
             lost.append(f"all {count} {word}" if missing == count > 1 else f"{missing} of {count} {word}")
     return [text.replace("1 of 1 ", "the ") for text in lost]
 
 
-def _of_whole(root: Any) -> Iterator[str]:
+def _of_whole(root: Any) -> Iterator[Entry]:
     if isinstance(root, otio.schema.Timeline):
         if root.global_start_time is not None and root.global_start_time.value:
-            yield "global starts"
+            yield "global starts", round(root.global_start_time.value)
         for track in root.tracks:
-            yield "audio tracks" if getattr(track, "kind", "") == "Audio" else "video tracks"
+            yield "audio tracks" if getattr(track, "kind", "") == "Audio" else "video tracks", ""
             if len(track) and isinstance(track[0], otio.schema.Gap) and track[0].duration().value > 0:
-                yield "leading gaps"
+                yield "leading gaps", ""
 
 
 def _of_items(root: Any) -> Iterator[str]:
@@ -66,23 +73,30 @@ def _of_items(root: Any) -> Iterator[str]:
     yield from ("markers" for _ in getattr(tracks, "markers", ()))
 
 
-def _of_clip(clip: Any) -> Iterator[str]:
-    yield "clips"
+def _of_clip(clip: Any) -> Iterator[Entry]:
+    yield "clips", ""
     if not clip.enabled:
-        yield "disabled clips"
+        yield "disabled clips", ""
     for marker in clip.markers:
-        yield "markers"
+        yield "markers", ""
         if marker.color:
-            yield "marker colours"
+            yield "marker colours", marker.color
     for effect in clip.effects:
-        yield "retimes" if isinstance(effect, otio.schema.TimeEffect) else "effects"
+        if isinstance(effect, otio.schema.TimeEffect):
+            yield "retimes", round(getattr(effect, "time_scalar", 1.0), 2)
+        else:
+            yield "effects", ""
     for reference in clip.media_references().values():
-        if isinstance(reference, otio.schema.MissingReference):
-            continue
-        yield "media references"
-        if reference.available_range is not None:
-            yield "available ranges"
-        if isinstance(reference, otio.schema.ImageSequenceReference):
-            yield "image sequences"
+        yield from ((kind, "") for kind in _of_reference(reference))
     if clip.metadata.get("anyportal") is not None:
-        yield "requests"
+        yield "requests", ""
+
+
+def _of_reference(reference: Any) -> Iterator[str]:
+    if isinstance(reference, otio.schema.MissingReference):
+        return
+    yield "media references"
+    if reference.available_range is not None:
+        yield "available ranges"
+    if isinstance(reference, otio.schema.ImageSequenceReference):
+        yield "image sequences"
