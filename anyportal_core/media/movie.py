@@ -17,7 +17,7 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from anyportal_core.errors import FrameRangeError, MediaUnreadableError
+from anyportal_core.errors import FrameRangeError, MediaUnreadableError, SizeMismatchError
 from anyportal_core.frames import Image
 from anyportal_core.media import h273, timecode, yuv
 from anyportal_core.media.clip import Clip, ClipInfo, Frame
@@ -25,7 +25,7 @@ from anyportal_core.media.encoding import named
 from anyportal_core.media.movie_content import packets_digest
 from anyportal_core.media.movie_decoder import Decoder
 from anyportal_core.media.movie_file import open_file, unreadable
-from anyportal_core.media.movie_index import MovieIndex, index_movie, is_variable, rate_of
+from anyportal_core.media.movie_index import MovieIndex, counted, index_movie, is_variable, rate_of
 from anyportal_core.media.movie_length import is_cut, truncated
 from anyportal_core.media.planes import alpha_plane, colour_planes, has_alpha, planar
 from anyportal_core.shot import MediaRef, Span
@@ -44,19 +44,21 @@ def open_movie(ref: MediaRef) -> Clip:
             index = index_movie(container, stream, path)
         except av.FFmpegError as error:
             raise unreadable(path, error) from error
-        own_rate = rate_of(stream, index)
-        uneven = is_variable(stream, index, own_rate)
         start = _timecode(container)
     with closing(open_file(path)) as container:
         stream = _video_stream(container, path)
-        first = _first_frame(container, stream, path, len(index.times))
+        first, second = _first_frames(container, stream, path, len(index.times))
         index = _starting_at(index, first)
+        if index.seekable and second is not None and second.pts != index.times[1:][:1]:
+            index = counted(path, container, stream, index)  # as where each of two fields is a packet
+        own_rate = rate_of(stream, index)
+        uneven = is_variable(stream, index, own_rate)
         orientation = _orientation(first)
         info = _describe(ref, stream, first, orientation[0] % 2 == 1, len(index.times))
         info = replace(info, rate=ref.rate or own_rate, variable_rate=uneven, timecode=start)
         if ref.span:
             info = _whole(info, ref, ref.span)
-        return MovieClip(ref, info, index, stream.index, orientation)
+        return MovieClip(ref, info, index, stream.index, orientation, _form(first))
 
 
 def _whole(info: ClipInfo, ref: MediaRef, span: Span) -> ClipInfo:
@@ -76,12 +78,19 @@ class MovieClip(Clip):
     """A movie whose frames are told by their times of presentation."""
 
     def __init__(
-        self, ref: MediaRef, info: ClipInfo, index: MovieIndex, stream_index: int, orientation: tuple[int, bool]
+        self,
+        ref: MediaRef,
+        info: ClipInfo,
+        index: MovieIndex,
+        stream_index: int,
+        orientation: tuple[int, bool],
+        form: tuple[int, int, int],
     ) -> None:
         super().__init__(ref, info)
         self._index = index
         self._stream_index = stream_index
         self._orientation = orientation
+        self._form = form
 
     def _files(self) -> list[tuple[int, Path]]:
         return [(0, self.info.path)]
@@ -122,6 +131,7 @@ class MovieClip(Clip):
                 number = following
 
     def _finished(self, number: int, raw: VideoFrame, size: tuple[int, int] | None, alpha: bool) -> Frame:
+        self._check_form(number, raw)
         turn, flip = self._orientation
         stored = (size[1], size[0]) if size and turn % 2 else size
         pixels = yuv.to_rgb(colour_planes(raw), self.info.encoding, stored)
@@ -132,10 +142,26 @@ class MovieClip(Clip):
             cover = _upright(cover, turn, flip)
         return Frame(number, _upright(pixels, turn, flip), cover)
 
+    def _check_form(self, number: int, raw: VideoFrame) -> None:
+        form = _form(raw)
+        if form != self._form:
+            (width, height, bits), (w, h, b) = form, self._form
+            raise SizeMismatchError(
+                f"frame {number} is stored with {width}x{height} pixels of {bits} bits, the first with {w}x{h} of {b}",
+                where=str(self.info.path),
+                hint="choose a range of one size, or export the movie again in one",
+            )
+
+
+def _form(frame: VideoFrame) -> tuple[int, int, int]:
+    """Width, height, and bits of a component."""
+    return frame.width, frame.height, frame.format.components[0].bits
+
 
 def _video_stream(container: InputContainer, path: Path) -> VideoStream:
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
+            _check_codec(stream, path)
             return stream
     if is_cut(path):
         raise truncated(path, 0)
@@ -143,13 +169,28 @@ def _video_stream(container: InputContainer, path: Path) -> VideoStream:
     raise MediaUnreadableError(f"the file holds {what}", where=str(path), hint="give a file with a video track")
 
 
-def _first_frame(container: InputContainer, stream: VideoStream, path: Path, promised: int) -> VideoFrame:
+def _check_codec(stream: VideoStream, path: Path) -> None:
+    context: Any = stream.codec_context  # typed as always there
+    if context is None:
+        raise MediaUnreadableError(
+            "its picture is of a codec that is not known here", where=str(path), hint="export it in another codec"
+        )
+
+
+def _first_frames(
+    container: InputContainer, stream: VideoStream, path: Path, promised: int
+) -> tuple[VideoFrame, VideoFrame | None]:
+    frames = container.decode(stream)
     try:
-        return next(iter(container.decode(stream)))
+        first = next(frames)
     except StopIteration:
         raise truncated(path, 0, promised) from None
     except av.FFmpegError as error:
         raise unreadable(path, error) from error
+    try:
+        return first, next(frames, None)
+    except av.FFmpegError:
+        return first, None  # told when it is reached
 
 
 def _starting_at(index: MovieIndex, first: VideoFrame) -> MovieIndex:

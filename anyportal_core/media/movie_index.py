@@ -33,6 +33,9 @@ _UNTIMED = np.iinfo(np.int64).min
 # These state the time of presentation of every packet; others are counted by decoding once.
 _TIMED_CONTAINERS = ("mov", "matroska", "webm", "mxf")
 
+# Codecs with packets that are decoded and never shown.
+_WITH_HIDDEN = frozenset({"vp8"})
+
 Packets = NDArray[np.int64]
 """``(P, 2)``, in the order of decoding: when the packet's frame is shown, in ticks, and its size in bytes."""
 
@@ -86,10 +89,10 @@ def index_movie(container: InputContainer, stream: VideoStream, path: Path) -> M
     packets, keys, extents = _demuxed(container, stream)
     times = np.unique(packets[:, 0])
     timed = any(name in container.format.name for name in _TIMED_CONTAINERS)
-    if timed and len(times) == len(packets) and _UNTIMED not in times:
-        found = MovieIndex(times, packets, keys, True, *_cuts(packets, keys))
-    else:
-        found = _counted(path, container.format.name.split(",")[0], stream.index, packets, keys)
+    found = MovieIndex(times, packets, keys, True, *_cuts(packets, keys))
+    hidden = stream.codec_context.codec.canonical_name in _WITH_HIDDEN
+    if not timed or hidden or len(times) < len(packets) or _UNTIMED in times:
+        found = counted(path, container, stream, found)
     stated, reached = lengths(container, stream, extents)
     if is_cut(path) or _is_more_than_a_frame(stated - reached, stream, found):
         promised = round(stated * (rate_of(stream, found) or 0))
@@ -204,15 +207,19 @@ def is_variable(stream: VideoStream, index: MovieIndex, rate: Fraction | None) -
     return bool(np.abs(shown - np.arange(len(times))).max() > 0.5)
 
 
-def _counted(path: Path, format_name: str, stream_index: int, packets: Packets, keys: NDArray[np.int64]) -> MovieIndex:
-    """List the frames by decoding all of them without looking at the pictures."""
+def counted(path: Path, container: InputContainer, stream: VideoStream, index: MovieIndex) -> MovieIndex:
+    """List the frames anew by decoding all of them without looking at the pictures.
+
+    Raises:
+        MediaUnreadableError: one cannot be decoded.
+    """
     times: list[int | None] = []
-    with av.open(str(path), format=format_name) as container:
-        stream = container.streams[stream_index]
-        assert isinstance(stream, VideoStream)
-        stream.thread_type = "AUTO"
+    with av.open(str(path), format=container.format.name.split(",")[0]) as again:
+        pictures = again.streams[stream.index]
+        assert isinstance(pictures, VideoStream)
+        pictures.thread_type = "AUTO"
         try:
-            for frame in container.decode(stream):
+            for frame in again.decode(pictures):
                 times.append(frame.pts)
         except av.FFmpegError as error:
             raise MediaUnreadableError(
@@ -222,5 +229,5 @@ def _counted(path: Path, format_name: str, stream_index: int, packets: Packets, 
             ) from error
     known = [t for t in times if t is not None]
     if len(known) == len(times) and all(a < b for a, b in pairwise(known)):
-        return MovieIndex(np.array(known, np.int64), packets, keys[np.isin(keys[:, 0], known)])
+        return MovieIndex(np.array(known, np.int64), index.packets, index.keys[np.isin(index.keys[:, 0], known)])
     return MovieIndex(np.arange(len(times), dtype=np.int64), seekable=False)

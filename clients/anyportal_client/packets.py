@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -49,8 +49,11 @@ def picture(movie: InputContainer) -> VideoStream:
             break
     else:
         raise WholeNeeded("it has no picture")
-    if stream.codec_context.name not in _KEYED | _INTRA:
-        raise WholeNeeded(f"movies of the codec {stream.codec_context.name} are not cut")
+    context: Any = stream.codec_context  # typed as always there
+    if context is None:
+        raise WholeNeeded("its codec is not known here")
+    if context.name not in _KEYED | _INTRA:
+        raise WholeNeeded(f"movies of the codec {context.name} are not cut")
     return stream
 
 

@@ -52,6 +52,7 @@ def cut_span(source: Path, first: int, last: int, target: Path, checkpoint: Call
         with closing(av.open(str(source))) as movie:
             stream = picture(movie)
             packets = listed(movie, stream, checkpoint)
+            _check_frames(source, packets)
             span, stop = _place(movie, stream, packets, first, last)
         _check_worth(packets, span.first, stop, source)
         _copy(source, target, packets, span.first, stop, checkpoint)
@@ -87,6 +88,16 @@ def _place(
         raise WholeNeeded("it does not begin with a key frame")
     start = max(i for i in starts if i <= first)
     return Span(start, count, rate, _timecode(movie)), next(i for i in cuts if i > last)
+
+
+def _check_frames(source: Path, packets: Sequence[Shown]) -> None:
+    """Make sure that packets are frames: of interlaced movies, each may hold one of two fields."""
+    import av
+
+    with closing(av.open(str(source))) as movie:
+        begun = [frame.pts for frame in islice(movie.decode(picture(movie)), 2)]
+    if begun != sorted(each.time for each in packets)[:2]:
+        raise WholeNeeded("its packets are not its frames")
 
 
 def _check_worth(packets: Sequence[Shown], start: int, stop: int, source: Path) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeAlias
 
 import av
 import numpy as np
 import pytest
+from av.video.stream import VideoStream
 
-from anyportal_core.errors import MediaUnreadableError
+from anyportal_core.errors import MediaUnreadableError, SizeMismatchError
 from anyportal_core.media.clip import Clip, open_clip
 from anyportal_core.media.movie_index import MovieIndex, is_variable, rate_of
 from anyportal_core.media.planes import video_frame
@@ -21,6 +23,8 @@ from anyportal_core.shot import MediaRef
 from anyportal_core.testing.clips import VIDEO, numbered_frames, read_number, write_movie
 
 COUNT = 90
+Packet: TypeAlias = "av.Packet[VideoStream]"
+
 # Long and short groups of pictures, closed and open, with B-frames as references.
 H264 = {
     "closed": {"bf": "3", "g": "25", "x264-params": "b-pyramid=2"},
@@ -125,6 +129,85 @@ def test_a_stream_that_says_no_rate_has_none() -> None:
     index = MovieIndex(np.arange(10), seekable=False)
     assert rate_of(silent, index) is None
     assert not is_variable(silent, index, None)
+
+
+def remuxed(source: Path, target: Path, change: Callable[[int, Packet], Iterable[Packet]]) -> Path:
+    """The same movie with each packet made into others."""
+    with av.open(str(source)) as movie, av.open(str(target), "w") as copy:
+        stream = copy.add_stream_from_template(movie.streams.video[0])
+        for place, packet in enumerate(movie.demux(video=0)):
+            for made in change(place, packet) if packet.size else ():
+                made.stream = stream
+                copy.mux(made)
+    return target
+
+
+def packet_of(data: bytes, like: Packet, later: int = 0) -> Any:
+    packet: Any = av.Packet(data)
+    assert like.pts is not None
+    packet.pts = packet.dts = like.pts + later
+    packet.time_base, packet.is_keyframe = like.time_base, like.is_keyframe and not later
+    return packet
+
+
+def test_packets_that_are_never_shown_have_no_number(tmp_path: Path) -> None:
+    """VP8 may hold pictures that later ones alone refer to."""
+
+    def hidden(place: int, packet: Packet) -> list[Packet]:
+        data = bytearray(bytes(packet))
+        if place % 10 == 5:
+            data[0] &= ~0x10
+        return [packet_of(bytes(data), packet)]
+
+    options = {"g": "100", "b": "1M", "auto-alt-ref": "0"}
+    source = write_movie(tmp_path / "a.webm", numbered_frames(40, 32, 64), codec="libvpx", options=options)
+    with open_clip(MediaRef(remuxed(source, tmp_path / "b.webm", hidden))) as clip:
+        shown = [number for number in range(40) if number % 10 != 5]
+        assert clip.info.numbers == range(36)
+        assert read(clip) == shown
+        assert read(clip, [4, 5, 30]) == [shown[4], shown[5], shown[30]]
+
+
+def test_two_packets_to_a_frame_are_one(tmp_path: Path) -> None:
+    """As those of interlaced movies that hold one field each."""
+
+    def halves(place: int, packet: Packet) -> list[Packet]:
+        data = bytes(packet)
+        third = data.find(b"\0\0\1\3")
+        return [packet_of(data[:third], packet), packet_of(data[third:], packet, 20)]
+
+    options = {"g": "12", "b": "2M", "bf": "0"}
+    source = write_movie(tmp_path / "a.mkv", numbered_frames(30, 64, 96), codec="mpeg2video", options=options, rate=25)
+    with open_clip(MediaRef(remuxed(source, tmp_path / "b.mkv", halves))) as clip:
+        assert clip.info.numbers == range(30) and clip.info.rate == 25 and not clip.info.variable_rate
+        assert [frame.number for frame in clip.frames([3, 20])] == [3, 20]
+
+
+@pytest.mark.parametrize(("bits", "size"), [(8, (64, 96)), (10, (32, 64))])
+def test_a_movie_that_changes_on_the_way(tmp_path: Path, bits: int, size: tuple[int, int]) -> None:
+    layout = "yuv420p10le" if bits == 10 else "yuv420p"
+    first = write_movie(tmp_path / "a.ts", numbered_frames(20, 32, 64), options={"g": "10"})
+    second = write_movie(
+        tmp_path / "b.ts",
+        numbered_frames(20, *size),
+        layout=layout,
+        encoding=replace(VIDEO, bits=bits),
+        options={"g": "10"},
+    )
+    both = tmp_path / "both.ts"
+    both.write_bytes(first.read_bytes() + second.read_bytes())
+    with open_clip(MediaRef(both)) as clip:
+        assert read(clip, [0, 19]) == [0, 19]
+        with pytest.raises(SizeMismatchError, match=rf"frame 20 .* {size[1]}x{size[0]} pixels of {bits} bits"):
+            read(clip, [19, 20])
+
+
+@pytest.mark.parametrize(("suffix", "codec", "other"), [(".mp4", b"avc1", b"zzzz"), (".mkv", b"MPEG4", b"ZZZZ4")])
+def test_a_codec_that_nobody_knows(tmp_path: Path, suffix: str, codec: bytes, other: bytes) -> None:
+    path = movie(tmp_path / f"a{suffix}", {})
+    path.write_bytes(path.read_bytes().replace(codec, other))
+    with pytest.raises(MediaUnreadableError, match="of a codec that is not known here"):
+        open_clip(MediaRef(path))
 
 
 def test_an_edit_list_hides_frames(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import av
 import numpy as np
 import pytest
 
+from anyportal_client import packets
 from anyportal_client.packets import WholeNeeded
 from anyportal_client.spans import cut_span
 from anyportal_core.errors import FrameRangeError, MediaUnreadableError
@@ -201,3 +202,25 @@ def test_a_container_that_changes_a_packet_is_not_trusted(folder: Path, monkeypa
     with pytest.raises(WholeNeeded, match="without a change"):
         cut_span(movie(folder, "h264.mp4"), 23, 27, folder / "none.mp4")
     assert calls and not (folder / "none.mp4").exists()
+
+
+def test_packets_that_are_no_frames_are_not_cut(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where each of two fields is a packet, counting packets would give other frames."""
+    from anyportal_client import spans
+
+    def fields(*arguments: Any) -> list[packets.Shown]:
+        return [
+            half for each in packets.listed(*arguments) for half in (each, replace(each, time=each.time + 1, key=False))
+        ]
+
+    monkeypatch.setattr(spans, "listed", fields)
+    with pytest.raises(WholeNeeded, match="its packets are not its frames"):
+        cut_span(movie(folder, "h264.mp4"), 23, 27, folder / "none.mp4")
+
+
+@pytest.mark.parametrize(("name", "codec", "other"), [("h264.mp4", b"avc1", b"zzzz"), ("h264.mkv", b"MPEG4", b"ZZZZ4")])
+def test_an_unknown_codec_is_not_cut(folder: Path, name: str, codec: bytes, other: bytes) -> None:
+    path = folder / f"unknown_{name}"
+    path.write_bytes(movie(folder, name).read_bytes().replace(codec, other))
+    with pytest.raises(WholeNeeded, match="not known here"):
+        cut_span(path, 23, 27, folder / "none.mp4")
