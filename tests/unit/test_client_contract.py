@@ -25,6 +25,7 @@ from anyportal_client.events import Event, ResultsReady, StateChanged
 from anyportal_client.otio import show
 from anyportal_client.placing.placed import Placed
 from anyportal_client.storekeeping import StoreShown
+from anyportal_client.window.events import WindowOpened
 from anyportal_daemon.models import Action, models
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +36,7 @@ EVENTS = {kind.event: kind for kind in Event.__subclasses__() if kind is not Res
 
 def test_the_schema_is_one_and_has_all_events() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
-    assert {show.Planned.event, StoreShown.event, Placed.event} <= set(EVENTS)
+    assert {show.Planned.event, StoreShown.event, Placed.event, WindowOpened.event} <= set(EVENTS)
     assert set(SCHEMA["$defs"]) == set(EVENTS) | OF_THE_DAEMON
     assert [each["$ref"] for each in SCHEMA["oneOf"]] == [f"#/$defs/{name}" for name in SCHEMA["$defs"]]
 

@@ -30,6 +30,7 @@ _SUMMARIES = {
     "store": "Show, verify or prune what the daemon keeps on its disk.",
     "hosts": "Put the scripts where Nuke, Resolve and Blender look for them.",
     "doctor": "Check this installation, and say how to mend what is missing.",
+    "window": "Serve the window of a host; its script starts this.",
     "serve": "Run the daemon: it owns the models and works on jobs.",
     "models": "List the models that plug-ins need, or make tiny ones to try with.",
     "demo": "Process a small cut from beginning to end, and show the report.",
@@ -46,7 +47,10 @@ _OWN = {
     "store": "anyportal_client.cli.store:store",
     "hosts": "anyportal_client.cli.hosts:hosts",
     "doctor": "anyportal_client.cli.doctor:doctor",
+    "window": "anyportal_client.window.command:window",
 }
+_HIDDEN = ("window",)
+"""Commands that programs call, not people."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,8 @@ def _app(called: str) -> typer.Typer:
     app.callback()(_options)
     for command in commands():
         function = command.load() if command.name == called else command.stand_in()
-        app.command(command.name, help=None if command.name == called else command.summary)(function)
+        shown = None if command.name == called else command.summary
+        app.command(command.name, help=shown, hidden=command.name in _HIDDEN)(function)
     return app
 
 
