@@ -3,5 +3,8 @@
 import os
 import sys
 
-# Beside this folder; appended, so that nothing of the host is shadowed.
-sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "hostkit"))
+# Appended, so that nothing of the host is shadowed: this folder, for `nuke -t`, and hostkit beside it.
+_HERE = os.path.dirname(os.path.abspath(__file__))
+for _folder in (_HERE, os.path.join(os.path.dirname(_HERE), "hostkit")):
+    if _folder not in sys.path:
+        sys.path.append(_folder)

@@ -1,366 +1,565 @@
-"""The Nuke script on a fake Nuke that has the traps of ../shared/hosts.md (section Nuke), quoted at each of them."""
+"""The Nuke client's parts on a fake Nuke that has the traps of ../shared/hosts.md; whole flows are in tests/e2e."""
 
 from __future__ import annotations
 
-import importlib
-import json
-import queue
+import ast
+import contextlib
+import runpy
 import sys
 import threading
-import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-CLIENTS = Path(__file__).parents[2] / "clients"
-SAY = "import json, os, sys, time\ndef say(**e): print(json.dumps({'schema': 1, **e}), flush=True)\n"
-OUT = "out = next(a for a in sys.argv if a.startswith('--out=')).split('=', 1)[1]\n"
+from anyportal_core.media.encoding import SRGB, named
+from tests.hosts.nuke import house
+from tests.hosts.nuke.module import ACES_SPACES, FakeNuke
+from tests.hosts.nuke.nodes import Node
 
-
-class Knob:
-    def __init__(self, nuke: FakeNuke, node: Node, name: str, value: Any) -> None:
-        self.nuke, self.node, self.name, self.content = nuke, node, name, value
-
-    def value(self) -> Any:
-        return self.content
-
-    def setValue(self, value: Any) -> None:
-        self.nuke.only_main_thread()
-        if self.name == "colorspace":
-            assert not set("\t,") & set(value), "entries are tab- or comma-joined aliases: split before comparing"
-        self.content = value
-        self.nuke.edits.append(self.name)
-
-    def fromUserText(self, text: str) -> None:
-        path, _, numbers = text.rpartition(" ")
-        self.setValue(path)
-        first, last = numbers.split("-")
-        self.node["first"].setValue(int(first))
-        self.node["last"].setValue(int(last))
-
-
-class Node:
-    def __init__(self, nuke: FakeNuke, kind: str = "Read", name: str = "Read1", **knobs: Any) -> None:
-        self.kind, self.title, self.broken, self.position = kind, name, False, (100, 50)
-        values = {
-            "file": "",
-            "first": 1,
-            "last": 1,
-            "origfirst": 1,
-            "origlast": 1,
-            "frame_mode": "expression",
-            "frame": "",
-        }
-        values |= {"on_error": "error", "colorspace": "default", "raw": False, "premultiplied": False, "label": ""}
-        self.knobs = {key: Knob(nuke, self, key, value) for key, value in {**values, **knobs}.items()}
-
-    def __getitem__(self, name: str) -> Knob:
-        return self.knobs[name]
-
-    def knob(self, name: str) -> Knob | None:
-        return self.knobs.get(name)
-
-    def Class(self) -> str:
-        return self.kind
-
-    def name(self) -> str:
-        return self.title
-
-    def hasError(self) -> bool:
-        return self.broken
-
-    def xpos(self) -> int:
-        return self.position[0]
-
-    def ypos(self) -> int:
-        return self.position[1]
-
-    def setXYpos(self, x: int, y: int) -> None:
-        self.position = (x, y)
-
-
-class FakeNuke(types.ModuleType):
-    """A module `nuke` with the state of a session; the test's thread is the main thread."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__("nuke")
-        self.main = threading.current_thread()
-        self.calls: queue.Queue[Any] = queue.Queue()
-        self.edits: list[str] = []
-        self.errors: list[str] = []
-        self.messages: list[str] = []
-        self.made: list[Node] = []
-        self.undo: list[str] = []
-        self.selected: Node | None = None
-        self.answers: dict[str, str] = {}
-        self.live_tasks: list[Any] = []
-        self.cancel_at: float = 2.0
-        self.nodes = types.SimpleNamespace(Read=self._make_read)
-        self.script = str(folder / "comp.nk")
-        Path(self.script).touch()
-
-    def only_main_thread(self) -> None:
-        assert threading.current_thread() is self.main, "node edits in the main thread only"
-
-    def _make_read(self) -> Node:
-        self.only_main_thread()
-        self.made.append(Node(self, name="Read2"))
-        return self.made[-1]
-
-    def selectedNode(self) -> Node:
-        if self.selected is None:
-            raise ValueError("no node selected")  # "`nuke.selectedNode()` raises when nothing is selected"
-        return self.selected
-
-    def filename(self, node: Node) -> str:
-        return str(node["file"].value())
-
-    def root(self) -> Any:
-        return types.SimpleNamespace(name=lambda: self.script)
-
-    def message(self, text: str) -> None:
-        self.only_main_thread()
-        assert not self.pumping, "a modal panel through executeInMainThread freezes"
-        self.messages.append(text)
-
-    def error(self, text: str) -> None:
-        self.only_main_thread()
-        self.errors.append(text)
-
-    pumping = False
-
-    def executeInMainThread(self, call: Any, args: Any = (), kwargs: Any = None) -> None:
-        assert threading.current_thread() is not self.main, "executeInMainThread called from the main thread hangs Nuke"
-        self.calls.put((call, args, kwargs or {}))
-
-    def pump(self, worker: threading.Thread) -> None:
-        """The main loop, until a worker thread is done."""
-        self.pumping = True
-        while worker.is_alive() or not self.calls.empty():
-            try:
-                call, args, kwargs = self.calls.get(timeout=0.05)
-            except queue.Empty:
-                continue
-            call(*args, **kwargs)
-        self.pumping = False
-
-    def Panel(self, title: str) -> Any:
-        asked: list[str] = []
-        return types.SimpleNamespace(
-            addFilenameSearch=lambda name, value: asked.append(name) or self.answers.setdefault(name, value),
-            show=lambda: True,
-            value=lambda name: self.answers[name],
-        )
-
-    def Undo(self) -> Any:
-        return types.SimpleNamespace(
-            begin=lambda name: self.undo.append(f"begin {len(self.edits)}"),
-            end=lambda: self.undo.append(f"end {len(self.edits)}"),
-        )
-
-    def ProgressTask(self, title: str) -> Any:
-        nuke = self
-
-        class Task:
-            """Ends with `del task`: a bar that is kept stays on the screen."""
-
-            progress = 0.0
-
-            def __init__(self) -> None:
-                nuke.live_tasks.append(id(self))
-
-            def __del__(self) -> None:
-                nuke.live_tasks.remove(id(self))
-
-            def setMessage(self, text: str) -> None:
-                pass
-
-            def setProgress(self, percent: int) -> None:
-                assert isinstance(percent, int)
-                self.progress = percent / 100
-
-            def isCancelled(self) -> bool:
-                return self.progress >= nuke.cancel_at
-
-        return Task()
+CLIENT = house.CLIENTS / "nuke"
+ALL = list(range(1001, 1007))
 
 
 @pytest.fixture
-def nuke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeNuke:
-    fake = FakeNuke(tmp_path)
-    monkeypatch.setitem(sys.modules, "nuke", fake)
-    for folder in ("nuke", "hostkit"):
-        monkeypatch.syspath_prepend(str(CLIENTS / folder))
-    return fake
+def nuke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNuke]:
+    with house.session(tmp_path, monkeypatch) as fake:
+        yield fake
+
+
+@pytest.fixture(scope="module")
+def plate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return house.write_sequence(tmp_path_factory.mktemp("plate"))
 
 
 @pytest.fixture
-def script(nuke: FakeNuke) -> Any:
-    sys.modules.pop("anyportal_nuke", None)
-    return importlib.import_module("anyportal_nuke")
+def read(nuke: FakeNuke, plate: Path) -> Node:
+    return house.make_read(nuke, plate)
 
 
 @pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Stand a program in for `anyportal`; what it was called with comes back in the file `called`."""
+def asked(nuke: FakeNuke) -> Any:
+    """Plan something: `asked(node, **what)`."""
 
-    def make(body: str) -> Path:
-        program = tmp_path / "bin" / "anyportal"
-        program.parent.mkdir()
-        called = tmp_path / "called"
-        record = f"open({str(called)!r}, 'w').write(json.dumps(sys.argv[1:]))\n"
-        program.write_text(f"#!{sys.executable}\n{SAY}{record}{OUT}{body}", encoding="utf-8")
-        program.chmod(0o755)
-        monkeypatch.setenv("ANYPORTAL_COMMAND", str(program))
-        return called
+    def make(node: Node, *others: Node, **what: Any) -> Any:
+        find = house.load("anyportal_nuke.flow").find_in([node, *others])
+        return house.load("anyportal_nuke.plan").Plan(node, {"backdrop": "#102030", **what}, find)
 
     return make
 
 
-DONE_SEQUENCE = (
-    "say(event='progress', stage='matte', fraction=.5)\n"
-    "say(event='done', job='jobs/7', files={'comp': out + '/r.%04d.exr'})"
-)
-DONE_MOVIE = "say(event='done', job='jobs/7', files={'comp': out + '/r.mp4'})"
+def refused() -> Any:
+    return pytest.raises(house.load("anyportal_nuke").Refused)
 
 
-def run_menu(nuke: FakeNuke, script: Any) -> None:
-    before = set(threading.enumerate())
-    script.replace_background()
-    for worker in set(threading.enumerate()) - before:
-        nuke.pump(worker)
+# Loading
 
 
-def test_a_sequence_comes_back_at_the_plate_s_numbers(
-    nuke: FakeNuke, script: Any, command: Any, tmp_path: Path
-) -> None:
-    called = command(DONE_SEQUENCE)
-    nuke.selected = Node(
-        nuke, file="/p/plate.%04d.exr", first=1001, last=1010, frame_mode="offset", frame="5",
-        colorspace="ACES - ACEScg\tACEScg", raw=True,
-    )  # fmt: skip
-    nuke.answers["Backdrop"] = "#102030"
-    run_menu(nuke, script)
-    arguments = json.loads(called.read_text())
-    assert arguments[:2] == ["submit", "/p/plate.%04d.exr"]
-    assert "--range=1001-1010" in arguments
-    [read] = nuke.made
-    found = {name: read[name].value() for name in ("first", "last", "origfirst", "origlast", "frame_mode", "frame")}
-    assert found == {
-        "first": 1001,
-        "last": 1010,
-        "origfirst": 1001,
-        "origlast": 1010,
-        "frame_mode": "offset",
-        "frame": "5",
-    }
-    assert read["file"].value() == f"{tmp_path}/anyportal/Read1/v001/r.%04d.exr"
-    assert (read["colorspace"].value(), read["raw"].value()) == ("ACES - ACEScg", True)
-    assert read["on_error"].value() == "checkerboard"
-    assert nuke.undo == ["begin 0", f"end {len(nuke.edits)}"]
-    assert nuke.live_tasks == []
+def test_init_needs_no_window_and_loads_no_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with house.session(tmp_path, monkeypatch, gui=False):
+        assert "anyportal_nuke" not in sys.modules
+        assert sys.path[-2:] == [str(CLIENT), str(house.CLIENTS / "hostkit")]
+        before = list(sys.path)
+        runpy.run_path(str(CLIENT / "init.py"))
+        assert sys.path == before  # read twice, on NUKE_PATH and through a plug-in path
+        house.load()  # nothing of the client needs a window to be loaded
 
 
-def test_a_movie_counts_from_one_here_and_from_zero_there(nuke: FakeNuke, script: Any, command: Any) -> None:
-    called = command(DONE_MOVIE)
-    nuke.selected = Node(nuke, file="/p/plate.mov", first=11, last=20)
-    nuke.answers["Backdrop"] = "#102030"
-    run_menu(nuke, script)
-    assert "--range=10-19" in json.loads(called.read_text())
-    [read] = nuke.made
-    found = [read[name].value() for name in ("first", "last", "frame_mode", "frame")]
-    assert found == [1, 10, "start at", "11"]  # the plate's frame 11 shows at 11: so does the result's frame 1
+def test_no_file_of_the_client_imports_qt() -> None:
+    for path in CLIENT.rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 7))
+        names = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
+        names |= {n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
+        assert not [name for name in names if name.startswith(("PySide", "shiboken", "socket", "http", "urllib"))]
 
 
-@pytest.mark.parametrize(("file", "number"), [("/p/plate.jpg", 0), ("/p/plate.1001.png", 1001), ("/p/100%.png", 0)])
-def test_a_still_is_sent_without_a_range_and_shown_where_the_plate_is(
-    nuke: FakeNuke, script: Any, command: Any, tmp_path: Path, file: str, number: int
-) -> None:
-    called = command(f"say(event='done', job='jobs/7', frames='{number}', files={{'comp': out + '/r.%04d.png'}})")
-    nuke.selected = Node(nuke, file=file, first=5, last=9)
-    nuke.answers["Backdrop"] = "#102030"
-    run_menu(nuke, script)
-    assert nuke.errors == []
-    assert not [argument for argument in json.loads(called.read_text()) if argument.startswith("--range")]
-    [read] = nuke.made
-    assert read["file"].value() == f"{tmp_path}/anyportal/Read1/v001/r.{number:04d}.png"
-    assert [read[name].value() for name in ("first", "last", "origfirst", "origlast")] == [5, 9, 5, 9]
+def test_the_menu_has_everything(nuke: FakeNuke) -> None:
+    runpy.run_path(str(CLIENT / "menu.py"))
+    assert {path.removeprefix("Nuke/AnyPortal/") for path in nuke.menus} == {
+        "Replace background...", "Rerun...", "Compare with previous", "Show job", "Cancel", "Doctor",
+    }  # fmt: skip
+    for label in ("Rerun...", "Compare with previous", "Show job", "Cancel"):
+        nuke.menus[f"Nuke/AnyPortal/{label}"]()
+    assert len(nuke.messages) == 4 and all("no result of AnyPortal" in text for text in nuke.messages)
 
 
-def test_versions_go_on(nuke: FakeNuke, script: Any, command: Any, tmp_path: Path) -> None:
-    command(DONE_SEQUENCE)
-    (tmp_path / "anyportal/Read1/v003").mkdir(parents=True)
-    nuke.selected = Node(nuke, file="/p/plate.%04d.exr")
-    nuke.answers["Backdrop"] = "#102030"
-    run_menu(nuke, script)
-    assert "/v004/" in nuke.made[0]["file"].value()
+# Threads
 
 
-def test_cancel_in_the_progress_bar_ends_the_command_quietly(nuke: FakeNuke, script: Any, command: Any) -> None:
-    command(
-        "say(event='progress', stage='matte', fraction=.5)\n"
-        "line = sys.stdin.readline()\nsys.exit(130 if 'cancel' in line else 1)"
-    )
-    nuke.selected = Node(nuke, file="/p/plate.%04d.exr")
-    nuke.answers["Backdrop"] = "#102030"
-    nuke.cancel_at = 0.5
-    run_menu(nuke, script)
-    assert (nuke.made, nuke.errors, nuke.live_tasks) == ([], [], [])
+def test_what_another_thread_asks_for_is_raised_there(nuke: FakeNuke) -> None:
+    """hosts.md: "`executeInMainThreadWithResult` swallows exceptions and returns None"."""
+    threads = house.load("anyportal_nuke.threads")
+    caught: list[Any] = []
+
+    def work() -> None:
+        caught.append(threads.in_main(nuke.make, "Read").title)
+        try:
+            threads.in_main(lambda: {}["gone"])
+        except KeyError as error:
+            caught.append(str(error))
+
+    worker = threading.Thread(target=work, name="AnyPortal")
+    house.settle(nuke, worker.start)
+    assert caught == ["Read1", "'gone'"]
 
 
-def test_a_failure_goes_to_the_error_console(nuke: FakeNuke, script: Any, command: Any) -> None:
-    command(
-        "say(event='error', message='the disk is full', code='DISK_FULL', where='/out', hint='free space')\nsys.exit(7)"
-    )
-    nuke.selected = Node(nuke, file="/p/plate.%04d.exr")
-    nuke.answers["Backdrop"] = "#102030"
-    run_menu(nuke, script)
-    assert nuke.made == []
-    assert "the disk is full" in nuke.errors[0]
-    assert "free space" in nuke.errors[0]
+def test_the_main_thread_calls_directly_and_so_does_everything_without_a_window(nuke: FakeNuke) -> None:
+    """hosts.md: "`executeInMainThread*` called from the main thread hangs Nuke"; "with `-t` call directly"."""
+    threads = house.load("anyportal_nuke.threads")
+    seen: list[int] = []
+    assert threads.in_main(lambda: 7) == 7
+    threads.later(seen.append, 1)
+    nuke.GUI = False
+    worker = threading.Thread(target=lambda: seen.append(threads.in_main(lambda: 2)))
+    worker.start()
+    worker.join(10)
+    assert seen == [1, 2]
+
+
+# Footage
 
 
 @pytest.mark.parametrize(
-    ("node", "word"),
+    ("mode", "text", "first"),
     [
-        (None, "Select a Read first"),
-        ({"kind": "Blur"}, "Select a Read"),
-        ({"file": ""}, "names no file"),
-        ({"file": "/p/a.mov", "frame": "frame*2"}, "start at"),
+        ("expression", "", 1001),
+        ("expression", "frame", 1001),
+        ("expression", "frame+499", 502),
+        ("expression", "frame - 10", 1011),
+        ("start at", "1", 1),
+        ("start at", "-5", -5),
+        ("offset", "100", 1101),
+        ("offset", "-1000", 1),
     ],
 )
-def test_what_cannot_be_processed_is_refused_before_anything_starts(
-    nuke: FakeNuke, script: Any, command: Any, node: Any, word: str
+def test_a_read_s_files_show_where_its_frame_knob_says(
+    nuke: FakeNuke, read: Node, asked: Any, mode: str, text: str, first: int
 ) -> None:
-    called = command(DONE_SEQUENCE)
-    nuke.selected = Node(nuke, **node) if node is not None else None
-    run_menu(nuke, script)
-    assert word in nuke.messages[0]
-    assert not called.exists()
+    """hosts.md: "A Read's `frame_mode`/`frame` (expression, start at, offset) shifts frames: honour it"."""
+    read["frame_mode"].setValue(mode)
+    read["frame"].setValue(text)
+    plan = asked(read)
+    assert (plan.range.frames[0], plan.wanted) == (first, ALL)
+    assert [read.file_frame(frame) for frame in plan.range.frames] == plan.wanted  # as the host itself reads them
+    assert plan.wish()["range"] == "1001-1006"
 
 
-def test_a_read_with_an_error_is_refused(nuke: FakeNuke, script: Any, command: Any) -> None:
-    command(DONE_SEQUENCE)
-    nuke.selected = Node(nuke, file="/p/plate.%04d.exr")
-    nuke.selected.broken = True
-    run_menu(nuke, script)
-    assert "has an error" in nuke.messages[0]
+def test_an_expression_that_no_number_says_is_rendered(nuke: FakeNuke, read: Node, asked: Any) -> None:
+    read["frame"].setValue("frame*2")
+    nuke.root_node["first_frame"].setValue(501)
+    nuke.root_node["last_frame"].setValue(503)
+    plan = asked(read)
+    assert plan.rendered and "expression" in plan.reason and plan.range.frames == [501, 502, 503]
 
 
-def test_without_a_window_the_call_waits(nuke: FakeNuke, script: Any, command: Any, tmp_path: Path) -> None:
-    command(DONE_SEQUENCE)
-    read = script.process(Node(nuke, file="/p/p.%04d.exr", first=5, last=6), "#102030", folder=str(tmp_path / "r"))
-    assert read["last"].value() == 6
-    assert str(tmp_path / "r") in read["file"].value()
+def test_a_movie_counts_from_one_here_and_from_zero_there(nuke: FakeNuke, asked: Any, tmp_path: Path) -> None:
+    (tmp_path / "plate.mov").touch()
+    read = nuke.make("Read")
+    read["file"].fromUserText(f"{tmp_path}/plate.mov 11-20")
+    plan = asked(read)
+    assert plan.range.frames == list(range(11, 21))
+    assert plan.wish()["range"] == "10-19" and "rate" not in plan.wish()
+    read["frame_mode"].setValue("start at")
+    read["frame"].setValue("1001")
+    plan = asked(read, frames="1001,1003")
+    assert (plan.wish()["range"], plan.range.whole) == ("10,12", list(range(1001, 1011)))
 
 
-def test_the_menu_and_init_load(nuke: FakeNuke, monkeypatch: pytest.MonkeyPatch) -> None:
-    entries: list[Any] = []
-    nuke.menu = lambda name: types.SimpleNamespace(addCommand=lambda *entry: entries.append((name, *entry)))  # type: ignore[attr-defined]
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    for name in ("init.py", "menu.py"):
-        source = (CLIENTS / "nuke" / name).read_text(encoding="utf-8")
-        exec(compile(source, str(CLIENTS / "nuke" / name), "exec"), {"__file__": str(CLIENTS / "nuke" / name)})
-    assert sys.path[-1] == str(CLIENTS / "hostkit")
-    assert entries[0][:2] == ("Nuke", "AnyPortal/Replace background...")
+def test_a_still_goes_without_a_range(nuke: FakeNuke, asked: Any, plate: Path) -> None:
+    read = nuke.make("Read")
+    read["file"].fromUserText(f"{plate.parent}/plate.1003.png 5-9")
+    plan = asked(read)
+    assert (plan.still, plan.wish()["range"], plan.range.frames) == (True, "", [5, 6, 7, 8, 9])
+
+
+def test_what_changes_no_pixel_leaves_a_read_untouched(nuke: FakeNuke, read: Node, asked: Any) -> None:
+    grade = nuke.make("Grade", [nuke.make("Dot", [read])])
+    assert asked(grade).rendered
+    grade["disable"].setValue(True)
+    write = nuke.make("Write", [grade])
+    assert asked(write).footage.read is read
+    write["reading"].setValue(True)  # it shows its own file instead
+    assert asked(write).rendered
+
+
+def test_paths_are_worked_out(
+    nuke: FakeNuke, asked: Any, plate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOT", "plate")
+    read = nuke.make("Read")
+    read["file"].fromUserText("[getenv SHOT].####.png 1001-1006")
+    nuke.root_node["project_directory"].setValue(str(plate.parent))
+    assert asked(read).footage.path == str(plate)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"file": ""}, ["names no file"]),
+        ({"last": 1099}, ["1099.png is not there", "Is the disk mounted?"]),
+        ({"file": "/gone/plate.%04d.png"}, ["/gone/plate.1001.png is not there"]),
+    ],
+)
+def test_media_that_are_not_there_are_told_before_anything_starts(
+    read: Node, asked: Any, change: dict[str, Any], words: list[str]
+) -> None:
+    for name, value in change.items():
+        read[name].setValue(value)
+    with refused() as told:
+        asked(read)
+    assert all(word in str(told.value) for word in words)
+
+
+def test_an_error_upstream_is_refused(nuke: FakeNuke, read: Node, asked: Any) -> None:
+    """hosts.md: "Refuse if the upstream graph has errors"."""
+    grade = nuke.make("Grade", [read])
+    read.broken = True
+    with refused() as told:
+        asked(grade)
+    assert "ERROR" in str(told.value)
+
+
+def test_files_that_the_command_does_not_read_are_rendered(nuke: FakeNuke, asked: Any, tmp_path: Path) -> None:
+    (tmp_path / "clip.mov").touch()
+    read = nuke.make("Read")
+    read["file"].setValue(f"{tmp_path}/clip.mov")
+    assert not asked(read).rendered
+    read["file"].setValue(f"{tmp_path}/%V/plate.%04d.exr")
+    plan_of = house.load("anyportal_nuke.footage").footage_of
+    assert "view" in plan_of(read)[1]
+    read["file"].setValue(f"{tmp_path}/A001.r3d")
+    assert "r3d" in plan_of(read)[1]
+
+
+# Ranges
+
+
+def test_the_range_goes_by_override_limit_footage_project(nuke: FakeNuke, read: Node, asked: Any) -> None:
+    """hosts.md: "Range precedence: override, Write `use_limit`, root range"."""
+    grade = nuke.make("Grade", [read])
+    write = nuke.make("Write", [grade])
+    assert asked(write).range.frames == list(range(1001, 1011))  # the project's
+    assert asked(read).range.frames == ALL
+    for name, value in (("use_limit", True), ("first", 1002), ("last", 1004)):
+        write[name].setValue(value)
+    assert asked(write).range.frames == [1002, 1003, 1004]
+    plan = asked(write, frames="1003,1004")
+    assert (plan.range.frames, plan.range.origin) == ([1003, 1004], "as asked for")
+
+
+def test_a_part_is_worked_out_with_its_neighbours(nuke: FakeNuke, read: Node, asked: Any) -> None:
+    plan = asked(read, frames="1002,1005", context=2)
+    assert (plan.wish()["range"], plan.wish()["handles"]) == ("1002,1005", 2)
+    assert asked(read).wish()["handles"] == 0  # a whole shot has none
+    plan = asked(nuke.make("Grade", [read]), frames="1002,1004-1005", context=2)
+    assert plan.renders() == (list(range(1001, 1008)), False)  # what lies between is context, too
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [("1005-1001", "backwards"), ("next", "no frame range"), (",", "names no frames"), ("1001,1099", "no frame 1099")],
+)
+def test_a_range_that_is_none(read: Node, asked: Any, text: str, word: str) -> None:
+    with refused() as told:
+        asked(read, frames=text)
+    assert word in str(told.value)
+
+
+# Colour
+
+
+def test_every_space_of_the_table_is_one_that_the_core_knows(nuke: FakeNuke) -> None:
+    for space, _ in house.load("anyportal_nuke.colour")._SPACES:
+        encoding = named(space.name, SRGB)
+        assert (encoding.primaries, encoding.transfer == "linear") == (space.primaries, space.linear)
+
+
+@pytest.mark.parametrize(
+    ("entry", "name"),
+    [
+        ("sRGB", "sRGB"),
+        ("default (sRGB)", "sRGB"),
+        ("ACES - ACEScg\tACES/ACES - ACEScg", "ACEScg"),
+        ("scene_linear (ACES - ACEScg)", "ACEScg"),
+        ("Utility/Linear/Linear Rec.709 (sRGB)", "Linear Rec.709"),
+        ("Linear Rec.709 (sRGB),lin_rec709", "Linear Rec.709"),
+        ("nothing,lin_ap1", "ACEScg"),
+        ("linear", "Linear Rec.709"),
+        ("AlexaV3LogC", None),
+        ("Output - Rec.709", None),  # a display, not the camera's curve
+    ],
+)
+def test_entries_are_split_before_they_are_compared(nuke: FakeNuke, entry: str, name: str | None) -> None:
+    """hosts.md: "`nuke.getColorspaceList(knob)` entries are tab- or comma-joined aliases: split before comparing"."""
+    found = house.load("anyportal_nuke.colour").known(entry)
+    assert (found.name if found else None) == name
+
+
+def test_an_alias_that_says_nothing_is_found_by_its_entry(nuke: FakeNuke, read: Node) -> None:
+    nuke.colour_spaces = ["odd,ACES - ACEScg"]
+    assert house.load("anyportal_nuke.colour").known("odd", read["colorspace"]).name == "ACEScg"
+
+
+def test_default_is_the_project_s_choice_for_such_files(nuke: FakeNuke, read: Node, tmp_path: Path) -> None:
+    """hosts.md: Root knobs `workingSpaceLUT`, `floatLut`."""
+    colour = house.load("anyportal_nuke.colour")
+    assert colour.of_read(read) == "sRGB"
+    nuke.root_node["int8Lut"].setValue("rec709")
+    assert colour.of_read(read) == "rec709"
+    exr = house.make_read(nuke, house.write_sequence(tmp_path / "exr", kind="exr"))
+    assert colour.of_read(exr) == "linear"
+    exr["raw"].setValue(True)
+    nuke.root_node["workingSpaceLUT"].setValue("ACES - ACEScg")
+    assert colour.of_read(exr) == "ACES - ACEScg"  # raw values are taken for the working space's
+
+
+def test_the_config_is_the_environment_s_then_the_custom_then_the_stock_one(
+    nuke: FakeNuke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """hosts.md: "Config order: `$OCIO`, custom, stock path"."""
+    identity = house.load("anyportal_nuke.colour").identity
+    assert identity()["config"] == "nuke-default"
+    for name, value in (
+        ("colorManagement", "OCIO"), ("OCIO_config", "aces_1.2"), ("customOCIOConfigPath", "/show/config.ocio"),
+    ):  # fmt: skip
+        nuke.root_node[name].setValue(value)
+    assert identity()["config"] == "aces_1.2"
+    nuke.root_node["OCIO_config"].setValue("custom")
+    assert identity()["config"] == "/show/config.ocio"
+    monkeypatch.setenv("OCIO", "/site/config.ocio")
+    assert identity()["config"] == "/site/config.ocio"
+
+
+def test_a_read_goes_in_its_own_space_and_its_result_in_the_light_of_that(
+    nuke: FakeNuke, read: Node, asked: Any
+) -> None:
+    plan = asked(read)
+    assert (plan.wish()["colour_space"], plan.look.raw, plan.look.entry) == ("sRGB", False, "linear")
+    nuke.colour_spaces = list(ACES_SPACES)
+    read["colorspace"].setValue("Utility - sRGB - Texture")
+    assert asked(read).look.entry == "Utility - Linear - sRGB"
+    read["colorspace"].setValue("ACES - ACEScg")
+    plan = asked(read)
+    assert (plan.wish()["colour_space"], plan.look.entry) == ("ACEScg", "ACES - ACEScg")
+
+
+def test_a_space_that_the_command_does_not_know_is_rendered_or_refused(nuke: FakeNuke, read: Node, asked: Any) -> None:
+    nuke.colour_spaces = list(ACES_SPACES)
+    nuke.root_node["workingSpaceLUT"].setValue("ACES - ACEScg")
+    read["colorspace"].setValue("Input - ARRI - LogC")
+    plan = asked(read)
+    assert plan.rendered and "Input - ARRI - LogC" in plan.reason
+    assert (plan.wish()["colour_space"], plan.look.raw) == ("ACEScg", True)
+    nuke.root_node["workingSpaceLUT"].setValue("Input - ARRI - LogC")
+    with refused() as told:
+        asked(read)
+    assert "working space 'Input - ARRI - LogC'" in str(told.value) and "ACES2065-1" in str(told.value)
+    assert asked(read, colour_space="ACES2065-1").look.space.primaries == "ap0"  # a person may say what it is
+
+
+def test_without_a_name_for_the_result_s_light_the_plate_is_rendered(nuke: FakeNuke, read: Node, asked: Any) -> None:
+    nuke.colour_spaces = ["Utility - sRGB - Texture", "ACES - ACEScg"]
+    nuke.root_node["workingSpaceLUT"].setValue("ACES - ACEScg")
+    read["colorspace"].setValue("Utility - sRGB - Texture")
+    assert asked(read).rendered
+
+
+# Mattes
+
+
+def test_mattes(nuke: FakeNuke, read: Node, asked: Any, tmp_path: Path) -> None:
+    exr = house.make_read(nuke, house.write_sequence(tmp_path / "exr", kind="exr"))
+    assert asked(exr).wish()["matte"] == ""
+    plan = asked(exr, matte="alpha", colours="photographed")
+    assert (plan.wish()["matte"], plan.rendered, plan.wish()["settings"]) == ("alpha", False, {})
+    assert asked(exr, matte="alpha", colours="straight").wish()["settings"] == {"clean_edges": False}
+    plan = asked(exr, matte="alpha", colours="premultiplied")
+    assert plan.rendered and plan.wish()["settings"] == {"clean_edges": False}
+    assert asked(exr, matte="/m/matte.mov").wish()["matte"] == "/m/matte.mov"
+    other = asked(read, exr, matte=f"node:{exr.title}")
+    assert (other.matte.node, other.matte.channel, other.renders()) == (exr, "rgba.alpha", (ALL, True))
+    assert asked(exr, matte="channel:rgba.red").matte.channel == "rgba.red"
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ({"matte": "alpha"}, ["how do its colours stand", "premultiplied", "straight"]),
+        ({"matte": "alpha", "colours": "guess"}, ["guess"]),
+        ({"matte": "alpha", "colours": "straight"}, ["no channel rgba.alpha", "rgba.red"]),
+        ({"matte": "channel:mask.a"}, ["no channel mask.a"]),
+        ({"matte": "channel:"}, ["none was named"]),
+        ({"matte": "node:Read9"}, ["no node Read9"]),
+    ],
+)
+def test_a_matte_that_is_none(read: Node, asked: Any, what: dict[str, Any], words: list[str]) -> None:
+    with refused() as told:
+        asked(read, **what)
+    assert all(word in str(told.value) for word in words)
+
+
+def test_a_layer_that_is_a_mere_number_is_refused(nuke: FakeNuke, read: Node) -> None:
+    """hosts.md: "purely numeric layer names fail"."""
+    matte = house.load("anyportal_nuke.matte")
+    read.channels = lambda: ["1.red"]  # type: ignore[method-assign]
+    with refused() as told:
+        matte.read_matte("channel:1.red", read, None, "")
+    assert "mere number" in str(told.value)
+
+
+# Indie
+
+
+def test_indie_s_ten_nodes_are_got_around_by_the_selection(nuke: FakeNuke, plate: Path) -> None:
+    """hosts.md: "Nuke Indie's Python sees 10 nodes: read selected nodes only"."""
+    find_in = house.load("anyportal_nuke.flow").find_in
+    for _ in range(12):
+        nuke.make("Dot")
+    read = house.make_read(nuke, plate)
+    nuke.env["indie"] = True
+    with refused() as told:
+        find_in([])(read.title)
+    assert "select it as well" in str(told.value)
+    nuke.selection = [read]
+    assert find_in(nuke.selectedNodes())(read.title) is read
+
+
+# What is asked for
+
+
+def test_what_is_asked_for_is_checked(read: Node, asked: Any) -> None:
+    for what, word in (
+        ({"backdrop": " "}, "no backdrop"),
+        ({"seed": "many"}, "'many' is no whole number"),
+        ({"context": -1}, "-1"),
+        ({"size": "half"}, "half"),
+        ({"preset_": "x"}, "preset_"),
+    ):
+        with refused() as told:
+            asked(read, **what)
+        assert word in str(told.value)
+
+
+def test_settings_as_people_write_them(nuke: FakeNuke) -> None:
+    module = house.load("anyportal_nuke.asked")
+    found = module.read_settings("relight_strength=0.5 matte.plugin=draft.key note='a b' clean_edges=false")
+    assert found == {"relight_strength": 0.5, "matte.plugin": "draft.key", "note": "a b", "clean_edges": False}
+    assert module.read_settings(module.write_settings(found)) == found
+    for text, word in (("relight", "no setting"), ("a='b", "cannot be read")):
+        with refused() as told:
+            module.read_settings(text)
+        assert word in str(told.value)
+
+
+def test_the_script_remembers_what_was_asked_last(nuke: FakeNuke, tmp_path: Path) -> None:
+    module = house.load("anyportal_nuke.asked")
+    assert module.remembered() == module.DEFAULTS
+    module.remember(dict(module.DEFAULTS, backdrop="beach.jpg", seed=7, frames="1005"))
+    nuke.scriptSaveAs(str(tmp_path / "saved.json"))
+    nuke.root_node.knobs_.pop("anyportal")
+    nuke.scriptOpen(str(tmp_path / "saved.json"))
+    again = module.remembered()
+    assert (again["backdrop"], again["seed"], again["frames"]) == ("beach.jpg", 7, "")  # frames are a shot's own
+
+
+# The panel
+
+
+def test_the_panel_offers_what_there_is_and_says_what_was_chosen(nuke: FakeNuke, read: Node, tmp_path: Path) -> None:
+    panel = house.load("anyportal_nuke.panel")
+    exr = house.make_read(nuke, house.write_sequence(tmp_path / "exr", kind="exr"))
+    complete = house.load("anyportal_nuke.asked").complete
+    defaults = complete({"backdrop": "#102030"})
+    nuke.answers = [{}, {"Matte": "the alpha of Read1", "Frames": "1002", "Seed": "5"}, None]
+    assert complete(panel.ask("title", defaults, exr, [read], "1001-1006", "/r")) == defaults  # nothing was touched
+    found = panel.ask("title", defaults, exr, [read], "1001-1006", "/r")
+    assert (found["matte"], found["frames"], found["seed"]) == ("node:Read1", "1002", "5")
+    assert panel.ask("title", defaults, exr, [read], "1001-1006", "/r") is None
+    assert nuke.panels[0].items["Matte"] == [
+        "found by the preset", "the plate's alpha", "the alpha of Read1", "a channel of the plate", "a file",
+        "a picture of one frame",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("before", "field"),
+    [
+        ({"matte": "alpha", "colours": "straight"}, "the plate's alpha"),
+        ({"matte": "channel:mask.a"}, "a channel of the plate"),
+        ({"matte": "/m/matte.%04d.exr"}, "a file"),
+        ({"mask": "/m/mask.png"}, "a picture of one frame"),
+        ({"matte": "node:Gone1"}, "found by the preset"),
+        ({"size": "proxy", "colour_space": "ACEScg", "settings": {"relight_strength": 0.5}, "folder": "/x"}, ""),
+    ],
+)
+def test_the_panel_begins_with_what_was_asked_before(
+    nuke: FakeNuke, tmp_path: Path, before: dict[str, Any], field: str
+) -> None:
+    exr = house.make_read(nuke, house.write_sequence(tmp_path / "exr", kind="exr"))
+    complete = house.load("anyportal_nuke.asked").complete
+    asked = complete({"backdrop": "#102030", **before})
+    nuke.answers = [{}]
+    found = complete(house.load("anyportal_nuke.panel").ask("title", asked, exr, [], "1001-1006", "/r"))
+    assert nuke.panels[0].items["Matte"][0] == (field or "found by the preset")
+    assert found == (dict(asked, matte="") if field == "found by the preset" else asked)
+
+
+# The terminal
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Start `nuke -t anyportal_nuke_render.py ...`: sys.argv has lost what Nuke takes away."""
+
+    def start(*arguments: str, raw: bool = True) -> None:
+        given = ["Nuke", "-t", str(CLIENT / "anyportal_nuke_render.py"), *arguments]
+        # hosts.md: "a trailing number or range is stripped from `sys.argv`"
+        taken = bool(arguments) and arguments[-1].replace("-", "").isdigit()
+        monkeypatch.setattr(sys, "argv", given[2:-1] if taken else given[2:])
+        sys.modules["nuke"].rawArgs = given if raw else []  # type: ignore[attr-defined]
+
+    with house.session(tmp_path, monkeypatch, gui=False):
+        yield start
+
+
+def test_a_range_at_the_end_is_found_though_nuke_took_it(terminal: Any) -> None:
+    headless = house.load("anyportal_nuke.headless")
+    terminal("--node", "Read1", "--backdrop", "x.jpg", "--range", "1001-1010")
+    assert headless._parse(headless.command_line()).frames == "1001-1010"
+    terminal("--node", "Read1", "--range=-5--1")
+    assert headless._parse(headless.command_line()).frames == "-5--1"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "raw", "word"),
+    [
+        (["--node", "Read1", "--range", "1001-1010"], False, "--range=1001-1010"),
+        (["--node", "Read1", "--backdrop", "x.jpg", "1001-1010"], True, "--range=1001-1010"),
+        (["--node", "Read1", "--backdrop", "x.jpg"], True, "no node Read1"),
+        (["--node", "Read1", "--script", "/gone.nk"], True, "/gone.nk is not there"),
+    ],
+)
+def test_the_terminal_says_what_is_wrong(
+    terminal: Any, capsys: pytest.CaptureFixture[str], arguments: list[str], raw: bool, word: str
+) -> None:
+    terminal(*arguments, raw=raw)
+    with contextlib.suppress(SystemExit):
+        assert house.load("anyportal_nuke.headless").main() == 2
+    assert word in capsys.readouterr().err
+
+
+# Doctor
+
+
+def test_the_doctor_looks_at_nuke_itself(nuke: FakeNuke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANYPORTAL_COMMAND", "/gone/anyportal")
+    nuke.root_node["workingSpaceLUT"].setValue("AlexaV3LogC")
+    nuke.env["indie"] = True
+    found = {check[0]: check for check in house.load("anyportal_nuke.checkup").checks()}
+    assert found["nuke"][1] == "warning" and "ten others" in found["nuke"][3]
+    assert found["colour"][1] == "warning" and "AlexaV3LogC" in found["colour"][2]
+    assert found["script"][1] == found["results"][1] == "ok"
+    assert found["command"][1] == "broken" and "/gone/anyportal" in found["command"][3]
+    house.load().doctor()
+    assert "BROKEN  command" in nuke.messages[0]

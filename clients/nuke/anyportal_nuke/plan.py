@@ -1,0 +1,198 @@
+"""What will be done with a node: what is sent as it is, what is rendered and why, and where the result shows."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+
+from anyportal_hostkit import frames, paths
+
+import nuke
+from anyportal_nuke import colour, ranges, upstream
+from anyportal_nuke.asked import complete
+from anyportal_nuke.footage import Footage, footage_of, read_of
+from anyportal_nuke.matte import read_matte
+from anyportal_nuke.refused import Refused
+
+Look = NamedTuple("Look", [("space", colour.Space), ("raw", bool), ("entry", str)])
+"""The plate's space as it is sent, and how the result's Read takes it: as it is, or by an entry of its colour knob."""
+
+
+class Plan(object):
+    """One shot, thought through; nothing has been made yet.
+
+    Args:
+        node: what is processed.
+        asked: what a person asks for, as in asked.py.
+        find: gives the node of a name, or refuses.
+
+    Raises:
+        Refused: it cannot be done.
+    """
+
+    def __init__(self, node: nuke.Node, asked: Dict[str, Any], find: Callable[[str], nuke.Node]) -> None:
+        self.asked = complete(asked)
+        upstream.check_upstream(node)
+        self.node = node
+        self.name = paths.safe_name(node.fullName(), "shot")
+        self.proxy = self.asked["size"] == "proxy"
+        self.matte = read_matte(str(self.asked["matte"]), node, find, str(self.asked["colours"]))
+        if self.matte.node is not None and self.matte.node is not node:
+            upstream.check_upstream(self.matte.node)
+        self.footage, self.look, self.reason = self._source()
+        self.range = ranges.choose(node, self._shown(), str(self.asked["frames"]))
+        self.box, self.whole = self._boxes()
+        self.context = int(self.asked["context"]) if len(self.range.frames) < len(self.range.whole) else 0
+
+    @property
+    def rendered(self) -> bool:
+        """Whether the plate is rendered."""
+        return self.footage is None
+
+    @property
+    def still(self) -> bool:
+        return self.footage is not None and self.footage.kind == "still"
+
+    @property
+    def shift(self) -> int:
+        """How much later than its number a file of the result shows."""
+        return self.footage.shift if self.footage is not None else 0
+
+    @property
+    def overscan(self) -> bool:
+        return self.rendered and self.box[:4] != self.whole[:4]
+
+    @property
+    def wanted(self) -> List[int]:
+        """The numbers of the files that are asked for."""
+        return [frame - self.shift for frame in self.range.frames]
+
+    def renders(self) -> Tuple[List[int], bool]:
+        """The frames of the script to render, and whether it is the matte alone."""
+        alone = not self.rendered
+        if alone and self.matte.kind != "channel":
+            return [], False
+        if self.still:
+            return [self.range.frames[0]], True
+        return ranges.around(self.range.frames, self.context, self.range.whole), alone
+
+    def wish(self) -> Dict[str, Any]:
+        """What `anyportal submit` is told, but for rendered files and the results' name."""
+        asked = self.asked
+        settings = dict(asked["settings"])
+        if self.matte.colours in ("premultiplied", "straight"):  # the former are divided while they are rendered
+            settings.setdefault("clean_edges", False)
+        wish = {
+            "plate": self.footage.path if self.footage is not None else "",
+            "range": "" if self.still else frames.text_of(self.wanted),
+            "handles": 0 if self.still else self.context,
+            "matte": self._matte_argument(),
+            "colour_space": self.look.space.name,
+            "settings": settings,
+            "format": "exr",
+        }
+        wish.update((name, asked[name]) for name in ("backdrop", "mask", "preset", "subject", "seed", "layers"))
+        wish.update((name, asked[name]) for name in ("daemon", "priority") if asked[name])
+        if self.footage is None or self.footage.kind == "sequence":
+            wish["rate"] = "{:.6g}".format(float(nuke.root()["fps"].value()))
+        return wish
+
+    def folder(self) -> str:
+        """Where the versions of this shot lie: a proxy's apart, under a name that says so."""
+        base = str(self.asked["folder"]) or results_folder()
+        return os.path.join(base, self.name + ("_proxy" if self.proxy else ""))
+
+    def told(self) -> str:
+        """What will be done, for a person."""
+        lines = ["{} frames, {}: {}".format(len(self.range.frames), self.range.origin, self._range_text())]
+        if self.footage is not None:
+            lines.append("sent as it is: {}".format(self.footage.path))
+        else:
+            lines.append("rendered to EXR, since {}".format(self.reason))
+        if self.overscan:
+            lines.append("overscan is kept: {}x{} pixels".format(*size(self.box)))
+        lines.append("colours: {}".format(self.look.space.name))
+        if self.proxy:
+            lines.append("PROXY: the result is a quick look, not for delivery")
+        return "\n".join(lines)
+
+    def _range_text(self) -> str:
+        return str(frames.text_of(self.range.frames))
+
+    def _shown(self) -> Optional[Footage]:
+        """The footage that the node shows, whether it is sent or not."""
+        if self.footage is not None:
+            return self.footage
+        read = read_of(self.node)
+        return footage_of(read)[0] if read is not None else None
+
+    def _source(self) -> Tuple[Optional[Footage], Look, str]:
+        read = read_of(self.node)
+        footage, reason = (None, "it is no untouched Read") if read is None else footage_of(read)
+        if read is not None and footage is not None:
+            reason = self._reason(read)
+            look = None if reason else self._look(read)
+            if look is not None:
+                return footage, look, ""
+            reason = reason or "anyportal does not know its colour space '{}'".format(colour.of_read(read))
+        return None, self._working_look(reason), reason
+
+    def _reason(self, read: nuke.Node) -> str:
+        """Why a Read's files are not sent though they could be read; empty where they are."""
+        if self.proxy:
+            return "proxy mode was chosen"
+        if self.matte.colours == "premultiplied":
+            return "its colours are divided by the matte first"
+        box, whole = upstream.box_of(read, [nuke.frame()]), upstream.format_of(read)
+        return "it has pixels outside its format, which are kept" if box[:4] != whole[:4] else ""
+
+    def _look(self, read: nuke.Node) -> Optional[Look]:
+        """How files go as they are; None where the result's light would have no name in this script."""
+        stated = str(self.asked["colour_space"]).strip()
+        raw = bool(read["raw"].value())
+        space = colour.named(stated) if stated else colour.known(colour.of_read(read), read["colorspace"])
+        if space is None:
+            return None
+        if raw or space.linear:
+            entry = colour.aliases(str(read["colorspace"].value()))
+            return Look(space, raw, "" if raw or not entry else entry[0])
+        entry_name = colour.linear_entry(space, read["colorspace"])
+        return Look(space, False, entry_name) if entry_name else None
+
+    def _working_look(self, reason: str) -> Look:
+        """Rendered files are in the working space."""
+        stated = str(self.asked["colour_space"]).strip()
+        space = colour.named(stated) if stated else colour.known_working()
+        if space is None:
+            identity = colour.identity()
+            raise Refused(
+                "{} has to be rendered, since {}; but anyportal does not know the working space '{}' of {}.".format(
+                    self.node.name(), reason, identity["working_space"], identity["config"] or "this script"
+                ),
+                "Known are {}. Choose such a working space, convert with an OCIOColorSpace and say which space that "
+                "is, or send a Read in one of them.".format(colour.names()),
+            )
+        return Look(space, True, "")
+
+    def _boxes(self) -> Tuple[upstream.Frame, upstream.Frame]:
+        whole = upstream.format_of(self.node)
+        return (upstream.box_of(self.node, self.range.frames) if self.rendered else whole), whole
+
+    def _matte_argument(self) -> str:
+        if self.matte.kind == "file":
+            return self.matte.path
+        if self.matte.kind == "alpha" or (self.rendered and self.matte.kind == "channel"):
+            return "alpha"
+        return ""  # none, or rendered apart: its path is not known yet
+
+
+def size(box: upstream.Frame) -> Tuple[int, int]:
+    """Width and height."""
+    return box.right - box.x, box.top - box.y
+
+
+def results_folder() -> str:
+    """Beside the script; in the home folder where it was never saved."""
+    script = nuke.root().name()
+    base = os.path.dirname(script) if os.path.isfile(script) else os.path.expanduser("~")
+    return str(paths.forward(os.path.join(base, "anyportal")))
