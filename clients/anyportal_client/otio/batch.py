@@ -140,15 +140,16 @@ def _run_into(ready: Ready, out: Path, daemon: str | None, as_json: bool, stdin_
 def _write(ready: Ready, outcomes: Mapping[str, Outcome], written: Path, began: float) -> BatchDone:
     """The timeline with what others have written meanwhile, the other formats, the report."""
     plan, report = ready.plan, written.with_name("report.html")
-    with locked(written.with_name(LOCK)), local_disk(written):
-        if written.is_file():
-            with suppress(MediaError):  # it could be read when the batch began; another may have written it since
-                carry_versions(plan, read_timeline(written))
-        add_versions(plan, _results(outcomes))
-        write_timeline(plan.timeline, written)
-        exported, failed = write_exports(plan.timeline, ready.wish.exports, written)
+    with local_disk(written):
+        with locked(written.with_name(LOCK)):
+            if written.is_file():
+                with suppress(MediaError):  # it could be read when the batch began; another may have written it since
+                    carry_versions(plan, read_timeline(written))
+            add_versions(plan, _results(outcomes))
+            write_timeline(plan.timeline, written)
+            exported, failed = write_exports(plan.timeline, ready.wish.exports, written)
         about = Written(written, tuple(exported), (*_remarks(ready), *failed), time.monotonic() - began)
-        write_report(plan, outcomes, report, about)
+        write_report(plan, outcomes, report, about)  # its pictures take their time: nobody has to wait for them
     return BatchDone(written, report, states(plan, outcomes), time.monotonic() - began, tuple(map(str, exported)))
 
 

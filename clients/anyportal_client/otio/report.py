@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -67,7 +68,7 @@ def write_report(plan: Plan, outcomes: Mapping[str, Outcome], path: Path, writte
         index="\n".join(_link(shot, outcome) for shot, outcome in shots),
         shots="\n".join(_article(shot, outcome) for shot, outcome in shots),
     )
-    aside = path.with_name(f"{path.name}.part")
+    aside = path.with_name(f"{path.name}.{os.getpid()}.part")  # another batch may write its own at this moment
     aside.write_text(page, encoding="utf-8", errors="replace")
     aside.replace(path)
 
