@@ -102,7 +102,8 @@ class BlobServiceServicer(object):
         INVALID_ARGUMENT `BLOB`: a malformed digest, or more bytes than announced.
         FAILED_PRECONDITION `OFFSET`: the offset is not the committed size (metadata `committed_bytes` says it); call again from there.
         DATA_LOSS `DIGEST`: the bytes do not have the announced digest. The upload is dropped: start again at 0.
-        ABORTED `UPLOAD_BUSY`: another call is writing the same upload; retry after the RetryInfo delay.
+        ABORTED `UPLOAD_BUSY`: another call is writing the same upload; retry after the RetryInfo delay. A call from which
+        nothing has come for ten seconds is ended by the next one, as if it had been cut.
         RESOURCE_EXHAUSTED `DISK_FULL`: nothing is lost; free space, then go on at the committed size.
         UNAVAILABLE: the connection went away; call GetUpload, then go on.
         A refusal in the middle of a stream can reach a client that is still sending as INTERNAL, CANCELLED or UNKNOWN without

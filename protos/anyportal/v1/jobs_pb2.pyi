@@ -428,7 +428,7 @@ class Job(_message.Message):
     @_builtins.property
     def stage_seconds(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
         """Wall seconds by stage, for stages that ran; reused ones are not in it. Of a stage that was cut short and went on,
-        those of the run that finished it.
+        those of the run that finished it and those that went into what it found finished: windows, files of the result.
         """
 
     @_builtins.property
@@ -941,7 +941,7 @@ class StageExplanation(_message.Message):
     compared_with: _builtins.str
     """The nearest earlier job: `jobs/{id}`."""
     seconds: _builtins.float
-    """Wall seconds, those of looking for a stored result included."""
+    """Wall seconds, those of looking for a stored result included; of a stage that went on as in `Job.stage_seconds`."""
     size_bytes: _builtins.int
     """Of the stored result; of the job's files for the stage that makes them."""
     plugin: _builtins.str

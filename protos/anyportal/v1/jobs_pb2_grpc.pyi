@@ -68,7 +68,8 @@ class JobServiceStub:
 
     Start after any sequence number; no event is skipped or given twice within one call. A job that loses its worker
     is QUEUED and RUNNING again in the same log, and files that were told of before stay. While a job waits or runs, messages
-    without an event may come in between: they tell its new `outlook` alone and carry the last event's number.
+    without an event may come in between: they tell its new `outlook` alone and carry the last event's number. After its
+    end a job may be told of damage to its results: a `log`, in the next call.
     NOT_FOUND `JOB_NOT_FOUND`. After UNAVAILABLE call again from the last sequence number received.
     RESOURCE_EXHAUSTED `DISK_FULL`, INTERNAL `STORAGE`: the job has ended, and the daemon's disk cannot take it down; make
     room and call again.
@@ -140,7 +141,8 @@ class JobServiceAsyncStub(JobServiceStub):
 
     Start after any sequence number; no event is skipped or given twice within one call. A job that loses its worker
     is QUEUED and RUNNING again in the same log, and files that were told of before stay. While a job waits or runs, messages
-    without an event may come in between: they tell its new `outlook` alone and carry the last event's number.
+    without an event may come in between: they tell its new `outlook` alone and carry the last event's number. After its
+    end a job may be told of damage to its results: a `log`, in the next call.
     NOT_FOUND `JOB_NOT_FOUND`. After UNAVAILABLE call again from the last sequence number received.
     RESOURCE_EXHAUSTED `DISK_FULL`, INTERNAL `STORAGE`: the job has ended, and the daemon's disk cannot take it down; make
     room and call again.
@@ -233,7 +235,8 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Start after any sequence number; no event is skipped or given twice within one call. A job that loses its worker
         is QUEUED and RUNNING again in the same log, and files that were told of before stay. While a job waits or runs, messages
-        without an event may come in between: they tell its new `outlook` alone and carry the last event's number.
+        without an event may come in between: they tell its new `outlook` alone and carry the last event's number. After its
+        end a job may be told of damage to its results: a `log`, in the next call.
         NOT_FOUND `JOB_NOT_FOUND`. After UNAVAILABLE call again from the last sequence number received.
         RESOURCE_EXHAUSTED `DISK_FULL`, INTERNAL `STORAGE`: the job has ended, and the daemon's disk cannot take it down; make
         room and call again.
