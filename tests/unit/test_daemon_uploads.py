@@ -7,8 +7,18 @@ import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 
+import pytest
+
+from anyportal.v1 import blobs_pb2, media_pb2
+from anyportal_client.channel import Connection
+from anyportal_client.discovery import Endpoint
+from anyportal_client.transfers import find_missing, upload
+from anyportal_daemon.bootstrap import daemon
+from anyportal_daemon.config import Address, Config
 from anyportal_daemon.server.blobs import _opened
+from anyportal_daemon.storage import disk
 from anyportal_daemon.storage.blobs import BlobId
 from anyportal_daemon.storage.memory import MemoryBlobStore
 
@@ -40,3 +50,25 @@ async def test_an_upload_is_closed_though_its_call_is_cancelled_before_a_thread_
     free.set()
     await asyncio.to_thread(lambda: None)  # whatever was asked of the thread before is done
     store.receive("ann", blob, 0).close()
+
+
+async def test_a_client_goes_on_though_its_old_connection_never_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a cable is pulled: nobody tells the daemon, which would wait for the next byte."""
+    monkeypatch.setattr(disk, "SILENT", 0.3)
+    data, source = bytes(range(256)) * 4096, tmp_path / "source"
+    source.write_bytes(data)
+    blob = media_pb2.Blob(sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data))
+    async with daemon(Config(Address("127.0.0.1", 0), tmp_path / "state")) as found:
+        endpoint = Endpoint(found.address, found.token)
+        old, new = Connection(endpoint), Connection(endpoint)
+        call = old.blobs.WriteBlob(metadata=[("authorization", f"Bearer {found.token}")])
+        await call.write(blobs_pb2.WriteBlobRequest(blob=blob, data=data[: len(data) // 2]))
+        asked = blobs_pb2.GetUploadRequest(blob=blob)
+        while (await new.call(new.blobs.GetUpload, asked)).committed_bytes < len(data) // 2:
+            await asyncio.sleep(0.01)
+        await upload(new, source, blob)
+        assert await find_missing(new, [blob]) == []
+        await old.close()
+        await new.close()
