@@ -26,6 +26,7 @@ test-diffusion: $(TORCH_READY)
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file clients/mypy.ini
 	$(BIN)/lint-imports
 	$(BIN)/python protos/generate.py --check
 
