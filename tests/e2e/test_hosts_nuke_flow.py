@@ -180,6 +180,7 @@ def test_anything_else_is_rendered_as_it_is_in_the_working_space(nuke: FakeNuke,
     assert read["raw"].value() is True and nuke.root_node["proxy"].value() is True
     assert [read["first"].value(), read["last"].value(), read["frame"].value()] == [1001, 1003, ""]
     assert not [node for node in nuke.all if node.kind in ("Write", "Crop")]
+    assert "rendered to EXR, since it is no untouched Read" in nuke.printed[-1]
     assert names_in(tmp_path / "anyportal" / "Dot1") == ["v001"]
 
 
@@ -300,6 +301,10 @@ def test_a_rerun_of_some_frames_keeps_the_others_and_both_versions_can_be_compar
     switch["which"].setValue(1)
     assert np.array_equal(switch.image(1002).rgb(), first[1002])
     assert [nuke.viewer[0], nuke.viewer[1]] == [read, switch.sources[1]]
+    assert [name for name, _ in nuke.steps[-3:]][::2] == ["AnyPortal: rerun", "AnyPortal: compare"]
+    for _ in range(3):  # the switch that was turned, the comparison, the rerun
+        nuke.undo()
+    assert nuke.all == nodes and "/v001/" in read["file"].value() and said(read)["version"] == "v001"
 
 
 def test_a_rerun_that_comes_to_nothing_shows_what_was_shown(nuke: FakeNuke, exr: Node, tmp_path: Path) -> None:

@@ -365,6 +365,19 @@ def test_without_a_name_for_the_result_s_light_the_plate_is_rendered(nuke: FakeN
     assert asked(read).rendered
 
 
+def test_colours_that_nuke_divides_before_it_converts_are_rendered(nuke: FakeNuke, read: Node, asked: Any) -> None:
+    read["premultiplied"].setValue(True)
+    assert "divides" in asked(read).reason
+    read["raw"].setValue(True)
+    assert not asked(read).rendered
+
+
+def test_default_of_the_plate_is_not_default_of_its_result(nuke: FakeNuke, read: Node, asked: Any) -> None:
+    nuke.colour_spaces = list(ACES_SPACES)
+    nuke.root_node["int8Lut"].setValue("ACES - ACEScg")
+    assert asked(read).look.entry == "ACES - ACEScg"  # an EXR's default would be another
+
+
 # Mattes
 
 
@@ -380,6 +393,15 @@ def test_mattes(nuke: FakeNuke, read: Node, asked: Any, tmp_path: Path) -> None:
     other = asked(read, exr, matte=f"node:{exr.title}")
     assert (other.matte.node, other.matte.channel, other.renders()) == (exr, "rgba.alpha", (ALL, True))
     assert asked(exr, matte="channel:rgba.red").matte.channel == "rgba.red"
+
+
+def test_a_mask_belongs_to_the_frame_that_is_stated_else_in_its_name(read: Node, asked: Any) -> None:
+    read["frame_mode"].setValue("start at")
+    read["frame"].setValue("1")
+    assert asked(read, mask="/m/mask.1003.png").wish()["mask_frame"] == 1003
+    assert asked(read, mask="/m/mask.0003.png").wish()["mask_frame"] is None  # the first, as nobody says another
+    assert asked(read, mask="/m/mask.png", mask_frame="4").wish()["mask_frame"] == 1004
+    assert "mask" not in asked(read).wish()
 
 
 @pytest.mark.parametrize(
@@ -425,6 +447,29 @@ def test_indie_s_ten_nodes_are_got_around_by_the_selection(nuke: FakeNuke, plate
     assert find_in(nuke.selectedNodes())(read.title) is read
 
 
+def test_indie_shows_no_input_that_it_hides(nuke: FakeNuke, plate: Path, asked: Any) -> None:
+    for _ in range(12):
+        nuke.make("Dot")
+    dot = nuke.make("Dot", [house.make_read(nuke, plate)])
+    assert not asked(dot).rendered
+    nuke.env["indie"], nuke.selection = True, [dot]
+    assert asked(dot).rendered  # what is above is not known: it is rendered, which is right in any case
+
+
+# The result's nodes
+
+
+def test_a_result_says_its_range_itself(nuke: FakeNuke, read: Node, asked: Any, tmp_path: Path) -> None:
+    """hosts.md: "`file.fromUserText(...)`; set first/last/origfirst/origlast": the disk shows what is there so far."""
+    module = house.load("anyportal_nuke.result")
+    (tmp_path / "r.1003.exr").touch()
+    plan, pattern = asked(read), f"{tmp_path}/r.%04d.exr"
+    made = module.create(plan, "v001", pattern, plan.wanted)
+    names = ("first", "last", "origfirst", "origlast")
+    assert [made.read[name].value() for name in names] == [1001, 1006, 1001, 1006]
+    assert nuke.layer_channels["matte"] == ["matte.alpha"]  # told of before any file has
+
+
 # What is asked for
 
 
@@ -434,6 +479,7 @@ def test_what_is_asked_for_is_checked(read: Node, asked: Any) -> None:
         ({"seed": "many"}, "'many' is no whole number"),
         ({"context": -1}, "-1"),
         ({"size": "half"}, "half"),
+        ({"mask": "m.png", "mask_frame": "last"}, "'last' is no frame of a mask"),
         ({"preset_": "x"}, "preset_"),
     ):
         with refused() as told:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from typing import Any, Dict, List
 
@@ -15,6 +16,7 @@ DEFAULTS: Dict[str, Any] = {
     "backdrop": "",  # a picture, a clip, #rrggbb, or words
     "matte": "",  # found by the preset, or as matte.py reads it
     "mask": "",  # the foreground on one frame, a picture
+    "mask_frame": "",  # of the script; else the number in the mask's name, else the first
     "colours": "",  # one of COLOURS: how the plate's colours stand to the matte
     "frames": "",  # all, or 1005,1009-1010
     "context": 8,  # neighbours that a part of a shot is worked out with
@@ -30,7 +32,7 @@ DEFAULTS: Dict[str, Any] = {
     "daemon": "",
     "priority": 0,
 }
-_PER_SHOT = ("frames", "mask", "view")
+_PER_SHOT = ("frames", "mask", "mask_frame", "view")
 _KNOB = "anyportal"
 
 
@@ -50,6 +52,8 @@ def complete(given: Dict[str, Any]) -> Dict[str, Any]:
         except (TypeError, ValueError):
             wrong = "'{}' is no whole number for {}.".format(asked[name], name)
             raise Refused(wrong, "Write one, such as 0.") from None
+    if not re.fullmatch(r"\s*(-?\d+)?\s*", str(asked["mask_frame"])):
+        raise Refused("'{}' is no frame of a mask.".format(asked["mask_frame"]), "Write its number, such as 1001.")
     if asked["context"] < 0:
         raise Refused("The context cannot be {} frames.".format(asked["context"]), "Write 0 or more.")
     if asked["size"] not in ("full", "proxy"):

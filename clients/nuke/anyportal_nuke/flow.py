@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import anyportal_hostkit as hostkit
 
@@ -36,8 +36,8 @@ def find_in(nodes: List[nuke.Node]) -> Callable[[str], nuke.Node]:
 def begin(plan: Plan) -> Job:
     """A job for a plan, its nodes made; in the main thread."""
     hostkit.find_command()
-    version = _next_version(plan)
-    pattern = pattern_of(plan, "{}/{}".format(plan.folder(), version), version)
+    version, pattern = _next(plan)
+    nuke.tprint("AnyPortal: {}".format(plan.told()))
     return Job(plan, result.create(plan, version, pattern, plan.wanted))
 
 
@@ -47,9 +47,12 @@ def begin_again(plan: Plan, read: nuke.Node) -> Job:
     shown = result.Result(read)
     shown.save()
     before = tab.folder(read)
+    version, pattern = _next(plan)
+    nuke.tprint("AnyPortal: {}".format(plan.told()))
     with one_step("AnyPortal: rerun"):
         result.note(shown, plan)
-        shown.status("starting", _next_version(plan))
+        shown.show(plan, version, pattern, plan.wanted)
+        shown.status("starting")
     return Job(plan, shown, before)
 
 
@@ -85,10 +88,11 @@ def _behind_a_bar(job: Job) -> None:
         later(nuke.error, "AnyPortal: {}".format(said(error)))
 
 
-def _next_version(plan: Plan) -> str:
-    """What the next version will most likely be called; it is taken when the job begins."""
+def _next(plan: Plan) -> Tuple[str, str]:
+    """What the next version and its files will most likely be called; it is taken when the job begins."""
     newest = hostkit.versions.names(plan.folder())[:1]
-    return "v{:03d}".format((hostkit.versions.number_of(newest[0]) if newest else 0) + 1)
+    version = "v{:03d}".format((hostkit.versions.number_of(newest[0]) if newest else 0) + 1)
+    return version, pattern_of(plan, "{}/{}".format(plan.folder(), version), version)
 
 
 class _Meter(object):

@@ -26,6 +26,7 @@ _TEXTS = (
     ("backdrop", "PATH|#rrggbb|TEXT", "the new surroundings: a picture, a clip, a colour or words"),
     ("matte", "MATTE", "alpha, node:NAME, node:NAME:LAYER.CHANNEL, channel:LAYER.CHANNEL or a path; else it is found"),
     ("mask", "PATH", "the foreground on one frame, a picture"),
+    ("mask-frame", "N", "the frame of --mask; else the number in its name, else the first"),
     ("preset", "NAME", "see anyportal presets"),
     ("subject", "TEXT", "who or what is in the foreground"),
     ("seed", "N", "source of every random draw"),

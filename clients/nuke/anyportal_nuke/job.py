@@ -227,7 +227,7 @@ class Job(object):
         if self.before:
             result.keep_up(self.shown, self.shown.restore)
         if self.before or failed:
-            result.keep_up(self.shown, lambda: self.shown.status(text, self.version, failed))
+            result.keep_up(self.shown, lambda: self.shown.status(text, failed))
         else:
             result.remove(self.shown)
 
@@ -242,7 +242,7 @@ class Job(object):
 
     def _status(self, text: str, reload: bool = False, failed: bool = False) -> None:
         def change() -> None:
-            self.shown.status(text, self.version, failed)
+            self.shown.status(text, failed)
             if reload:
                 self.shown.reload()
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
+import re
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from anyportal_hostkit import frames, paths
 
 import nuke
-from anyportal_nuke import colour, ranges, upstream
+from anyportal_nuke import ranges, upstream
 from anyportal_nuke.asked import complete
 from anyportal_nuke.footage import Footage, footage_of, read_of
 from anyportal_nuke.matte import read_matte
-from anyportal_nuke.refused import Refused
+from anyportal_nuke.source import Wanted, source_of
 
-Look = NamedTuple("Look", [("space", colour.Space), ("raw", bool), ("entry", str)])
-"""The plate's space as it is sent, and how the result's Read takes it: as it is, or by an entry of its colour knob."""
+_NUMBER = re.compile(r"[._](-?\d+)\.\w+$")
 
 
 class Plan(object):
@@ -39,7 +39,9 @@ class Plan(object):
         self.matte = read_matte(str(self.asked["matte"]), node, find, str(self.asked["colours"]))
         if self.matte.node is not None and self.matte.node is not node:
             upstream.check_upstream(self.matte.node)
-        self.footage, self.look, self.reason = self._source()
+        divided = self.matte.colours == "premultiplied"
+        space = str(self.asked["colour_space"]).strip()
+        self.footage, self.look, self.reason = source_of(node, Wanted(space, divided, self.proxy))
         self.range = ranges.choose(node, self._shown(), str(self.asked["frames"]))
         self.box, self.whole = self._boxes()
         self.context = int(self.asked["context"]) if len(self.range.frames) < len(self.range.whole) else 0
@@ -91,7 +93,8 @@ class Plan(object):
             "settings": settings,
             "format": "exr",
         }
-        wish.update((name, asked[name]) for name in ("backdrop", "mask", "preset", "subject", "seed", "layers"))
+        wish.update((name, asked[name]) for name in ("backdrop", "preset", "subject", "seed", "layers"))
+        wish.update(self._mask())
         wish.update((name, asked[name]) for name in ("daemon", "priority") if asked[name])
         if self.footage is None or self.footage.kind == "sequence":
             wish["rate"] = "{:.6g}".format(float(nuke.root()["fps"].value()))
@@ -126,57 +129,21 @@ class Plan(object):
         read = read_of(self.node)
         return footage_of(read)[0] if read is not None else None
 
-    def _source(self) -> Tuple[Optional[Footage], Look, str]:
-        read = read_of(self.node)
-        footage, reason = (None, "it is no untouched Read") if read is None else footage_of(read)
-        if read is not None and footage is not None:
-            reason = self._reason(read)
-            look = None if reason else self._look(read)
-            if look is not None:
-                return footage, look, ""
-            reason = reason or "anyportal does not know its colour space '{}'".format(colour.of_read(read))
-        return None, self._working_look(reason), reason
-
-    def _reason(self, read: nuke.Node) -> str:
-        """Why a Read's files are not sent though they could be read; empty where they are."""
-        if self.proxy:
-            return "proxy mode was chosen"
-        if self.matte.colours == "premultiplied":
-            return "its colours are divided by the matte first"
-        box, whole = upstream.box_of(read, [nuke.frame()]), upstream.format_of(read)
-        return "it has pixels outside its format, which are kept" if box[:4] != whole[:4] else ""
-
-    def _look(self, read: nuke.Node) -> Optional[Look]:
-        """How files go as they are; None where the result's light would have no name in this script."""
-        stated = str(self.asked["colour_space"]).strip()
-        raw = bool(read["raw"].value())
-        space = colour.named(stated) if stated else colour.known(colour.of_read(read), read["colorspace"])
-        if space is None:
-            return None
-        if raw or space.linear:
-            entry = colour.aliases(str(read["colorspace"].value()))
-            return Look(space, raw, "" if raw or not entry else entry[0])
-        entry_name = colour.linear_entry(space, read["colorspace"])
-        return Look(space, False, entry_name) if entry_name else None
-
-    def _working_look(self, reason: str) -> Look:
-        """Rendered files are in the working space."""
-        stated = str(self.asked["colour_space"]).strip()
-        space = colour.named(stated) if stated else colour.known_working()
-        if space is None:
-            identity = colour.identity()
-            raise Refused(
-                "{} has to be rendered, since {}; but anyportal does not know the working space '{}' of {}.".format(
-                    self.node.name(), reason, identity["working_space"], identity["config"] or "this script"
-                ),
-                "Known are {}. Choose such a working space, convert with an OCIOColorSpace and say which space that "
-                "is, or send a Read in one of them.".format(colour.names()),
-            )
-        return Look(space, True, "")
-
     def _boxes(self) -> Tuple[upstream.Frame, upstream.Frame]:
         whole = upstream.format_of(self.node)
         return (upstream.box_of(self.node, self.range.frames) if self.rendered else whole), whole
+
+    def _mask(self) -> Dict[str, Any]:
+        """The mask and its frame: as stated, else by the number in its name, as everywhere."""
+        mask, stated = str(self.asked["mask"]), str(self.asked["mask_frame"])
+        if not mask:
+            return {}
+        if stated:
+            return {"mask": mask, "mask_frame": int(stated) - self.shift}
+        found = _NUMBER.search(mask)
+        number = int(found.group(1)) if found else None
+        inside = number is not None and number in range(self.wanted[0], self.wanted[-1] + 1)
+        return {"mask": mask, "mask_frame": number if inside else None}
 
     def _matte_argument(self) -> str:
         if self.matte.kind == "file":

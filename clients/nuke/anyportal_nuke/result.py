@@ -66,12 +66,12 @@ class Result(object):
         self._take_colours(plan)
         tab.write(self.read, version=version, plate=plan.node.fullName(), frames=frames.text_of(plan.range.frames))
 
-    def status(self, text: str, version: str = "", failed: bool = False) -> None:
+    def status(self, text: str, failed: bool = False) -> None:
         """Say what is going on, on the tab and under the node."""
         tab.write(self.read, status=text.partition("\n")[0])
         backdrop = tab.read(self.read, "backdrop")
         proxy = " PROXY" if tab.read_asked(self.read).get("size") == "proxy" else ""
-        head = "AnyPortal {}{}".format(version or tab.read(self.read, "version"), proxy)
+        head = "AnyPortal {}{}".format(tab.read(self.read, "version"), proxy)
         self.read["label"].setValue("\n".join([head, backdrop, text]))
         self.read["tile_color"].setValue(_FAILED if failed else 0)
 
@@ -112,7 +112,7 @@ def create(plan: Plan, version: str, pattern: str, whole: List[int]) -> Result:
         made = Result(read, [read])
         made.show(plan, version, pattern, whole)
         note(made, plan)
-        made.status("starting", version)
+        made.status("starting")
         layers = str(plan.asked["layers"]).replace(" ", "").split(",")
         _shuffled(_placed(made, plan), layers, made)
         remember(plan.asked)

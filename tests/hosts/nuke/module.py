@@ -83,6 +83,7 @@ class FakeNuke(types.ModuleType):
         self.messages: list[str] = []
         self.errors: list[str] = []
         self.warnings: list[str] = []
+        self.printed: list[str] = []
         self.bars: list[list[str]] = []
         self.live_tasks: list[int] = []
         self.rendered: list[rendering.Rendered] = []
@@ -307,6 +308,9 @@ class FakeNuke(types.ModuleType):
     def error(self, text: str) -> None:
         self.only_main_thread("nuke.error")
         self.errors.append(text)
+
+    def tprint(self, text: str) -> None:
+        self.printed.append(text)
 
     def warning(self, text: str) -> None:
         self.only_main_thread("nuke.warning")

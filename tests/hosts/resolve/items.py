@@ -110,7 +110,7 @@ class TimelineItem(HostObject):
             return first, first
         if self.speed < 0:
             return last, first - (self.saying == "exclusive")
-        return first + (self.saying == "shifted"), last + (self.saying == "exclusive")
+        return first + (self.saying == "shifted"), last + (self.saying != "inclusive")
 
     def GetMediaPoolItem(self) -> MediaPoolItem | None:
         """ "None for titles and transitions"."""

@@ -58,7 +58,9 @@ def picture_of(path: str, frame: int, start: int = 0) -> Image:
     """A frame of a movie, counted from 0, or of a sequence written as a printf pattern."""
     if "%" in Path(path).name:
         path, frame = path % (start + frame), 0
-    return frames_of(path, Path(path).stat().st_mtime_ns)[frame]
+    frames = frames_of(path, Path(path).stat().st_mtime_ns)
+    assert 0 <= frame < len(frames), f"{path} has {len(frames)} frames, {frame} is shown"
+    return frames[frame]
 
 
 def number_of(picture: Image) -> int:
