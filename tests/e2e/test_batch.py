@@ -145,6 +145,7 @@ def test_a_cut_comes_back_with_versions_and_a_report(daemon: Daemon, footage: Pa
     page = (out / "report.html").read_text("utf-8")
     assert page.count('type="range"') == 9
     assert "gone.mov is not there" in page
+    assert page.count("<dt title=") == 6  # flicker and detail of each that is done
     assert not list(out.rglob("*.part"))
     assert sorted(path.name for path in out.iterdir() if path.is_dir()) == ["sh010", "sh020"]
 

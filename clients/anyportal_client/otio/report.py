@@ -19,6 +19,8 @@ from anyportal_client.patterns import is_pattern
 from anyportal_client.version import __version__
 
 _SWATCH = (200, 200)
+_FLICKER = "How far brightness jumps from its course between neighbouring frames, in percent of white"
+_DETAIL = "Fine contrast of the foreground against its brightness; compression takes it from grain first"
 _STAGES = ("matte", "clean_plate", "tracks", "motion", "first_frame", "background", "harmonise", "refine", "finish")
 
 
@@ -184,7 +186,7 @@ def _error(shot: PlannedShot, outcome: Outcome) -> str:
 def _facts(shot: PlannedShot, outcome: Outcome) -> Iterator[str]:
     yield f"<section><h3>Request</h3>{_backdrop(shot)}{_definitions(_request(shot, outcome))}</section>"
     if outcome.result:
-        yield f"<section><h3>Time</h3>{_stages(outcome)}</section>"
+        yield f"<section><h3>Time</h3>{_stages(outcome)}{_figures(outcome.result)}</section>"
         yield f"<section><h3>Versions</h3>{_versions(shot, outcome)}</section>"
         recipe = outcome.result.metadata.get("recipe")
         if recipe:
@@ -207,8 +209,9 @@ def _request(shot: PlannedShot, outcome: Outcome) -> Iterator[tuple[str, str, st
         yield "result", f"that of {shot.same_as}: frames of the same media, asked for alike", ""
     elif shot.covers:
         yield "processed", f"frames {shot.range}, for other shots as well", ""
-    if outcome.job:
-        yield "job", outcome.job.removeprefix("jobs/"), ""
+    job = outcome.job or (outcome.result.metadata.get("job", "") if outcome.result else "")
+    if job:
+        yield "job", job.removeprefix("jobs/"), ""
     if outcome.result and outcome.result.metadata.get("recipe_digest"):
         yield "recipe", outcome.result.metadata["recipe_digest"][:16], ""
 
@@ -233,7 +236,25 @@ def _backdrop(shot: PlannedShot) -> str:
     return f'<p class="backdrop">{image}<span>{escape(Path(value).name if picture else value)}</span></p>'
 
 
+def _figures(result: Result) -> str:
+    """What was measured of the pictures, and what it is held against."""
+    found = result.metadata.get("figures") or {}
+    lines = []
+    if "flicker" in found:
+        of = f" (plate {found['flicker_plate']:.2f} %)" if "flicker_plate" in found else ""
+        lines.append(("flicker", f"{found['flicker']:.2f} %", of, _FLICKER))
+    if "detail" in found:
+        lines.append(("detail", f"{found['detail']:.0f} %", " of the plate's", _DETAIL))
+    rows = "".join(
+        f'<dt title="{escape(about)}">{name}</dt><dd title="{escape(about)}">{value}<small>{escape(of)}</small></dd>'
+        for name, value, of, about in lines
+    )
+    return f"<h3>Steadiness and detail</h3><dl>{rows}</dl>" if rows else ""
+
+
 def _stages(outcome: Outcome) -> str:
+    if outcome.state == "reused":
+        return "<p>None: it is there from an earlier run, and nothing has changed since.</p>"
     longest = max(outcome.stage_seconds.values(), default=0) or 1
     lines = [
         f'<li><span>{escape(stage)}</span><b style="width: {100 * seconds / longest:.1f}%"></b>'

@@ -7,6 +7,7 @@ import contextlib
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from anyportal_client.aio import AsyncClient
 from anyportal_client.errors import Cancelled, ClientError, DaemonError
 from anyportal_client.events import Event, Failed, LogLine, WasCancelled
 from anyportal_client.messages import Job
+from anyportal_client.otio.figures import measure
 from anyportal_client.otio.outcomes import Outcome, Result
 from anyportal_client.otio.plan import Plan, PlannedShot
 from anyportal_client.otio.records import Frames, Record, asked_of, made_for, stamp_of, write_record
@@ -150,10 +152,18 @@ class _Work:
         assert claim is not None
         files = await self._client.fetch(self._job, claim.folder, self._tell)
         done = await self._details()
-        result = to_result(self._shot, claim.version, done, files)
+        result = await self._measured(to_result(self._shot, claim.version, done, files))
         write_record(claim.folder, Record(self._asked, self._stamp, self._shot.processed, made, result))
         claim.finish()
         return Outcome("done", result, None, self._job, time.monotonic() - self._began, done.stage_seconds)
+
+    async def _measured(self, result: Result) -> Result:
+        """The result with its figures; without them where somebody wants to stop."""
+        try:
+            figures = await asyncio.to_thread(measure, self._shot, result)
+        except asyncio.CancelledError:
+            return result
+        return replace(result, metadata={**result.metadata, "figures": figures}) if figures else result
 
     async def _details(self) -> Job:
         """A job whose files are here: a wish to stop comes too late for it."""

@@ -41,6 +41,38 @@ def thumbnails(path: Path, numbers: Sequence[int], box: tuple[int, int] = BOX) -
     return found
 
 
+def frames_from(path: Path, first: int, count: int) -> Iterator[VideoFrame]:
+    """Neighbouring frames, decoded one after another; those that are not there are left out at the end.
+
+    Args:
+        path: a movie, or a printf pattern; a still stands for each of its frames.
+    """
+    if path.suffix.lower() in IMAGE_ENDINGS:
+        for number in range(first, first + count):
+            yield from (frame for _, frame, _ in _image_frames(path, [number]))
+        return
+    with av.open(str(path)) as container:
+        times, keys = _index(container, container.streams.video[0])
+    wanted = times[first : first + count]
+    if not wanted:
+        return
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        container.seek(_key_before(keys, wanted[0]), stream=stream)
+        for frame in container.decode(stream):
+            if frame.pts is not None and frame.pts >= wanted[0]:
+                yield frame
+                count -= 1
+            if count <= 0:
+                return
+
+
+def _key_before(keys: list[tuple[int, int]], time: int) -> int:
+    """Where to seek for a frame: the key frame at or before it."""
+    return keys[max(0, bisect.bisect_right(keys, (time, time)) - 1)][1] if keys else 0
+
+
 def _image_frames(path: Path, numbers: Sequence[int]) -> Iterator[tuple[int, VideoFrame, Fraction]]:
     for number in numbers if is_pattern(path) else numbers[:1]:
         with av.open(str(file_of(path, number))) as container:
@@ -58,8 +90,7 @@ def _movie_frames(path: Path, numbers: Sequence[int]) -> Iterator[tuple[int, Vid
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         for number in (n for n in numbers if n < len(times)):
-            key = keys[max(0, bisect.bisect_right(keys, (times[number], times[number])) - 1)] if keys else (0, 0)
-            container.seek(key[1], stream=stream)
+            container.seek(_key_before(keys, times[number]), stream=stream)
             for frame in container.decode(stream):
                 if frame.pts is not None and frame.pts >= times[number]:
                     yield number, frame, Fraction(stream.sample_aspect_ratio or 1)
