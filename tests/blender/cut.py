@@ -68,8 +68,12 @@ class Cut:
 
     def meta(self, left: int = 20, right: int = 32) -> Any:
         """The plate as a movie, inside a meta strip that shows some of it; the meta strip is active."""
-        meta = self.strips.new_meta("meta", 1, 20)
-        self.movie().move_to_meta(meta)
+        movie = self.movie()
+        movie.select = True
+        with self.sequencer():  # before 5.0 only the operator gives a meta strip the length of what is in it
+            bpy.ops.sequencer.meta_make()
+        meta = self.strips[0]
+        meta.name = "meta"
         meta.frame_final_end, meta.frame_final_start = right, left
         return self.select(meta)
 
@@ -77,10 +81,9 @@ class Cut:
         """A dissolve over the whole of two strips."""
         where = compat.timing(first)
         parameters = self.strips.bl_rna.functions["new_effect"].parameters.keys()
-        if "length" in parameters:  # from 5.0
-            more = {"length": where.right - where.left, "input1": first, "input2": second}
-        else:
-            more = {"frame_end": where.right, "seq1": first, "seq2": second}
+        length = {"length": where.right - where.left} if "length" in parameters else {"frame_end": where.right}
+        inputs = ("input1", "input2") if "input1" in parameters else ("seq1", "seq2")
+        more = length | dict(zip(inputs, (first, second), strict=True))
         return self.strips.new_effect("cross", "CROSS", channel, where.left, **more)
 
     @contextmanager

@@ -11,6 +11,7 @@ _OWN = {
     "name", "channel", "type", "select", "select_left_handle", "select_right_handle", "lock", "mute", "filepath",
     "directory", "elements", "input_count", "color_tag", "proxy", "use_proxy", "stream_index", "color_balance",
     "views_format", "use_multiview", "use_deinterlace", "use_reverse_frames", "strobe", "rna_type",
+    "show_retiming_keys",
 }  # fmt: skip
 # Of a strip that Blender rendered all else is in the pictures already.
 _OVER_OTHERS = {"blend_type", "blend_alpha", "effect_fader", "use_default_fade"}
@@ -34,7 +35,7 @@ def copy(source: Any, target: Any, rendered: bool, colours: bool) -> None:
                 target.colorspace_settings.name = source.colorspace_settings.name
         elif prop.type == "POINTER":
             _copy_group(getattr(source, name), getattr(target, name))
-        elif not prop.is_readonly and prop.type != "COLLECTION":
+        elif not target.is_property_readonly(name) and prop.type != "COLLECTION":
             setattr(target, name, _value(source, name))
 
 
@@ -57,7 +58,7 @@ def _copy_group(source: Any, target: Any) -> None:
     if source is None or target is None or source.id_data is not target.id_data or hasattr(source, "users"):
         return
     for prop in source.bl_rna.properties:
-        if not prop.is_readonly and prop.type not in ("POINTER", "COLLECTION"):
+        if not target.is_property_readonly(prop.identifier) and prop.type not in ("POINTER", "COLLECTION"):
             setattr(target, prop.identifier, _value(source, prop.identifier))
 
 
