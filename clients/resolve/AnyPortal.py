@@ -1,7 +1,8 @@
-"""AnyPortal in Resolve's menu Workspace > Scripts: gives the clip under the playhead a new background, as a take.
+"""AnyPortal in Resolve's menu Workspace > Scripts: opens the window that gives clips a new background.
 
-Install (docs/hosts.md): this folder's files and the folder hostkit/ in Fusion/Scripts/Utility/AnyPortal, or a link to
-this file there, or a copy of it and ANYPORTAL_HOSTS set to the folder that holds resolve/ and hostkit/.
+Install (docs/hosts.md): `anyportal hosts install resolve`; or this folder's files and the folder hostkit/ in
+Fusion/Scripts/Utility/AnyPortal; or a link to this file there; or a copy of it and ANYPORTAL_HOSTS set to the folder
+that holds resolve/ and hostkit/.
 """
 
 import os
@@ -36,15 +37,19 @@ def _places():
         files += [os.path.join(folder, "AnyPortal", "AnyPortal.py"), os.path.join(folder, "AnyPortal.py")]
     for file in files:
         if file and os.path.isfile(file):
-            yield os.path.dirname(os.path.abspath(file))
+            here = os.path.dirname(os.path.abspath(file))
+            yield here
             yield os.path.dirname(os.path.realpath(file))  # where a link leads
+            # Where `anyportal hosts install --copy` puts the rest: beside the scripts, whose every file the menu lists.
+            for above in (os.path.dirname(here), os.path.dirname(os.path.dirname(here))):
+                yield os.path.join(above, "AnyPortal", "resolve")
 
 
 def _find_files():
     """Make the other files importable; False where they are nowhere."""
     for folder in _places():
         for hostkit in (os.path.join(folder, "hostkit"), os.path.join(os.path.dirname(folder), "hostkit")):
-            if os.path.isfile(os.path.join(folder, "anyportal_resolve.py")) and os.path.isdir(hostkit):
+            if os.path.isdir(os.path.join(folder, "anyportal_resolve")) and os.path.isdir(hostkit):
                 sys.path += [folder, hostkit]
                 return True
     return False

@@ -1,0 +1,286 @@
+"""One clip on its way: rendered where it must be, processed, placed, saved, read back."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
+
+import anyportal_hostkit as hostkit
+
+from anyportal_resolve import baking, bins, placing, tags
+from anyportal_resolve.choosing import find_item
+from anyportal_resolve.clips import Clip
+from anyportal_resolve.connection import check_open
+from anyportal_resolve.refusal import Refused
+
+if TYPE_CHECKING:
+    from anyportal_resolve.connection import Desk
+
+BAKED_SHARE = 0.3
+"""Of a clip's progress, where it is rendered first."""
+Change = Callable[..., None]
+Cancelled = Callable[[], bool]
+
+
+class Shot(object):
+    """A clip, what is wished for it, and what comes of it.
+
+    Args:
+        wish: `backdrop`, `placement` (take or track), `handles`, and what `anyportal submit` takes besides, as in
+            anyportal_hostkit.request.
+        folder: where results go; the shot gets a folder of its own in it.
+        tell: called with what changes, by name, for whoever looks.
+
+    Attributes:
+        state: ready, rendering, waiting, working, placing, done, failed or cancelled.
+        said: where the result is, and what Resolve did not do.
+    """
+
+    def __init__(self, desk: Desk, clip: Clip, wish: Dict[str, Any], folder: str, tell: Change) -> None:
+        self.clip = clip
+        self.state = "ready"
+        self.message = self.hint = self.said = ""
+        self.version = self.path = ""
+        self.problems: List[str] = []
+        self._desk, self._wish, self._tell = desk, dict(wish), tell
+        self._placement = clip.placed_as(self._wish.pop("placement", "take"))
+        self._handles = int(self._wish.pop("handles", 0) or 0)
+        self._folder = _shot_folder(folder, clip)
+        self._baked = bool(clip.bake_for(self._placement))
+        self._span = (0, clip.duration - 1)
+        self._work: Any = None
+        self._plate = ""
+
+    @property
+    def at_work(self) -> bool:
+        """Whether the command is at work on it."""
+        return self._work is not None
+
+    def start(self, cancelled: Cancelled) -> None:
+        """Render it where that must be, then have the command begin."""
+        with _Failing(self):
+            if self.clip.refused:
+                raise Refused(self.clip.refused, self.clip.hint)
+            plate = self._bake(cancelled) if self._baked else self._source()
+            name = hostkit.paths.safe_name(os.path.splitext(self.clip.name)[0])
+            wish = dict(self._wish, name=name + "_{version}", **plate)
+            self._work = hostkit.Work(self._folder, wish, self._host())
+            self._change("waiting", stage="sending")
+
+    def step(self, wait: float = 0.0) -> None:
+        """Hear what the command says; place the result once it is there."""
+        if self._work is None:
+            return
+        with _Failing(self):
+            for event in self._work.poll(wait):
+                self._hear(event)
+            if not self._work.running:
+                work, self._work = self._work, None
+                self._place(work, work.result())
+
+    def cancel(self) -> None:
+        """End it, where it has not ended."""
+        if self._work is not None:
+            self._work.cancel()
+        elif self.state == "ready":
+            self._change("cancelled")
+
+    def fail(self, message: str, hint: str = "") -> None:
+        """It did not work."""
+        self._work, self.message, self.hint = None, message, hint
+        self._forget_plate()
+        self._change("failed", message=message, hint=hint)
+
+    def end_cancelled(self) -> None:
+        """Somebody asked for the end."""
+        self._work = None
+        self._forget_plate()
+        self._change("cancelled")
+
+    def _bake(self, cancelled: Cancelled) -> Dict[str, Any]:
+        self._change("rendering", fraction=0.0)
+        self._plate = baking.bake(
+            self._desk,
+            self.clip,
+            os.path.join(self._folder, "plates"),
+            lambda fraction: self._change("rendering", fraction=BAKED_SHARE * fraction),
+            cancelled,
+        )
+        self._tell(before={"path": self._plate, "frame": self.clip.duration // 2})
+        return {"plate": self._plate}
+
+    def _forget_plate(self) -> None:
+        """What was rendered for nothing; where there is a result, it stays beside that."""
+        if self._plate and not self.path:
+            shutil.rmtree(os.path.dirname(self._plate), ignore_errors=True)
+
+    def _source(self) -> Dict[str, Any]:
+        media = self.clip.media
+        assert media is not None
+        if media.still:
+            return {"plate": media.path}
+        self._span = self.clip.span(self._handles)
+        wish = {"plate": media.path, "range": "{}-{}".format(*(media.start + frame for frame in self._span))}
+        if hostkit.has_counter(media.path):
+            wish["rate"] = "{:.6g}".format(media.rate or self.clip.rate or 24)
+        return wish
+
+    def _hear(self, event: Dict[str, Any]) -> None:
+        before = BAKED_SHARE if self._baked else 0.0
+        if event["event"] == "progress":
+            self._change("working", stage=event["stage"], fraction=before + (1 - before) * event["fraction"])
+        elif event["event"] == "upload":
+            self._change("waiting", stage="sending footage")
+        elif event["event"] == "state" and event["state"] == "queued":
+            self._change("waiting", stage="in the queue")
+        elif event["event"] == "log" and event["severity"] == "warning":
+            self.problems.append(event["text"])
+
+    def _place(self, work: Any, done: Dict[str, Any]) -> None:
+        """The result into the bin and the timeline; then the project saved and read back."""
+        self._change("placing", fraction=1.0)
+        self.version, self.path = work.version, done["files"]["comp"]
+        check_open(self._desk)
+        found = find_item(self._desk.timeline, self.clip.id)
+        media = bins.import_result(self._desk, self.path, hostkit.frames.parse(done["frames"]), self.version)
+        self.problems += bins.copy_colour(self._desk.project, self.clip.plate, media, self._baked)
+        if found is None:
+            raise Refused("The clip is no longer on the timeline", placing.IN_BIN)
+        now = Clip(found[0], found[1], self.clip.rate, self.clip.edit)
+        placed = self._put(now, media, self._part(now))
+        self._tag(now, placed, work, done)
+        if not self._desk.manager.SaveProject():
+            self.problems.append("the project could not be saved")
+        gone = placing.lost(self._desk, placed, self.path)
+        if gone:
+            raise Refused("After saving, {}".format(gone), placing.IN_BIN + ": place it by hand")
+        self.said = "; ".join(["{}: {}".format(self.version, placed.words), *self.problems])
+        self._change("done", said=self.said, after=self._after(done))
+
+    def _part(self, now: Clip) -> placing.Part:
+        """The part of the result that the clip shows now: while it was processed somebody may have trimmed it."""
+        length = self._span[1] - self._span[0] + 1
+        if self._baked or now.shown is None:
+            if self._baked and now.duration != length:
+                raise Refused("The clip was trimmed while it was processed", placing.IN_BIN)
+            return placing.Part(0, now.duration, now.duration)
+        shown = now.shown
+        first = shown.first - self._span[0]
+        most = min(shown.most, length - first)
+        if first < 0 or most < shown.sure:
+            raise Refused("The clip was trimmed beyond the handles while it was processed", placing.IN_BIN)
+        return placing.Part(first, shown.sure, most, shown.speed < 0)
+
+    def _put(self, now: Clip, media: Any, part: placing.Part) -> placing.Placed:
+        if self._placement == "take":
+            return placing.add_take(now.item, media, part)
+        before = find_item(self._desk.timeline, str((now.tag or {}).get("result", "")))
+        if before is not None:  # a rerun: another take of what is there, never a second clip
+            placed = placing.add_take(before[0], media, part)
+            return placed._replace(words="{} on track V{}".format(placed.words, before[1]))
+        return placing.put_above(self._desk, media, now.place, part)
+
+    def _tag(self, now: Clip, placed: placing.Placed, work: Any, done: Dict[str, Any]) -> None:
+        wish = self._wish
+        tag = {
+            "version": self.version,
+            "job": done["job"],
+            "recipe": done["recipe_digest"],
+            "seed": wish.get("seed") or 0,
+            "backdrop": str(wish.get("backdrop", ""))[:200],
+            "preset": wish.get("preset") or "draft",
+            "shot": self._folder,
+        }
+        note = "{backdrop}\nseed {seed}, {preset}\n{job}".format(**tag)
+        above = placed.item.GetUniqueId() != now.id
+        if above:
+            self.problems += tags.set_tag(placed.item, dict(tag, of=now.id), note)
+            tag["result"] = placed.item.GetUniqueId()
+        elif now.tag and now.tag.get("result"):
+            tag["result"] = now.tag["result"]
+        self.problems += tags.set_tag(now.item, tag, note)
+
+    def _after(self, done: Dict[str, Any]) -> Dict[str, Any]:
+        """The frame of the result that shows what `before` shows of the plate."""
+        shown = self.clip.shown
+        middle = self.clip.duration // 2
+        if shown is not None and not self._baked:
+            middle = shown.first - self._span[0] + shown.sure // 2
+        numbers = hostkit.frames.parse(done["frames"])
+        number = numbers[min(middle, len(numbers) - 1)] if hostkit.has_counter(self.path) else middle
+        return {"path": self.path, "frame": number}
+
+    def _host(self) -> Dict[str, Any]:
+        desk = self._desk
+        return {
+            "name": "resolve",
+            "version": desk.resolve.GetVersionString(),
+            "project": desk.project.GetName(),
+            "timeline": desk.timeline.GetName(),
+            "clip": self.clip.id,
+            "clip_name": self.clip.name,
+        }
+
+    def _change(self, state: str, **values: Any) -> None:
+        self.state = state
+        self._tell(state=state, **values)
+
+
+class _Failing(object):
+    """What goes wrong with one shot ends that shot, told in words, and no other."""
+
+    def __init__(self, shot: Shot) -> None:
+        self._shot = shot
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Optional[type], error: Optional[BaseException], trace: object) -> bool:
+        if error is None or not isinstance(error, Exception):
+            return False
+        if isinstance(error, (hostkit.Cancelled, baking.BakeCancelled)):
+            self._shot.end_cancelled()
+        elif isinstance(error, Refused):
+            self._shot.fail(error.message, error.hint)
+        elif isinstance(error, hostkit.CommandFailed):
+            where = " ({})".format(error.where) if error.where else ""
+            self._shot.fail(error.message + where, error.hint)
+        else:
+            self._shot.fail(hostkit.report.text_of(error))
+        return True
+
+
+def _shot_folder(folder: str, clip: Clip) -> str:
+    """The folder of a clip's versions: the one its marker names, else one of its own, whatever else has its name."""
+    before = str((clip.tag or {}).get("shot", ""))
+    if before and os.path.isdir(before):
+        return before
+    name = hostkit.paths.safe_name(os.path.splitext(clip.name)[0])
+    return os.path.join(folder, "{}_{}".format(name, hashlib.sha256(clip.id.encode()).hexdigest()[:6]))
+
+
+def results_folder(desk: Desk) -> str:
+    """Where results of a timeline go, where nothing else is said."""
+    names = (desk.project.GetName(), desk.timeline.GetName())
+    return os.path.join(os.path.expanduser("~"), "AnyPortal", *map(hostkit.paths.safe_name, names))
+
+
+def before_of(clip: Clip) -> Dict[str, Any]:
+    """The frame in the middle of a clip, as a file and a number; empty where there is none yet."""
+    media, shown = clip.media, clip.shown
+    if media is None or media.made_up or clip.refused:
+        return {}
+    middle = shown.first + shown.sure // 2 if shown is not None else 0
+    return {"path": media.path, "frame": media.start + middle}
+
+
+def frames_text(clip: Clip, handles: int, placement: str) -> Tuple[str, str]:
+    """The frames to be processed, and the handles among them, in words."""
+    if clip.bake_for(placement) or clip.media is None or clip.shown is None:
+        return "{} frames".format(clip.duration), "no handles"
+    first, last = clip.span(handles)
+    low, high = clip.shown.first, clip.shown.first + clip.shown.most - 1
+    start = clip.media.start
+    return "frames {}-{}".format(start + low, start + high), "{}+{} handles".format(low - first, last - high)

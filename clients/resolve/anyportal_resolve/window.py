@@ -1,0 +1,171 @@
+"""The conversation with the window: what is seen, what is wished, what happens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
+
+import anyportal_hostkit as hostkit
+
+from anyportal_resolve.batch import Batch
+from anyportal_resolve.choosing import MARK, SCOPES, look
+from anyportal_resolve.connection import desk, editions_note
+from anyportal_resolve.page import Page, as_seen
+from anyportal_resolve.refusal import Refused
+from anyportal_resolve.shots import results_folder
+
+if TYPE_CHECKING:
+    from anyportal_resolve.clips import Clip
+    from anyportal_resolve.connection import Desk
+    from anyportal_resolve.host import Resolve
+
+_TICK = 0.2
+HANDLES = 12
+
+
+class Window(object):
+    """Opens the window and does what is wished, until nobody looks any more. All in the thread that calls.
+
+    Args:
+        folder: where results go; by default in the user's home, by project and timeline.
+        show: open the page in the browser.
+        on_event: called with each event of the window, for scripts that want to know the address.
+    """
+
+    def __init__(
+        self,
+        resolve: Resolve,
+        folder: str = "",
+        show: bool = True,
+        on_event: Optional[Callable[[Dict[str, Any]], None]] = None,
+    ) -> None:
+        self._resolve, self._folder, self._on_event = resolve, folder, on_event
+        self._page = Page(show)
+        self._presets: Any = hostkit.Run(["presets"], None, (), False)  # may start a daemon: takes its time
+        self._found: List[Dict[str, Any]] = []
+        self._desk: Optional[Desk] = None
+        self._clips: Dict[str, Clip] = {}
+        self._scope, self._mark = SCOPES[0], MARK
+        self._notices: List[Dict[str, Any]] = []
+        self._wishes: List[Dict[str, Any]] = []
+        self._cancelled = False
+
+    def run(self) -> None:
+        """Until the page is closed; what is at work then is done to its end first."""
+        try:
+            self._look()
+            while self._page.running or self._wishes:
+                self._hear(_TICK)
+                while self._wishes:
+                    self._fulfil(self._wishes.pop(0))
+        finally:
+            if self._presets is not None:
+                self._presets.cancel()
+            self._page.close()
+
+    def _hear(self, wait: float) -> None:
+        """What the window and the list of presets say."""
+        for event in self._page.poll(wait):
+            if self._on_event:
+                self._on_event(event)
+            if event["event"] == "wish":
+                if event["action"] == "cancel":
+                    self._cancelled = True
+                else:
+                    self._wishes.append(event)
+        self._hear_presets()
+
+    def _hear_presets(self) -> None:
+        if self._presets is None:
+            return
+        self._found += [event for event in self._presets.poll() if event["event"] == "preset"]
+        if self._presets.running:
+            return
+        presets, self._presets = self._presets, None
+        try:
+            presets.result()
+            self._page.say(change={"presets": self._found})
+        except (hostkit.CommandFailed, hostkit.Cancelled) as error:
+            self._notices.append(_notice(error))
+            self._page.say(change={"notices": self._notices})
+
+    def _fulfil(self, wish: Dict[str, Any]) -> None:
+        if wish["action"] == "look":
+            self._scope, self._mark = wish["request"]["scope"], wish["request"]["mark"] or MARK
+            self._look()
+        elif wish["action"] == "go":
+            self._go(wish["request"])
+
+    def _look(self) -> None:
+        self._page.say(change={"looking": True, "clips": [], "scope": self._scope, "mark": self._mark})
+        self._clips, said, empty = {}, [], ""
+        try:
+            self._desk = desk(self._resolve)
+            seen = look(self._desk, self._scope, self._mark)
+            self._clips = {clip.id: clip for clip in seen.clips}
+            said = [{"message": note} for note in seen.notes]
+        except Refused as refused:
+            empty = str(refused)
+        note = editions_note(self._resolve)
+        self._notices = ([{"message": note}] if note else []) + said
+        self._page.say(change={
+            "host": self._host(),
+            "scope": self._scope,
+            "mark": self._mark,
+            "clips": [as_seen(clip, HANDLES, "take") for clip in self._clips.values()],
+            "notices": self._notices,
+            "empty": empty,
+            "looking": False,
+            "working": False,
+        })  # fmt: skip
+
+    def _go(self, request: Dict[str, Any]) -> None:
+        clips = [self._clips[each] for each in request["clips"] if each in self._clips]
+        if self._desk is None or not clips:
+            return
+        wish = {key: value for key, value in request.items() if key != "clips"}
+        handles, placement = int(wish.get("handles") or 0), wish.get("placement", "take")
+        for clip in clips:
+            self._page.say(
+                clip=dict(as_seen(clip, handles, placement), state="ready", inRun=True, fraction=0, after={})
+            )
+        self._page.say(change={"working": True})
+        self._cancelled = False
+        folder = self._folder or results_folder(self._desk)
+        Batch(self._desk, clips, wish, folder, self._tell, self._asked).run()
+        self._page.say(change={"working": False})
+        self._read_again(clips)
+
+    def _read_again(self, clips: List[Clip]) -> None:
+        """What was placed is known to a second run."""
+        if self._desk is None:
+            return
+        try:
+            fresh = {clip.id: clip for clip in look(self._desk, "timeline").clips}
+        except Refused:
+            fresh = {}
+        for clip in clips:
+            if clip.id in fresh:
+                self._clips[clip.id] = fresh[clip.id]
+
+    def _tell(self, clip_id: str, values: Dict[str, Any]) -> None:
+        self._page.say(clip=dict(values, id=clip_id))
+
+    def _asked(self) -> bool:
+        """Whether somebody at the page asked for the end; while something is at work this is where it is heard."""
+        self._hear(0.0)
+        return self._cancelled
+
+    def _host(self) -> Dict[str, str]:
+        found = self._desk
+        return {
+            "name": self._resolve.GetProductName(),
+            "version": self._resolve.GetVersionString(),
+            "project": found.project.GetName() if found else "",
+            "timeline": found.timeline.GetName() if found else "",
+        }
+
+
+def _notice(error: Exception) -> Dict[str, Any]:
+    if isinstance(error, hostkit.CommandFailed):
+        return {"message": error.message, "hint": error.hint, "bad": True}
+    return {"message": hostkit.report.text_of(error), "bad": True}
