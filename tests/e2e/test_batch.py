@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,17 +49,22 @@ class Daemon:
         return run.returncode, events
 
 
-@pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    state = tmp_path_factory.mktemp("state")
+@contextmanager
+def serving(state: Path, *options: str) -> Iterator[Daemon]:
     env = {name: value for name, value in os.environ.items() if not name.startswith("ANYPORTAL_")}
     env |= {"ANYPORTAL_STATE": str(state), "XDG_CACHE_HOME": str(state / "cache")}
-    serve = [*COMMAND, "serve", "--listen", "127.0.0.1:0", "--json", "--stop-with-stdin"]
+    serve = [*COMMAND, "serve", "--listen", "127.0.0.1:0", "--json", "--stop-with-stdin", *options]
     process = subprocess.Popen(serve, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
     assert process.stdout is not None
     assert json.loads(process.stdout.readline())["event"] == "serving"
     yield Daemon(env)
     process.communicate(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    with serving(tmp_path_factory.mktemp("state")) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -242,6 +248,17 @@ def test_a_batch_that_was_killed_goes_on_with_its_job(daemon: Daemon, footage: P
     assert found.media_reference.metadata["anyportal"]["job"] in log
     assert sorted(path.name for path in (tmp_path / "out/sh010").iterdir()) == ["v001"]
     assert sorted(path.name for path in (tmp_path / "out/sh010/v001").iterdir()) == ["sh010_v001.mp4", "shot.json"]
+
+
+def test_a_quota_that_is_full_is_waited_for(footage: Path, tmp_path: Path) -> None:
+    (tmp_path / "daemon.toml").write_text("[jobs]\nqueued = 1\n")
+    matte = {**UNCHANGED, "matte": str(footage / "matte.mp4")}
+    cut = write_cut(tmp_path / "cut.otio", *(clip(movie(footage), f"sh{n}", 4 * n, 3, **matte) for n in range(5)))
+    with serving(tmp_path / "state", "--config", str(tmp_path / "daemon.toml")) as daemon:
+        code, events = daemon.batch(cut, "--out", tmp_path / "out", "--jobs", "5")
+    assert (code, set(events[-1]["states"].values())) == (0, {"done"})
+    assert [event for event in events if event["event"] == "log" and "as many jobs are waiting" in event["text"]]
+    assert [event["shot"] for event in events if event["event"] == "submitted"] == [f"sh{n}" for n in range(5)]
 
 
 def test_what_a_format_cannot_carry_is_told_before_anything_is_sent(
