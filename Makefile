@@ -9,7 +9,14 @@ TORCH_VENV := .venv-diffusion
 TORCH_BIN := $(TORCH_VENV)/bin
 TORCH_READY := $(TORCH_VENV)/.ready
 
-.PHONY: demo test test-diffusion check protos clean
+# Blender needs another numpy than the project; its add-on drives the command of the first environment, as a studio's
+# does. This version of it is for Python 3.11 alone and takes a gigabyte of disk.
+BLENDER_VENV := .venv-blender
+BLENDER_BIN := $(BLENDER_VENV)/bin
+BLENDER_READY := $(BLENDER_VENV)/.ready
+BLENDER := bpy==5.0.1 numpy==1.26.4 pytest==9.2.0 pytest-timeout==2.4.0 pytest-asyncio
+
+.PHONY: demo test test-diffusion test-blender check protos clean
 
 demo: $(READY)
 	$(BIN)/anyportal demo --out demo_out
@@ -21,6 +28,10 @@ test: $(READY)
 test-diffusion: $(TORCH_READY)
 	files=$$(grep -lrE --include='test_*.py' 'importorskip\("(torch|diffusers|transformers)"' tests) && \
 		$(TORCH_BIN)/python -m pytest $$files
+
+# Those that `make test` skips for lack of Blender.
+test-blender: $(READY) $(BLENDER_READY)
+	$(BLENDER_BIN)/python -m pytest tests/blender
 
 # What CI runs after the tests.
 check: $(READY)
@@ -48,5 +59,10 @@ $(TORCH_READY): pyproject.toml constraints-dev.txt
 	$(TORCH_BIN)/python -m pip install --quiet --constraint constraints-dev.txt --editable '.[dev,diffusion]'
 	touch $(TORCH_READY)
 
+$(BLENDER_READY): Makefile
+	test -x $(BLENDER_BIN)/python || $(PYTHON) -m venv $(BLENDER_VENV)
+	$(BLENDER_BIN)/python -m pip install --quiet $(BLENDER)
+	touch $(BLENDER_READY)
+
 clean:
-	rm -rf $(VENV) $(TORCH_VENV) demo_out
+	rm -rf $(VENV) $(TORCH_VENV) $(BLENDER_VENV) demo_out
