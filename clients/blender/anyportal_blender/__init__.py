@@ -4,6 +4,8 @@ Standard library and `bpy` alone: the work is done by the command `anyportal` (a
 Blender 4.2 on (blender_manifest.toml), and an add-on of the older kind (bl_info).
 """
 
+from typing import Any
+
 import bpy
 
 from . import kit as kit  # first: it finds what the others import
@@ -37,7 +39,8 @@ def register() -> None:
     """Called by Blender when the add-on is enabled."""
     for each in _CLASSES:
         bpy.utils.register_class(each)
-    bpy.types.Scene.anyportal = bpy.props.PointerProperty(type=settings.AnyPortalSettings)
+    scene: Any = bpy.types.Scene
+    scene.anyportal = bpy.props.PointerProperty(type=settings.AnyPortalSettings)
     bpy.app.handlers.load_pre.append(_leave)
 
 
@@ -45,6 +48,7 @@ def unregister() -> None:
     """Called by Blender when the add-on is disabled, and when it ends."""
     running.stop()
     bpy.app.handlers.load_pre.remove(_leave)
-    del bpy.types.Scene.anyportal
+    scene: Any = bpy.types.Scene
+    del scene.anyportal
     for each in reversed(_CLASSES):
         bpy.utils.unregister_class(each)

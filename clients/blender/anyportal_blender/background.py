@@ -73,7 +73,7 @@ class _Said(Call):
 
 
 def _shot(given: argparse.Namespace) -> Shot:
-    scene = bpy.data.scenes.get(given.scene) if given.scene else compat.scene_of(bpy.context)
+    scene = compat.scene_named(given.scene) if given.scene else compat.scene_of(bpy.context)
     if scene is None:
         raise Refused("there is no such scene", given.scene, f"there are {', '.join(bpy.data.scenes.keys())}")
     strips = compat.all_strips(scene)

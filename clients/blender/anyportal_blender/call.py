@@ -114,7 +114,7 @@ class Call:
 
     def _render(self) -> bool:
         """Render for a while; gives whether the pictures are there."""
-        scene = bpy.data.scenes.get(self.shot.scene)
+        scene = compat.scene_named(self.shot.scene)
         strips = compat.all_strips(scene) if scene else {}
         if self.shot.strip not in strips:
             raise Refused("the strip is gone", self.shot.strip, "undo what removed it, and start again")
@@ -154,7 +154,7 @@ class Call:
     def _place(self) -> Any:
         """Show the new version: in the strip that showed the last one, or in a new one."""
         shot, version = self.shot, self._work.version
-        scene = bpy.data.scenes.get(shot.scene)
+        scene = compat.scene_named(shot.scene)
         if scene is None:
             raise self._homeless(f"the scene {shot.scene} is gone")
         strips = compat.all_strips(scene)

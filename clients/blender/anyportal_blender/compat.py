@@ -71,12 +71,17 @@ def is_retimed(strip: Any) -> bool:
         return True
     offsets = sum(getattr(strip, _time_name(strip, name)) for name in ("left_handle_offset", "right_handle_offset"))
     where = timing(strip)
-    return abs((where.right - where.left) - (where.frames - offsets)) >= 1
+    return bool(abs((where.right - where.left) - (where.frames - offsets)) >= 1)
 
 
 def scene_of(context: Any) -> Any:
     """The scene that the sequencer shows: its own from 5.0 on."""
     return getattr(context, "sequencer_scene", None) or context.scene
+
+
+def scene_named(name: str) -> Any:
+    """A scene by its name; None where there is none."""
+    return bpy.data.scenes.get(name)
 
 
 def strips_of(holder: Any) -> Any:

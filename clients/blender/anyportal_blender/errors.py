@@ -5,7 +5,7 @@ from __future__ import annotations
 from .kit import hostkit
 
 
-class Refused(hostkit.CommandFailed):  # type: ignore[misc]  # hostkit is written for Python 3.7, without annotations
+class Refused(hostkit.CommandFailed):
     """A strip cannot be processed, or a result cannot be shown.
 
     Args:

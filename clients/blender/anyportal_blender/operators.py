@@ -2,8 +2,7 @@
 
 # No `from __future__ import annotations`: Blender reads properties from annotations that are values.
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import bpy
@@ -15,7 +14,7 @@ from .call import Call
 from .kit import hostkit
 from .shot import Shot, again, shot_of
 
-Answer = set[str]
+Answer = set[Any]
 
 
 class _Operator(bpy.types.Operator):
@@ -23,15 +22,16 @@ class _Operator(bpy.types.Operator):
 
     bl_options = {"REGISTER"}  # noqa: RUF012  (as Blender wants it)
 
-    @contextmanager
-    def told(self) -> Iterator[None]:
-        """Errors as reports: an error of an operator is shown by Blender, and raised in scripts."""
+    def told(self, work: Callable[[], object]) -> Answer:
+        """Do something, errors as reports: those of an operator are shown by Blender, and raised in scripts."""
         try:
-            yield
+            work()
         except Exception as error:
             if not calls.is_expected(error):
                 raise
             self.report({"ERROR"}, calls.text_of(error))
+            return {"CANCELLED"}
+        return {"FINISHED"}
 
     def strip(self, context: bpy.types.Context) -> Any:
         """The active strip."""
@@ -68,23 +68,17 @@ class _Starting(_Operator):
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> Answer:
         """From a button."""
-        with self.told():
-            call = Call(self.shot(context))
-            for note in call.notes:
-                self.report({"INFO"}, note)
-            running.start(call)
-            return {"FINISHED"}
-        return {"CANCELLED"}
+        return self.told(lambda: running.start(self._call(context)))
 
     def execute(self, context: bpy.types.Context) -> Answer:
         """From a script."""
-        with self.told():
-            call = Call(self.shot(context))
-            call.run()
-            for note in call.notes:
-                self.report({"INFO"}, note)
-            return {"FINISHED"}
-        return {"CANCELLED"}
+        return self.told(lambda: self._call(context).run())
+
+    def _call(self, context: bpy.types.Context) -> Call:
+        call = Call(self.shot(context))
+        for note in call.notes:
+            self.report({"INFO"}, note)
+        return call
 
 
 class Replace(_Starting, _ForStrip):
@@ -147,12 +141,12 @@ class ShowVersion(_ForResult):
 
     def execute(self, context: bpy.types.Context) -> Answer:
         """Show it."""
-        with self.told():
-            scene = compat.scene_of(context)
-            strip = results.show(scene, self.strip(context), self.version)
-            scene.sequence_editor.active_strip = strip
-            return {"FINISHED"}
-        return {"CANCELLED"}
+        scene = compat.scene_of(context)
+
+        def show() -> None:
+            scene.sequence_editor.active_strip = results.show(scene, self.strip(context), self.version)
+
+        return self.told(show)
 
 
 class Compare(_ForResult):
@@ -163,11 +157,8 @@ class Compare(_ForResult):
 
     def execute(self, context: bpy.types.Context) -> Answer:
         """Toggle."""
-        with self.told():
-            scene, strip = compat.scene_of(context), self.strip(context)
-            self.report({"INFO"}, f"AnyPortal shows {results.compare(scene, strip)}")
-            return {"FINISHED"}
-        return {"CANCELLED"}
+        scene, strip = compat.scene_of(context), self.strip(context)
+        return self.told(lambda: self.report({"INFO"}, f"AnyPortal shows {results.compare(scene, strip)}"))
 
 
 class LoadWish(_ForResult):
@@ -178,11 +169,8 @@ class LoadWish(_ForResult):
 
     def execute(self, context: bpy.types.Context) -> Answer:
         """Load."""
-        with self.told():
-            scene = compat.scene_of(context)
-            settings.load(scene.anyportal, results.record_of(self.strip(context))["wish"])
-            return {"FINISHED"}
-        return {"CANCELLED"}
+        chosen, strip = compat.scene_of(context).anyportal, self.strip(context)
+        return self.told(lambda: settings.load(chosen, results.record_of(strip)["wish"]))
 
 
 class _Asking(_Operator):
@@ -194,17 +182,16 @@ class _Asking(_Operator):
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> Answer:
         """From a button."""
-        with self.told():
-            running.in_thread(_safely(self.question(context)), lambda lines: show_text(self.bl_label, lines))
-            return {"FINISHED"}
-        return {"CANCELLED"}
+        title = self.bl_label  # the operator is gone when the answer comes
+
+        def ask() -> None:
+            running.in_thread(_safely(self.question(context)), lambda lines: show_text(title, lines))
+
+        return self.told(ask)
 
     def execute(self, context: bpy.types.Context) -> Answer:
         """From a script."""
-        with self.told():
-            self.report({"INFO"}, "\n".join(self.question(context)()))
-            return {"FINISHED"}
-        return {"CANCELLED"}
+        return self.told(lambda: self.report({"INFO"}, "\n".join(self.question(context)())))
 
 
 class ShowJob(_Asking, _ForResult):
@@ -239,7 +226,8 @@ class Report(bpy.types.Operator):
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> Answer:
         """Wait for the next event: what an operator reports while a timer calls it is not shown."""
-        context.window_manager.modal_handler_add(self)
+        manager: Any = context.window_manager
+        manager.modal_handler_add(self)
         return {"RUNNING_MODAL"}
 
     def modal(self, _context: bpy.types.Context, _event: bpy.types.Event) -> Answer:
@@ -258,8 +246,9 @@ def show_text(title: str, lines: list[str]) -> None:
         for line in lines:
             popup.layout.label(text=line)
 
-    with bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
-        bpy.context.window_manager.popup_menu(draw, title=f"AnyPortal: {title}")
+    manager: Any = bpy.context.window_manager
+    with bpy.context.temp_override(window=manager.windows[0]):
+        manager.popup_menu(draw, title=f"AnyPortal: {title}")
 
 
 def _safely(question: Callable[[], list[str]]) -> Callable[[], list[str]]:

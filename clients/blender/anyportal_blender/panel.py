@@ -17,7 +17,8 @@ class ANYPORTAL_PT_main(bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         """What to ask for, what is on its way, what was made."""
-        layout, scene = self.layout, compat.scene_of(context)
+        layout: Any = self.layout
+        scene = compat.scene_of(context)
         layout.use_property_split, layout.use_property_decorate = True, False
         if scene is None:
             layout.label(text="No scene", icon="INFO")

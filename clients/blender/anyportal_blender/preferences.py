@@ -41,7 +41,8 @@ class AnyPortalPreferences(bpy.types.AddonPreferences):
 
 def get() -> Any:
     """The preferences, of whichever kind the add-on was installed as; their defaults where it is not enabled."""
-    for addon in bpy.context.preferences.addons:
+    chosen: Any = bpy.context.preferences
+    for addon in chosen.addons:
         if addon.module.split(".")[-1] == __package__.split(".")[-1] and addon.preferences:
             return addon.preferences
     return _Defaults

@@ -109,7 +109,7 @@ def colour_space() -> str:
 @contextmanager
 def _alone(scene_name: str, strip_name: str, first: int, last: int) -> Iterator[Any]:
     """A copy of a scene that shows one strip and nothing else."""
-    scene = bpy.data.scenes.get(scene_name)
+    scene = compat.scene_named(scene_name)
     if scene is None or strip_name not in compat.all_strips(scene):
         raise Refused("the strip is gone", strip_name, "undo what removed it, and start again")
     copy = scene.copy()

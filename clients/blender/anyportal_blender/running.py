@@ -29,7 +29,7 @@ def start(call: Call) -> None:
     last.clear()
     _now.append(call)
     if len(_now) == 1:
-        bpy.context.window_manager.progress_begin(0, 100)
+        _manager().progress_begin(0, 100)
     if not bpy.app.timers.is_registered(tick):
         bpy.app.timers.register(tick, first_interval=0.0)
 
@@ -78,13 +78,14 @@ def say(level: str, text: str) -> None:
     if bpy.app.background:
         print(f"AnyPortal: {text}", flush=True)
         return
-    with contextlib.suppress(RuntimeError), bpy.context.temp_override(window=bpy.context.window_manager.windows[0]):
-        bpy.ops.anyportal.report("INVOKE_DEFAULT", level=level, text=text)
+    own: Any = bpy.ops
+    with contextlib.suppress(RuntimeError), bpy.context.temp_override(window=_manager().windows[0]):
+        own.anyportal.report("INVOKE_DEFAULT", level=level, text=text)
 
 
 def _show() -> None:
     """Status text, progress at the pointer, and panels drawn anew."""
-    manager = bpy.context.window_manager
+    manager = _manager()
     text = "; ".join(f"AnyPortal {call.shot.title}: {call.phase} {call.fraction:.0%}" for call in _now)
     if _now:
         manager.progress_update(100 * sum(call.fraction for call in _now) / len(_now))
@@ -95,6 +96,10 @@ def _show() -> None:
         for area in window.screen.areas:
             if area.type in ("SEQUENCE_EDITOR", "PREFERENCES"):
                 area.tag_redraw()
+
+
+def _manager() -> Any:
+    return bpy.context.window_manager
 
 
 def in_thread(work: Callable[[], Any], then: Callable[[Any], None]) -> None:
