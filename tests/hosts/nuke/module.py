@@ -175,7 +175,7 @@ class FakeNuke(types.ModuleType):
 
     def seen(self, node: Node) -> bool:
         """hosts.md: "Nuke Indie's Python sees 10 nodes: read selected nodes only"."""
-        return not self.env["indie"] or node in self.selection or node in self.all[:10]
+        return not self.env["indie"] or node in self.all[:10]
 
     def toNode(self, name: str) -> Node | None:
         return next((node for node in self.all if node.fullName() == name and self.seen(node)), None)
