@@ -143,11 +143,13 @@ def good(media: Path) -> Iterator[tuple[str, Any, str]]:
     yield "twice retimed", clip("a", sequence(media), frames(1010, 10),
         effects=[otio.schema.LinearTimeWarp(time_scalar=2), otio.schema.LinearTimeWarp(time_scalar=0.5)],
     ), "1005-1024"  # fmt: skip
-    premiere = {"effectid": "timeremap", "parameter": [
-        {"parameterid": "variablespeed", "value": "0"}, {"parameterid": "speed", "value": "200"},
-        {"parameterid": "reverse", "value": "TRUE"}]}  # fmt: skip
-    yield "FCP 7's retime", clip("a", sequence(media), frames(1010, 5),
-        effects=[otio.schema.Effect("Time Remap", "", {"fcp_xml": premiere})]), "1001-1029"  # fmt: skip
+    for what, lookup, expected in (
+        ("a warp that does nothing", [0.0] * 10, "1005-1024"),
+        ("a warp that gets faster", [float(n) for n in range(10)], "1005-1033"),
+        ("a warp that turns round", [0.0, 0.0, -4.0, -8.0, -10.5], "1001-1016"),
+    ):
+        warp = otio.schema.TimeEffect("w", "TimeWarp", {"lookup": lookup})
+        yield what, clip("a", sequence(media), frames(1010, 10), effects=[warp]), expected
     yield "much too long", clip("a", sequence(media), frames(1010, 10**6)), "1005-1050"
 
 
@@ -186,9 +188,9 @@ def bad(media: Path) -> Iterator[tuple[str, Any, str]]:
     yield "too long a name", clip("a", movie(media, url=f"{'x' * 300}.mov"), frames(0, 5)), "x"
     yield "a zero", clip("a", movie(media, url="a\0b.mov"), frames(0, 5)), ""
     yield "a ramp", clip("a", sequence(media), frames(1010, 5), effects=[otio.schema.TimeEffect("", "Ramp")]), "'Ramp'"
-    changing = {"effectid": "timeremap", "parameter": [{"parameterid": "variablespeed", "value": "1"}]}
-    yield "FCP 7's ramp", clip("a", sequence(media), frames(1010, 5),
-        effects=[otio.schema.Effect("Time Remap", "", {"fcp_xml": changing})]), "changes speed"  # fmt: skip
+    for lookup in ([], ["x"], "fast", [1e300]):
+        warp = otio.schema.TimeEffect("", "Warp", {"lookup": lookup})
+        yield f"a warp by {lookup}", clip("a", sequence(media), frames(1010, 5), effects=[warp]), "'Warp'"
     yield "endless speed", clip("a", sequence(media), frames(1010, 5),
         effects=[otio.schema.LinearTimeWarp(time_scalar=math.inf)]), "no speed"  # fmt: skip
     yield "no table", clip("a", sequence(media), frames(1010, 5), metadata={"anyportal": 7}), "must be a table"
@@ -283,11 +285,8 @@ EFFECTS = st.lists(
     st.one_of(
         NUMBERS.map(lambda scalar: otio.schema.LinearTimeWarp(time_scalar=scalar)),
         st.builds(otio.schema.FreezeFrame),
-        st.builds(otio.schema.TimeEffect),
+        st.lists(NUMBERS, max_size=3).map(lambda lookup: otio.schema.TimeEffect("", "", {"lookup": lookup})),
         st.builds(otio.schema.Effect),
-        st.dictionaries(st.sampled_from(["effectid", "parameter"]), st.sampled_from(["timeremap", [], {}, [7]])).map(
-            lambda about: otio.schema.Effect("", "", {"fcp_xml": about})
-        ),
     ),
     max_size=2,
 )

@@ -169,6 +169,40 @@ def test_a_clip_that_an_fcpxml_retimes_is_refused_since_its_adapter_passes_over_
         assert "'timeMap' changes speed" in plan.shots[1].problem
 
 
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({"variablespeed": "0", "speed": "50", "reverse": "FALSE"}, "10-13"),
+        ({"variablespeed": "0", "speed": "100", "reverse": "FALSE"}, "20-27"),
+        ({"speed": "150"}, "30-39"),
+        ({"variablespeed": "1", "speed": "50"}, "'Time Remap' changes speed"),
+        ({"variablespeed": "0", "speed": "50", "reverse": "TRUE"}, "'Time Remap' changes speed"),
+        ({"speed": "fast"}, "'Time Remap' changes speed"),
+    ],
+)
+def test_the_retimes_of_an_fcp_7_xml_become_retimes(
+    footage: Path, tmp_path: Path, parameters: dict[str, str], expected: str
+) -> None:
+    path = tmp_path / "cut.xml"
+    timeline = cut_of(footage)
+    del timeline.tracks[0][2].effects[0]
+    otio.adapters.write_to_file(timeline, str(path))
+    given = "".join(
+        f"<parameter><parameterid>{key}</parameterid><value>{value}</value></parameter>"
+        for key, value in parameters.items()
+    )
+    remap = f"<filter><effect><name>Time Remap</name><effectid>timeremap</effectid>{given}</effect></filter>"
+    before, _, after = path.read_text().rpartition("</clipitem>")
+    path.write_text(f"{before}{remap}</clipitem>{after}")
+    with planned(path) as (plan, cut):
+        two = plan.shots[1]
+        assert expected in (two.problem or two.frames)
+        effects = [type(effect).__name__ for effect in list(cut.root.find_clips())[1].effects]
+        assert effects == [
+            "Effect" if "100" in parameters.values() else "TimeEffect" if two.problem else "LinearTimeWarp"
+        ]
+
+
 def elsewhere(url: str, name: str = "sh") -> Any:
     timeline = otio.schema.Timeline("cut")
     reference = otio.schema.ExternalReference(url) if url else None

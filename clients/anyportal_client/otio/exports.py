@@ -22,9 +22,9 @@ from anyportal_client.otio.outcomes import Result, version_name
 from anyportal_client.otio.places import Places
 from anyportal_client.otio.plan import Plan, PlannedShot, plate_key
 from anyportal_client.otio.probes import MediaProblem
-from anyportal_client.otio.reading import clips_of
 from anyportal_client.otio.requests import VERSION_KEY
 from anyportal_client.otio.shape import tidy_rate
+from anyportal_client.otio.surroundings import clips_of
 from anyportal_client.otio.timing import same_rate
 from anyportal_client.otio.write import add_version
 from anyportal_client.patterns import file_of

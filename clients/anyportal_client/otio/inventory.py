@@ -8,7 +8,7 @@ from typing import Any
 
 import opentimelineio as otio
 
-from anyportal_client.otio.reading import clips_of
+from anyportal_client.otio.surroundings import clips_of
 
 _ONE = {
     "media references": "media reference",

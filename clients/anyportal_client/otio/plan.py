@@ -15,7 +15,7 @@ from anyportal_client.otio.outcomes import Result
 from anyportal_client.otio.places import Places
 from anyportal_client.otio.probes import MediaProblem, Probes
 from anyportal_client.otio.requests import VERSION_KEY, Request, RequestProblem, carried, read_request
-from anyportal_client.otio.retimes import speed_of
+from anyportal_client.otio.retimes import Retime, retime_of
 from anyportal_client.otio.surroundings import Placed, placed_clips
 from anyportal_client.otio.timing import Extent, Span, Times, find_span, sensible
 from anyportal_client.request import IMAGE_ENDINGS, MOVIE_ENDINGS
@@ -195,9 +195,9 @@ def _with_frames(shot: PlannedShot, placed: Placed, extent: Extent, request: Req
     source = _source(shot.clip, extent)
     extent = extent if extent.rate else replace(extent, rate=source.rate)
     shot = replace(shot, media=replace(shot.media, extent=extent))
-    speed = speed_of(shot.clip, placed.parents)
-    span = _with_range(_span(shot.clip, source, extent, speed, request.handles), request.range, extent)
-    return replace(shot, span=span, notes=(*shot.notes, *_notes(span)))
+    retime = retime_of(shot.clip, placed.parents)
+    span = _with_range(_span(shot.clip, source, extent, retime, request.handles), request.range, extent)
+    return replace(shot, span=span, notes=(*shot.notes, *_notes(span, retime)))
 
 
 def _source(clip: Any, extent: Extent) -> Times:
@@ -217,9 +217,9 @@ def _source(clip: Any, extent: Extent) -> Times:
     return Times(start.value, duration.rescaled_to(start.rate).value, start.rate)
 
 
-def _span(clip: Any, source: Times, extent: Extent, speed: float, handles: int) -> Span:
+def _span(clip: Any, source: Times, extent: Extent, retime: Retime, handles: int) -> Span:
     before, after = _dissolves(clip, source.rate)
-    span = find_span(source, extent, speed, (handles + before, handles + after))
+    span = find_span(retime.reached(source), extent, retime.speed, (handles + before, handles + after))
     if span is None:
         raise MediaProblem(
             f"the clip shows frames from {source.start:g} on, the media have"
@@ -254,8 +254,11 @@ def _with_range(span: Span, asked: str, extent: Extent) -> Span:
     return replace(span, head=span.first - first, tail=last - span.last)
 
 
-def _notes(span: Span) -> tuple[str, ...]:
-    return (f"the clip shows {span.outside} frames that the media have not",) if span.outside else ()
+def _notes(span: Span, retime: Retime) -> tuple[str, ...]:
+    found = [f"the clip shows {span.outside} frames that the media have not"] if span.outside else []
+    if retime.changes:
+        found.append("its speed changes over time: all frames that it passes are processed, at the speed of the media")
+    return tuple(found)
 
 
 def _name(clip: Any, taken: set[str]) -> str:

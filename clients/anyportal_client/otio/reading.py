@@ -21,6 +21,8 @@ from xml.etree import ElementTree
 import opentimelineio as otio
 
 from anyportal_client.errors import MediaError
+from anyportal_client.otio.fcp7 import take_over_retimes
+from anyportal_client.otio.surroundings import clips_of
 from anyportal_client.storage import local_disk
 
 _TIMECODE = re.compile(r"\b\d\d:\d\d:\d\d[:;](\d\d)\b")
@@ -80,6 +82,8 @@ def read_cut(path: Path, rate: float | None = None) -> Cut:
     root = read_timeline(path)
     if ending == ".fcpxml":
         _mark_retimes(path, root)
+    if ending == ".xml":
+        take_over_retimes(root)
     return Cut(root, base)
 
 
@@ -98,11 +102,6 @@ def read_timeline(path: Path) -> Any:
     except Exception as error:  # adapters let through whatever their parsers raise
         raise _unreadable(path, str(error) or type(error).__name__) from error
     return _checked(path, found)
-
-
-def clips_of(root: Any) -> list[Any]:
-    """All clips of whatever was read, in the order of the cut."""
-    return [root] if isinstance(root, otio.schema.Clip) else list(root.find_clips())
 
 
 def _parsed(path: Path, text: str, **arguments: Any) -> Any:

@@ -1,39 +1,75 @@
-"""The speed at which a clip plays its media: constant retimes of every host; what is none is refused by name.
+"""The retime of a clip: a constant speed, or a table that says for each frame where it comes from.
 
-FCP 7 XML (Premiere) states a retime as a filter called ``timeremap``; its adapter hands it over as an effect nobody
-knows.
+Hosts state retimes as effects. What neither is a constant nor has such a table is refused by name: nobody can tell then
+which frames are shown.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import opentimelineio as otio
 
 from anyportal_client.otio.probes import MediaProblem
 from anyportal_client.otio.requests import plain
+from anyportal_client.otio.timing import Times
 
-_PERCENT = 100.0
 _FASTEST = 1000.0
 
 
-def speed_of(clip: Any, parents: Iterable[Any]) -> float:
-    """The product of all constant retimes on the clip; 0 holds one frame, negative runs backwards.
+@dataclass(frozen=True)
+class Retime:
+    """How a clip plays its media.
+
+    Args:
+        speed: the product of all constant retimes; 0 holds one frame, negative runs backwards.
+        offsets: for each record frame, how far the frame shown lies from where it would be; Hiero's time warps.
+    """
+
+    speed: float = 1.0
+    offsets: tuple[float, ...] = ()
+
+    @property
+    def changes(self) -> bool:
+        """Whether the speed is not the same all along."""
+        return any(self.offsets)
+
+    def reached(self, source: Times) -> Times:
+        """What a source range comes to by the offsets; the speed is not in it."""
+        if not self.changes:
+            return source
+        count = max(1, round(source.duration))
+        filled = [*self.offsets[:count], *[self.offsets[-1]] * (count - len(self.offsets))]
+        places = [place + offset for place, offset in enumerate(filled)]
+        return Times(source.start + min(places), max(places) - min(places) + 1, source.rate)
+
+
+def retime_of(clip: Any, parents: Iterable[Any]) -> Retime:
+    """The retime of a clip by all its effects.
 
     Raises:
-        MediaProblem: a retime that changes over time, or one around the clip: that cannot be carried to one clip.
+        MediaProblem: one that cannot be followed, or one around the clip: that cannot be carried to one clip.
     """
     for parent in parents:
-        if any(isinstance(effect, otio.schema.TimeEffect) or _remap(effect) for effect in _effects(parent)):
+        if any(isinstance(effect, otio.schema.TimeEffect) for effect in _effects(parent)):
             raise MediaProblem("the clip lies in a nested sequence that is retimed: bake the retime first")
     speed = 1.0
+    offsets: tuple[float, ...] = ()
     for effect in _effects(clip):
-        speed *= _speed(effect)
+        if isinstance(effect, otio.schema.LinearTimeWarp):  # FreezeFrame is one, of speed 0
+            speed *= float(effect.time_scalar)
+        elif isinstance(effect, otio.schema.TimeEffect):
+            if any(offsets):
+                raise _unknown(effect)
+            offsets = _lookup(effect)
     if not math.isfinite(speed) or abs(speed) > _FASTEST:
         raise MediaProblem(f"the retime of the clip is {speed:g}: that is no speed")
-    return speed
+    if any(offsets) and speed != 1:
+        raise MediaProblem("the clip has a constant retime and one that changes: bake them first")
+    return Retime(speed, offsets)
 
 
 def _effects(item: Any) -> Iterator[Any]:
@@ -42,43 +78,16 @@ def _effects(item: Any) -> Iterator[Any]:
             yield effect
 
 
-def _speed(effect: Any) -> float:
-    if isinstance(effect, otio.schema.LinearTimeWarp):  # FreezeFrame is one, of speed 0
-        return float(effect.time_scalar)
-    if isinstance(effect, otio.schema.TimeEffect):
-        raise _changing(effect)
-    remap = _remap(effect)
-    return _remapped(effect, remap) if remap else 1.0
+def _lookup(effect: Any) -> tuple[float, ...]:
+    """The table of a time warp as Hiero writes it."""
+    found = effect.metadata.get("lookup") if hasattr(effect.metadata, "get") else None
+    table = plain(found) if found is not None else None
+    numbers = table if isinstance(table, list) and table else None
+    if numbers is None or not all(isinstance(each, (int, float)) and abs(each) < 2**31 for each in numbers):
+        raise _unknown(effect)
+    return tuple(map(float, numbers))
 
 
-def _remap(effect: Any) -> dict[str, Any]:
-    """The parameters of FCP 7's time remap by name; empty where the effect is none."""
-    found = effect.metadata.get("fcp_xml") if hasattr(effect, "metadata") else None
-    about = plain(found) if found is not None else None
-    if not isinstance(about, dict) or about.get("effectid") != "timeremap":
-        return {}
-    given = about.get("parameter", [])
-    entries = given if isinstance(given, list) else [given]
-    named = {str(entry.get("parameterid", "")): entry for entry in entries if isinstance(entry, dict)}
-    return {"timeremap": {}, **named}
-
-
-def _remapped(effect: Any, remap: dict[str, Any]) -> float:
-    if _true(remap.get("variablespeed")):
-        raise _changing(effect)
-    text = (remap.get("speed") or {}).get("value", _PERCENT)
-    try:
-        speed = float(text) / _PERCENT
-    except (TypeError, ValueError):
-        raise MediaProblem(f"the retime of the clip has the speed {text!r}") from None
-    return -abs(speed) if _true(remap.get("reverse")) else speed
-
-
-def _true(parameter: Any) -> bool:
-    value = parameter.get("value") if isinstance(parameter, dict) else None
-    return str(value).strip().lower() in ("true", "1")
-
-
-def _changing(effect: Any) -> MediaProblem:
+def _unknown(effect: Any) -> MediaProblem:
     name = effect.effect_name or effect.name or type(effect).__name__
     return MediaProblem(f"the retime '{name}' changes speed over time: bake it first")

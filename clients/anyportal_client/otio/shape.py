@@ -17,7 +17,7 @@ from anyportal_client.otio.media import Media, describe, local_path
 from anyportal_client.otio.places import Places
 from anyportal_client.otio.plan import Plan, plate_key, plate_of
 from anyportal_client.otio.probes import MediaProblem, Probes
-from anyportal_client.otio.reading import clips_of
+from anyportal_client.otio.surroundings import clips_of
 from anyportal_client.otio.timing import Extent, Times, exact_rate, find_span, rescale, same_rate, sensible
 from anyportal_client.patterns import counter_of
 

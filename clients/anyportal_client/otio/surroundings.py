@@ -78,6 +78,11 @@ def _called(parent: Any) -> str:
     return f"{kind} {parent.name}".strip()
 
 
+def clips_of(root: Any) -> list[Any]:
+    """All clips of whatever was read, in the order of the cut."""
+    return [root] if isinstance(root, otio.schema.Clip) else list(root.find_clips())
+
+
 def placed_clips(root: Any) -> Iterator[Placed]:
     """The enabled video clips of whatever OTIO read, in the order of the cut."""
     if isinstance(root, otio.schema.SerializableCollection):

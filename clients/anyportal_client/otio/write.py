@@ -14,9 +14,9 @@ from anyportal_client.otio.outcomes import Result, version_name
 from anyportal_client.otio.places import Places
 from anyportal_client.otio.plan import Plan, PlannedShot
 from anyportal_client.otio.probes import MediaProblem
-from anyportal_client.otio.reading import clips_of
 from anyportal_client.otio.requests import METADATA, VERSION_KEY, plain
 from anyportal_client.otio.shape import sequence_reference
+from anyportal_client.otio.surroundings import clips_of
 from anyportal_client.patterns import is_pattern
 
 
