@@ -31,7 +31,7 @@ class Desk:
     def __init__(self, home: Path) -> None:
         self.home = home
         kept = {name: value for name, value in os.environ.items() if name not in ("NUKE_PATH", "XDG_CONFIG_HOME")}
-        self.environment = {**kept, "HOME": str(home), "PYTHONPATH": ""}
+        self.environment = {**kept, "HOME": str(home)}
 
     def run(self, *arguments: object, code: int = 0) -> list[dict[str, Any]]:
         done = subprocess.run(
@@ -146,7 +146,8 @@ def test_what_was_installed_works_as_the_host_reads_it(desk: Desk, options: tupl
     desk.run("install", *ALL, *options)
     answer = "\nimport anyportal_hostkit as kit\nprint(kit.find_command()[0], kit.__file__)"
     for code in (AS_NUKE, AS_RESOLVE, AS_BLENDER):
-        command, kit = bare(code + answer, desk).split()
+        # A copy knows the command; who links from a checkout may have it on the path alone.
+        command, kit = bare(code + answer, desk, "" if options else f"{Path(sys.executable).parent}").split()
         assert Path(command).name.startswith("anyportal")
         assert kit.startswith(str(desk.home if options else CLIENTS))
 
@@ -163,9 +164,9 @@ AS_RESOLVE = READ + f"read(os.path.expanduser('~/{UTILITY}/AnyPortal.py'))"
 AS_BLENDER = f"import os, sys\nsys.path.append(os.path.expanduser('~/{ADDONS}/anyportal_blender'))\nimport kit"
 
 
-def bare(code: str, desk: Desk) -> str:
+def bare(code: str, desk: Desk, path: str) -> str:
     """What a Python prints that knows nothing of this installation: as that of a host."""
-    environment = {"HOME": str(desk.home), "PATH": "/usr/bin:/bin"}
+    environment = {"HOME": str(desk.home), "PATH": path}
     return subprocess.check_output([sys.executable, "-I", "-S", "-c", code], env=environment, text=True).strip()
 
 
@@ -190,7 +191,7 @@ def test_the_block_is_taken_out_without_a_trace(content: bytes) -> None:
     twice = with_block(once, ["y = 2", "z = 3"])
     assert b"x = 1" not in twice and twice.count(b"anyportal hosts install") == 1
     assert without_block(once) == without_block(twice) == content
-    assert (b"\r\n" in once) == (b"\r\n" in content)
+    assert once.count(b"\n") == once.count(b"\r\n") or b"\r\n" not in content  # one kind of line's end
     compile(once.decode("latin-1"), "init.py", "exec")
 
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -235,11 +236,14 @@ def test_a_job_that_may_go_on_is_found_again_and_fetched(command: Any, tmp_path:
         hostkit.Work(str(tmp_path / "shot"), {**WISH, "daemon": "gpu:1"}, command=command(lost)).follow()
     folder = str(tmp_path / "shot" / "v001")
     assert record.unfinished(str(tmp_path)) == [folder]
+    assert record.read(folder)["by"] == {}  # other hosts find it, too, while this one lives
     asked = "assert sys.argv[1:] == ['fetch', 'jobs/7', '--out=' + out, '--daemon=gpu:1', '--json']\n"
     fetch = hostkit.Fetch(folder, command(asked + "time.sleep(600)"))
     assert record.unfinished(str(tmp_path)) == []
+    began = time.monotonic()
     with pytest.raises(hostkit.Cancelled):
         fetch.follow(cancelled=lambda: True)
+    assert time.monotonic() - began < 20  # long before a command that hangs would be killed
     assert record.unfinished(str(tmp_path)) == [folder]  # to fetch was cancelled, not the job
     assert hostkit.Fetch(folder, command(asked + DONE)).follow()["frames"] == "1-4"
     assert record.read(folder)["state"] == "done"
@@ -290,6 +294,7 @@ def test_records_are_listed_the_newest_first(tmp_path: Path) -> None:
         kept = record.new(WISH, {"job": "jobs/" + name, "recipe_digest": "abc"})
         record.write(str(tmp_path / name), record.completed(kept, done) if complete else kept)
     (tmp_path / "v003").mkdir()
+    assert record.unfinished(str(tmp_path)) == [str(tmp_path / "v002")]  # of this process, which waits for none of them
     assert [name for name, _, _ in record.listed(str(tmp_path))] == ["v010", "v9", "v002", "v001"]
     assert record.previous(str(tmp_path / "v010")) == str(tmp_path / "v9")
     assert record.previous(str(tmp_path / "v9")) == str(tmp_path / "v001")  # v002 has no files
