@@ -133,6 +133,15 @@ async def test_a_person_reads_what_there_is(served: Served) -> None:
     assert code == 2 and "is no size" in out
 
 
+async def test_what_a_crash_left_half_evicted_is_in_no_sum(served: Served) -> None:
+    """The bytes go first, and only then is it written down that nobody has them."""
+    for data in (b"a" * 1000, b"b" * 1000):
+        await served.send(data)
+    served.file(b"a" * 1000).unlink()
+    _, [shown] = await served.events("show")
+    assert shown["own"]["blobs"] == shown["whole"]["blobs"] == {"count": 1, "size_bytes": 1000}
+
+
 async def test_an_upload_over_the_budget_evicts_what_is_old_or_is_refused(served: Served) -> None:
     old, new = bytes(600_000), b"n" * 600_000
     await served.send(old)

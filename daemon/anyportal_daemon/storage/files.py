@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
@@ -84,14 +83,10 @@ class BlobFiles:
                 self.delete(sha256)
                 raise BlobCorruptError("the daemon's copy of a file was damaged", where=where, hint=hint)
 
-    def stats(self) -> dict[str, os.stat_result]:
-        """Of every blob, by its digest: faster than one after the other."""
-        found = {}
-        for folder in filter(os.DirEntry.is_dir, _entries(self.root)):
-            for entry in _entries(folder.path):
-                with suppress(FileNotFoundError):
-                    found[folder.name + entry.name] = entry.stat()
-        return found
+    def entries(self) -> dict[str, os.DirEntry[str]]:
+        """Every blob by its digest: to ask all of them is faster than one after the other."""
+        folders = filter(os.DirEntry.is_dir, _entries(self.root))
+        return {folder.name + entry.name: entry for folder in folders for entry in _entries(folder.path)}
 
     def names(self) -> list[str]:
         """The digests of all blobs."""

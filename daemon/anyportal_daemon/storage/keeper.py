@@ -145,8 +145,7 @@ class Keeper:
     def prunable(self) -> int:
         """Bytes that ``prune`` would free."""
         before, needed = self._before(False), self._needs.all_blobs()
-        idle = ((shelf.kind, item) for shelf in self._shelves for item in self._unused(shelf, before))
-        return sum(item.size for kind, item in idle if kind != "blob" or item.name not in needed)
+        return sum(item.size for shelf in self._shelves for item in self._unused(shelf, before, needed))
 
     def _count(self) -> None:
         self._counted, self._counted_at = self.used(), time.monotonic()
@@ -182,10 +181,10 @@ class Keeper:
         found = [(shelf, item) for shelf in self._shelves for item in self._unused(shelf, before)]
         yield from sorted(found, key=lambda each: each[1].used)
 
-    def _unused(self, shelf: Shelf, before: int) -> Iterator[Item]:
+    def _unused(self, shelf: Shelf, before: int, needed: Container[str] = ()) -> Iterator[Item]:
         since = self._needs.stages_since() if shelf.kind == "stage" else None
         latest = before if since is None else min(before, since)
-        return (item for item in shelf.items() if item.used < latest)
+        return (item for item in shelf.items(needed) if item.used < latest)
 
     def _needed(self, shelf: Shelf, item: Item) -> bool:
         return shelf.kind == "blob" and self._needs.blob(item.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import time
-from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO
 
@@ -181,9 +181,9 @@ class MemoryBlobs:
     def total(self) -> Total:
         return Total(len(self._store._bytes), sum(map(len, self._store._bytes.values())))
 
-    def items(self) -> list[Item]:
-        used = self._store._used
-        return [Item(blob.sha256, len(data), used[blob.sha256]) for blob, data in self._store._bytes.items()]
+    def items(self, but: Container[str] = ()) -> list[Item]:
+        used, blobs = self._store._used, self._store._bytes.items()
+        return [Item(blob.sha256, len(data), used[blob.sha256]) for blob, data in blobs if blob.sha256 not in but]
 
     def evict(self, item: Item) -> bool:
         held = self._store._held_since
@@ -222,9 +222,10 @@ class MemoryUploads:
     def total(self) -> Total:
         return Total(len(self._store._partial), sum(map(len, self._store._partial.values())))
 
-    def items(self) -> list[Item]:
-        used = self._store._used
-        return [Item(_part(*key), len(data), used[_part(*key)]) for key, data in self._store._partial.items()]
+    def items(self, but: Container[str] = ()) -> list[Item]:
+        used, partials = self._store._used, self._store._partial.items()
+        found = ((_part(*key), data) for key, data in partials)
+        return [Item(name, len(data), used[name]) for name, data in found if name not in but]
 
     def evict(self, item: Item) -> bool:
         idle = next((key for key in self._store._partial if _part(*key) == item.name), None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Container, Generator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
@@ -46,8 +46,8 @@ class Shelf(Protocol):
         """What is on it, at little cost."""
         ...
 
-    def items(self) -> list[Item]:
-        """All that is on it, in no order."""
+    def items(self, but: Container[str] = ()) -> list[Item]:
+        """All that is on it, but for some names, in no order."""
         ...
 
     def evict(self, item: Item) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Collection, Generator, Iterator
+from collections.abc import Collection, Container, Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -45,13 +45,13 @@ class BlobShelf:
             self._write_down()
         return self._possessions.total()
 
-    def items(self) -> list[Item]:
+    def items(self, but: Container[str] = ()) -> list[Item]:
         names = self._possessions.names()
-        stats = self._files.stats()
+        entries = self._files.entries()
         with self._lock:
-            self._gone.update(names - stats.keys())
-        there = ((name, stats[name]) for name in names & stats.keys())
-        return [Item(name, stat.st_size, stat.st_mtime_ns) for name, stat in there]
+            self._gone.update(names - entries.keys())
+        found = ((name, _stat(entries[name])) for name in names & entries.keys() if name not in but)
+        return [Item(name, stat.st_size, stat.st_mtime_ns) for name, stat in found if stat]
 
     def evict(self, item: Item) -> bool:
         path = self._files.path(item.name)
@@ -115,9 +115,10 @@ class _Folder:
         found = self.items()
         return Total(len(found), sum(item.size for item in found))
 
-    def items(self) -> list[Item]:
-        found = ((path, _stat(path)) for path in _files(self._root))
-        return [Item(path.relative_to(self._root).as_posix(), s.st_size, s.st_mtime_ns) for path, s in found if s]
+    def items(self, but: Container[str] = ()) -> list[Item]:
+        paths = ((path.relative_to(self._root).as_posix(), path) for path in _files(self._root))
+        found = ((name, _stat(path)) for name, path in paths if name not in but)
+        return [Item(name, stat.st_size, stat.st_mtime_ns) for name, stat in found if stat]
 
     def lost(self) -> list[Item]:
         return []
@@ -182,7 +183,7 @@ def _files(root: Path) -> Iterator[Path]:
             yield Path(folder, name)
 
 
-def _stat(path: Path) -> os.stat_result | None:
+def _stat(path: Path | os.DirEntry[str]) -> os.stat_result | None:
     try:
         return path.stat()
     except (FileNotFoundError, NotADirectoryError):
