@@ -45,7 +45,8 @@ def test_a_shot_goes_out_and_comes_back_and_another_is_cancelled(
     monkeypatch.setenv("PYTHONPATH", "/nowhere")
     plate = write_movie(tmp_path / "plate.mp4", moving_scene(count=24).plate)
     seen: list[Any] = []
-    run = hostkit.submit(plate, "#405060", tmp_path / "out", "4-11", name="sh_v001", command=COMMAND)
+    wish = {"plate": plate, "backdrop": "#405060", "range": "4-11", "name": "sh_v001"}
+    run = hostkit.Run(hostkit.arguments_of(wish, tmp_path / "out"), COMMAND)
     done = run.follow(seen.append)
     assert done["frames"] == "4-11"
     with av.open(done["files"]["comp"]) as movie:

@@ -46,21 +46,6 @@ def test_events_come_in_order_and_done_is_returned(command: Any) -> None:
     assert done["a"] == ["submit", "x", "--json"]
 
 
-def test_options_with_a_leading_dash_stay_values(command: Any) -> None:
-    run = hostkit.submit(
-        "plate.mov", "#102030", "out", "-5-10", name="sh 1", command=command("say(event='done', a=sys.argv)")
-    )
-    assert run.follow()["a"][1:-1] == [
-        "submit",
-        "plate.mov",
-        "--stdin-cancel",
-        "--backdrop=#102030",
-        "--range=-5-10",
-        "--name=sh 1",
-        "--out=out",
-    ]
-
-
 def test_an_error_says_what_where_and_what_to_do(command: Any) -> None:
     body = (
         "say(event='error', code='MEDIA_NOT_FOUND', message='no such file', where='a.mov', hint='check')\nsys.exit(3)"
@@ -163,7 +148,8 @@ def test_a_real_command_s_error_arrives(tmp_path: Path) -> None:
     out = tmp_path / "out"
     real = [sys.executable, "-c", "from anyportal_client.cli import main; main()"]
     with pytest.raises(hostkit.CommandFailed) as caught:
-        hostkit.submit(str(tmp_path / "gone.mov"), "#102030", str(out), command=real).follow()
+        wish = {"plate": str(tmp_path / "gone.mov"), "backdrop": "#102030"}
+        hostkit.Run(hostkit.arguments_of(wish, str(out)), real).follow()
     assert (caught.value.code, caught.value.exit_code) == ("MEDIA_NOT_FOUND", 3)
     assert "gone.mov" in caught.value.where
 

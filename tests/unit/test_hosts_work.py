@@ -153,7 +153,7 @@ def test_a_wish_becomes_a_command_line() -> None:
         "--set=relight_strength=0.5", '--set=t1={"1001": 0.2}', '--set=text="0.5"',
         "--map=shows=/mnt/shows",
     ]  # fmt: skip
-    assert hostkit.arguments_of({"plate": "-p.mov"}, "o")[1] == "./-p.mov"
+    assert hostkit.arguments_of({"plate": "-p.mov", "range": "-5-10"}, "o")[1:4:2] == ["./-p.mov", "--range=-5-10"]
 
 
 @pytest.mark.parametrize(

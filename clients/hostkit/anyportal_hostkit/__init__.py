@@ -12,7 +12,7 @@ from anyportal_hostkit.command import CommandNotFound, clean_environment, find_c
 from anyportal_hostkit.frames import BadFrames
 from anyportal_hostkit.paths import file_of, has_counter
 from anyportal_hostkit.request import BadWish, arguments_of
-from anyportal_hostkit.run import Cancelled, CommandFailed, Run, ask, submit
+from anyportal_hostkit.run import Cancelled, CommandFailed, Run, ask
 from anyportal_hostkit.version import VERSION
 from anyportal_hostkit.versions import free_version_folder, next_version_folder
 from anyportal_hostkit.work import Fetch, Work
@@ -40,5 +40,4 @@ __all__ = [
     "paths",
     "record",
     "report",
-    "submit",
 ]

@@ -12,7 +12,6 @@ import weakref
 
 from anyportal_hostkit.command import CommandNotFound, clean_environment, find_command
 from anyportal_hostkit.handshake import NO_WINDOW, SCHEMA, command_version, misfit, schema_misfit
-from anyportal_hostkit.request import arguments_of
 
 _CANCELLED = 130
 _USAGE = 2
@@ -265,17 +264,6 @@ def ask(arguments, command=None, timeout=60.0, any_code=False):
     if not any_code or not events:
         run.result()
     return events
-
-
-def submit(plate, backdrop, out, frames="", matte="", name="", more=(), command=None):
-    """Start `anyportal submit`; the arguments are its options.
-
-    Args:
-        frames: in the plate's own numbers, `1001-1100`; movies count from 0.
-        more: further options as they stand on a command line.
-    """
-    wish = {"plate": plate, "backdrop": backdrop, "range": frames, "matte": matte, "name": name}
-    return Run(arguments_of(wish, out) + list(more), command)
 
 
 def _read(pipe, put, end):
