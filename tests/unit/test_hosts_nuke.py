@@ -117,6 +117,19 @@ def test_the_main_thread_calls_directly_and_so_does_everything_without_a_window(
     assert seen == [1, 2]
 
 
+def test_a_bar_goes_with_the_work_whoever_still_knows_it(nuke: FakeNuke) -> None:
+    """hosts.md: "`nuke.ProgressTask`: hold it in the worker thread, poll `isCancelled()`, end with `del task`"."""
+    kept: list[Any] = []
+
+    def work() -> None:
+        with house.load("anyportal_nuke.bar").Bar("title") as bar:
+            bar.show("rendering", 0.5)
+            kept.extend([bar, bar.cancelled, list(nuke.live_tasks)])
+
+    house.settle(nuke, threading.Thread(target=work, name="AnyPortal").start)
+    assert len(kept[2]) == 1 and nuke.live_tasks == []
+
+
 # Footage
 
 

@@ -131,6 +131,7 @@ class FakeNuke(types.ModuleType):
         parent = self.contexts[-1] if self.contexts else self.root_node
         node = Group(self, kind, parent) if kind == "Group" else Node(self, kind, parent)
         node.title = self.free_name(knobs.pop("name", f"{kind}1"))
+        assert all(each is None or each.parent() is parent for each in inputs), "a connection into another group"
         node.sources = list(inputs)
         self.all.append(node)
         self.edit(f"make {kind}", lambda: self._forget(node))
