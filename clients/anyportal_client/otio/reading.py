@@ -16,13 +16,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import opentimelineio as otio
 
 from anyportal_client.errors import MediaError
 from anyportal_client.otio.fcp7 import take_over_retimes
-from anyportal_client.otio.surroundings import clips_of
+from anyportal_client.otio.fcpx import read_fcpx
 from anyportal_client.storage import local_disk
 
 _TIMECODE = re.compile(r"\b\d\d:\d\d:\d\d[:;](\d\d)\b")
@@ -79,9 +78,9 @@ def read_cut(path: Path, rate: float | None = None) -> Cut:
     base = path.absolute() if ending == ".otiod" else path.absolute().parent
     if ending == ".edl":
         return _edl(path, base, rate)
-    root = read_timeline(path)
     if ending == ".fcpxml":
-        _mark_retimes(path, root)
+        return _fcpx(path, base)
+    root = read_timeline(path)
     if ending == ".xml":
         take_over_retimes(root)
     return Cut(root, base)
@@ -93,8 +92,7 @@ def read_timeline(path: Path) -> Any:
     Raises:
         MediaError: it cannot be read.
     """
-    if not path.exists():
-        raise MediaError("there is no such timeline", code="MEDIA_NOT_FOUND", where=str(path), hint="check the path")
+    _check_there(path)
     try:
         found = otio.adapters.read_from_file(str(path))
     except UnicodeDecodeError:
@@ -102,6 +100,11 @@ def read_timeline(path: Path) -> Any:
     except Exception as error:  # adapters let through whatever their parsers raise
         raise _unreadable(path, str(error) or type(error).__name__) from error
     return _checked(path, found)
+
+
+def _check_there(path: Path) -> None:
+    if not path.exists():
+        raise MediaError("there is no such timeline", code="MEDIA_NOT_FOUND", where=str(path), hint="check the path")
 
 
 def _parsed(path: Path, text: str, **arguments: Any) -> Any:
@@ -137,9 +140,17 @@ def _unreadable(path: Path, why: str) -> MediaError:
     )
 
 
+def _fcpx(path: Path, base: Path) -> Cut:
+    _check_there(path)
+    try:
+        root, notes = read_fcpx(path)
+    except Exception as error:  # as above
+        raise _unreadable(path, str(error) or type(error).__name__) from error
+    return Cut(_checked(path, root), base, notes)
+
+
 def _edl(path: Path, base: Path, rate: float | None) -> Cut:
-    if not path.exists():
-        raise MediaError("there is no such timeline", code="MEDIA_NOT_FOUND", where=str(path), hint="check the path")
+    _check_there(path)
     try:
         text = _text(path)
     except OSError as error:
@@ -164,12 +175,8 @@ def _guessed_rate(text: str) -> float:
 
 def _unpacked(bundle: Path, folder: Path) -> None:
     """The media of an .otioz in a folder, unless this very file was unpacked there before."""
-    try:
-        status = bundle.stat()
-    except OSError:
-        raise MediaError(
-            "there is no such timeline", code="MEDIA_NOT_FOUND", where=str(bundle), hint="check the path"
-        ) from None
+    _check_there(bundle)
+    status = bundle.stat()
     stamp = {"size": status.st_size, "changed": status.st_mtime_ns}
     mark = folder / ".unpacked.json"
     try:
@@ -186,18 +193,3 @@ def _unpacked(bundle: Path, folder: Path) -> None:
         except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
             raise _unreadable(bundle, str(error)) from error
         mark.write_text(json.dumps(stamp), "utf-8")
-
-
-def _mark_retimes(path: Path, root: Any) -> None:
-    """Give clips of an FCPXML that are retimed there an effect that says so: their adapter passes over it.
-
-    Clips are matched by name: one that shares it with a retimed clip is left out as well, rather than done wrong.
-    """
-    try:
-        tree = ElementTree.fromstring(path.read_bytes())
-    except ElementTree.ParseError:
-        return
-    names = {parent.get("name", "") for parent in tree.iter() if parent.find("timeMap") is not None}
-    for clip in clips_of(root):
-        if clip.name in names:
-            clip.effects.append(otio.schema.TimeEffect("timeMap", "timeMap"))

@@ -17,7 +17,7 @@ from anyportal_client.otio.media import Media, describe, local_path
 from anyportal_client.otio.places import Places
 from anyportal_client.otio.plan import Plan, plate_key, plate_of
 from anyportal_client.otio.probes import MediaProblem, Probes
-from anyportal_client.otio.surroundings import clips_of
+from anyportal_client.otio.surroundings import clips_of, timelines_of
 from anyportal_client.otio.timing import Extent, Times, exact_rate, find_span, rescale, same_rate, sensible
 from anyportal_client.patterns import counter_of
 
@@ -47,23 +47,13 @@ def shape(plan: Plan, places: Places, probes: Probes | None = None) -> Plan:
     """
     root = as_timeline(plan.timeline)
     known = {id(shot.clip): shot.media for shot in plan.shots if shot.media is not None}
-    for timeline in _timelines(root):
+    for timeline in timelines_of(root):
         _name_tracks(timeline)
         if timeline.global_start_time is None:
             timeline.global_start_time = otio.opentime.RationalTime(0, _rate_of(timeline))
     for clip in clips_of(root):
         _shape_clip(clip, known, places, probes or Probes())
     return Plan(root, plan.shots, plan.notes)
-
-
-def _timelines(root: Any) -> list[Any]:
-    if isinstance(root, otio.schema.Timeline):
-        return [root]
-    return [each for child in root for each in _timelines(child)] if _is_collection(root) else []
-
-
-def _is_collection(root: Any) -> bool:
-    return isinstance(root, otio.schema.SerializableCollection)
 
 
 def _rate_of(timeline: Any) -> float:

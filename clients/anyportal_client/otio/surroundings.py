@@ -83,6 +83,13 @@ def clips_of(root: Any) -> list[Any]:
     return [root] if isinstance(root, otio.schema.Clip) else list(root.find_clips())
 
 
+def timelines_of(root: Any) -> list[Any]:
+    """The timelines in whatever was read, however deep a collection has them."""
+    if isinstance(root, otio.schema.SerializableCollection):
+        return [timeline for child in root for timeline in timelines_of(child)]
+    return [root] if isinstance(root, otio.schema.Timeline) else []
+
+
 def placed_clips(root: Any) -> Iterator[Placed]:
     """The enabled video clips of whatever OTIO read, in the order of the cut."""
     if isinstance(root, otio.schema.SerializableCollection):
