@@ -84,6 +84,12 @@ def _make_ready(tree: ElementTree.Element, scale: Fraction, durations: list[Frac
             time = _seconds(element.get(name))
             if time:
                 element.set(name, _as_text(time * scale + _BIAS))
+    _arrange(tree)
+    _mend_references(tree)
+
+
+def _arrange(tree: ElementTree.Element) -> None:
+    """All projects in the first event, the one that is read; of an audition only the clip that is chosen."""
     events = tree.findall("./library/event")
     for event in events[1:]:
         for project in event.findall("project"):
@@ -92,7 +98,6 @@ def _make_ready(tree: ElementTree.Element, scale: Fraction, durations: list[Frac
     for audition in tree.iter("audition"):
         for rejected in list(audition)[1:]:
             audition.remove(rejected)
-    _mend_references(tree)
 
 
 def _mend_references(tree: ElementTree.Element) -> None:
