@@ -202,6 +202,9 @@ def test_a_node_in_a_group_is_rendered_there(nuke: FakeNuke, media: Path) -> Non
     read = replace(nuke, [plate], STRAIGHT)
     assert read is not None and read.parent() is group and said(read)["status"] == "done"
     assert "/Group1.Grade1/v001/" in read["file"].value()
+    nuke.answers.append({})
+    house.settle(nuke, lambda: click(read, "rerun"))
+    assert nuke.messages == nuke.errors == [] and "/Group1.Grade1/v002/" in read["file"].value()
 
 
 def test_overscan_comes_back_outside_the_format(nuke: FakeNuke, tmp_path: Path) -> None:

@@ -481,6 +481,8 @@ def test_a_result_says_its_range_itself(nuke: FakeNuke, read: Node, asked: Any, 
     names = ("first", "last", "origfirst", "origlast")
     assert [made.read[name].value() for name in names] == [1001, 1006, 1001, 1006]
     assert nuke.layer_channels["matte"] == ["matte.alpha"]  # told of before any file has
+    made.status("[Errno 28] the disk is full", failed=True)
+    assert made.read["label"].value() == "AnyPortal v001\n#102030\n\\[Errno 28] the disk is full"  # no TCL
 
 
 # What is asked for

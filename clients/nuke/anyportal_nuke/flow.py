@@ -24,7 +24,8 @@ def find_in(nodes: List[nuke.Node]) -> Callable[[str], nuke.Node]:
     selected = {node.name(): node for node in nodes}
 
     def find(name: str) -> nuke.Node:
-        found = selected.get(name) or nuke.toNode(name)
+        # A button's names are looked up inside its node's group; a plate's is told from the root.
+        found = selected.get(name) or nuke.toNode(name) or nuke.toNode("root." + name)
         if found is None:
             indie = " Nuke Indie shows scripts ten nodes only: select it as well." if nuke.env.get("indie") else ""
             raise Refused("There is no node {}.".format(name), "Check the name." + indie)

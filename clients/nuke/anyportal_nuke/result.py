@@ -72,7 +72,8 @@ class Result(object):
         backdrop = tab.read(self.read, "backdrop")
         proxy = " PROXY" if tab.read_asked(self.read).get("size") == "proxy" else ""
         head = "AnyPortal {}{}".format(tab.read(self.read, "version"), proxy)
-        self.read["label"].setValue("\n".join([head, backdrop, text]))
+        # A label is worked out as TCL: brackets in it are to stay brackets.
+        self.read["label"].setValue("\n".join([head, backdrop, text]).replace("[", "\\["))
         self.read["tile_color"].setValue(_FAILED if failed else 0)
 
     def save(self) -> None:

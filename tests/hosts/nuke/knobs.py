@@ -131,7 +131,8 @@ class ButtonKnob(Knob):
         nuke = self.node().nuke
         nuke.only_main_thread("a button")
         nuke.this_node = self.node()
-        exec(self.content, {"nuke": nuke})
+        with self.node().parent():
+            exec(self.content, {"nuke": nuke})
 
 
 def evaluated(text: str) -> str:

@@ -179,7 +179,12 @@ class FakeNuke(types.ModuleType):
         return not self.env["indie"] or node in self.all[:10]
 
     def toNode(self, name: str) -> Node | None:
-        return next((node for node in self.all if node.fullName() == name and self.seen(node)), None)
+        """A name is one within the group at hand, unless it begins at the root."""
+        within = self.contexts[-1] if self.contexts else self.root_node
+        if not name.startswith("root.") and within is not self.root_node:
+            name = f"{within.fullName()}.{name}"
+        full = name.removeprefix("root.")
+        return next((node for node in self.all if node.fullName() == full and self.seen(node)), None)
 
     def allNodes(self) -> list[Node]:
         return [node for node in self.all if self.seen(node)]
