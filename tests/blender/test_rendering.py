@@ -58,9 +58,8 @@ def test_a_meta_strip_is_rendered_alone_and_the_edit_is_as_before(cut: Cut, bpy:
     before = edit(cut)
     from anyportal_blender import rendering, shot
 
-    first, last = rendering.span(meta, 3)
-    assert (first, last) == (20, 31)
-    made = rendering.Rendering("Scene", "meta", str(cut.folder), first, last)
+    made = rendering.Rendering.of(cut.scene, meta, str(cut.folder), 3)
+    assert (made.first, made.last) == (20, 31)
     while not made.go_on():
         pass
     assert edit(cut) == before
@@ -111,7 +110,7 @@ def test_an_effect_is_rendered_with_what_it_reads_and_a_muted_part_stays_muted(c
     over.frame_final_end = 32
     effect = cut.cross(movie, over, 3)
     cut.strips.new_image("hides all", str(cut.media / "plate.1001.png"), 5, 20).frame_final_end = 32
-    made = rendering.Rendering("Scene", effect.name, str(cut.folder), *rendering.span(effect, 4))
+    made = rendering.Rendering.of(cut.scene, effect, str(cut.folder), 4)
     assert (made.first, made.last) == (20, 31)
     while not made.go_on():
         pass

@@ -36,7 +36,7 @@ def test_rerun_makes_a_version_of_what_the_strip_below_shows_by_now(cut: Cut, bp
     assert (result.name, len(cut.strips)) == ("shot AnyPortal v002", 2)
     assert (recorded(cut, "v001")["wish"]["range"], recorded(cut, "v002")["wish"]["range"]) == ("0-11", "4-11")
     assert recorded(cut, "v002")["wish"]["backdrop"] == BLUE
-    assert (result.frame_final_start, result.frame_final_end) == (20, 32)  # its own trims
+    assert (result.frame_final_start, result.frame_final_end) == (24, 32)
     assert result.frame_start == 23  # a handle before what is there now
     assert is_behind(cut, BLUE)
 
@@ -66,6 +66,33 @@ def test_another_version_is_shown_in_the_same_strip(cut: Cut, bpy: Any) -> None:
         assert (shown.frame_start, shown.frame_final_start, shown.frame_final_end) == (content, 23, 30)
         assert (shown.channel, shown.transform.offset_y) == (2, 5)
         assert is_behind(cut, colour)
+
+
+def test_trims_of_the_result_stay_while_the_strip_below_does(cut: Cut, bpy: Any) -> None:
+    cut.movie()
+    result = cut.select(cut.replace(BLUE))
+    result.frame_final_start = 26
+    bpy.ops.anyportal.rerun()
+    result = cut.scene.sequence_editor.active_strip
+    assert (result.frame_final_start, result.frame_final_end) == (26, 32)
+    cut.strips["shot"].frame_start = 100
+    cut.strips.new_image("in the way", str(cut.media / "plate.1001.png"), 2, 105)
+    bpy.ops.anyportal.rerun()
+    result = cut.strips["shot AnyPortal v003"]
+    assert (result.channel, result.frame_final_start, result.frame_final_end) == (3, 100, 112)
+
+
+def test_what_blender_has_rendered_in_is_not_on_the_strip_as_well(cut: Cut, bpy: Any) -> None:
+    strip = cut.movie()
+    strip.color_saturation = 0.5
+    cut.replace(BLUE, format="exr")
+    strip.modifiers.new("bright", "BRIGHT_CONTRAST")
+    cut.select(strip)
+    result = cut.replace(BLUE)
+    assert (result.name, result.type, result.color_saturation) == ("shot AnyPortal v002", "IMAGE", 1)
+    cut.select(result)
+    bpy.ops.anyportal.show_version(version="v001")
+    assert cut.strips["shot AnyPortal v001"].color_saturation == 0.5
 
 
 def test_a_version_of_another_kind_takes_the_place_of_the_strip(cut: Cut, bpy: Any) -> None:
@@ -128,5 +155,6 @@ def test_versions_are_found_where_the_project_has_moved_to(cut: Cut, bpy: Any, t
     shutil.move(cut.folder, moved)
     cut.folder = moved
     bpy.ops.wm.open_mainfile(filepath=str(moved / "cut.blend"))
+    assert is_behind(cut, RED)
     bpy.ops.anyportal.show_version(version="v001")
     assert is_behind(cut, BLUE)

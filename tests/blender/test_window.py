@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from tests.blender.cut import Cut
 
 
+def icons() -> set[str]:
+    """The names of all that Blender can draw."""
+    import bpy
+
+    return set(bpy.types.UILayout.bl_rna.functions["label"].parameters["icon"].enum_items.keys())
+
+
 class Layout:
     """Takes what a panel draws, and keeps the names."""
 
@@ -24,17 +31,19 @@ class Layout:
 
     row = column = box = _inner
 
-    def label(self, text: str, icon: str = "") -> None:
+    def label(self, text: str, icon: str = "NONE") -> None:
+        assert icon in icons()
         self.drawn.append(text)
 
     def prop(self, owner: Any, name: str, text: str = "", expand: bool = False) -> None:
         assert name in owner.bl_rna.properties
         self.drawn.append(name)
 
-    def operator(self, name: str, text: str = "", icon: str = "", depress: bool = False) -> Layout:
+    def operator(self, name: str, text: str = "", icon: str = "NONE", depress: bool = False) -> Layout:
         import bpy
 
-        getattr(bpy.ops, name.split(".")[0]), getattr(bpy.ops.anyportal, name.split(".")[1]).get_rna_type()
+        assert icon in icons()
+        assert getattr(bpy.ops.anyportal, name.removeprefix("anyportal.")).get_rna_type()
         self.drawn.append(name)
         return Layout([])
 
@@ -65,13 +74,15 @@ def press(cut: Cut) -> None:
 
 
 @pytest.fixture
-def ticks(addon: Any) -> Callable[..., None]:
+def ticks(addon: Any, bpy: Any) -> Callable[..., None]:
     """Call the timer until it ends, or something holds."""
     from anyportal_blender import running
 
     def tick(until: Callable[[], bool] = lambda: False) -> None:
-        end = time.monotonic() + 90
-        while running.tick() is not None and not until():
+        end, going = time.monotonic() + 90, True
+        while going and not (running.now() and until()):
+            with bpy.context.temp_override(window=None):  # as timers are called
+                going = running.tick() is not None
             assert time.monotonic() < end
             time.sleep(0.02)
 
@@ -171,13 +182,14 @@ def test_a_strip_that_is_gone_when_its_result_comes(cut: Cut, bpy: Any, ticks: A
     assert any(str(cut.folder / "anyportal/Scene/shot/v001") in text for text in shown)
 
 
-def test_another_file_ends_what_is_on_its_way(cut: Cut, bpy: Any) -> None:
+def test_another_file_ends_what_is_on_its_way(cut: Cut, bpy: Any, ticks: Any) -> None:
     from anyportal_blender import running
 
     cut.movie()
     cut.save()
     cut.wish(matte_kind="NONE", more="matte.plugin=draft.person")
     press(cut)
+    ticks(until=lambda: bool(running.now()[0].job))
     bpy.ops.wm.open_mainfile(filepath=str(cut.folder / "cut.blend"))
     assert running.now() == []
     assert not list(cut.folder.rglob("v0*"))

@@ -40,6 +40,8 @@ def main(words: list[str]) -> int:
     """
     given = _parser().parse_args(words)
     try:
+        if given.save == "" and not bpy.data.filepath:
+            raise Refused("this file has no name yet", "--save", "say --save FILE")
         call = _Said(_shot(given))
         strip = call.run()
         for note in call.notes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from typing import Any
@@ -10,7 +11,7 @@ import bpy
 from anyportal_hostkit import report, versions
 from anyportal_hostkit.work import Work
 
-from . import compat, preferences, rendering, results
+from . import compat, preferences, results
 from .errors import Refused
 from .kit import hostkit
 from .rendering import Rendering
@@ -72,9 +73,7 @@ class Call:
             while not self.step(_PAUSE):
                 pass
         except BaseException:  # Ctrl-C: the job is cancelled as well
-            self.cancel()
-            while not self.step(_PAUSE):
-                pass
+            self.leave()
             raise
         return self.finish()
 
@@ -100,6 +99,16 @@ class Call:
         bpy.ops.ed.undo_push(message=f"AnyPortal {self.shot.title} {self._work.version}")
         return strip
 
+    def leave(self) -> None:
+        """Cancel, wait until it has ended, and keep nothing of it."""
+        self.cancel()
+        while not self.step(_PAUSE):
+            pass
+        if self._work is not None:
+            with contextlib.suppress(Exception):
+                self._work.result()
+        self._forget_pictures()
+
     def _step(self, wait: float) -> bool:
         if self._cancelled and self._work is None:
             raise hostkit.Cancelled("cancelled")
@@ -114,20 +123,16 @@ class Call:
 
     def _render(self) -> bool:
         """Render for a while; gives whether the pictures are there."""
-        scene = compat.scene_named(self.shot.scene)
-        strips = compat.all_strips(scene) if scene else {}
-        if self.shot.strip not in strips:
-            raise Refused("the strip is gone", self.shot.strip, "undo what removed it, and start again")
-        strip = strips[self.shot.strip]
         if self._rendering is None:
-            first, last = rendering.span(strip, int(self.shot.wish.get("handles", 0)))
+            scene = compat.scene_named(self.shot.scene)
+            strip = compat.all_strips(scene)[self.shot.strip]
             folder, _ = versions.next_version_folder(os.path.join(self.shot.folder, "rendered"))
-            self._rendering = Rendering(self.shot.scene, self.shot.strip, folder, first, last)
+            self._rendering = Rendering.of(scene, strip, folder, int(self.shot.wish.get("handles", 0)))
         self.phase = "rendering the strip"
         over = self._rendering.go_on()
         self.fraction = self._rendering.fraction
         if over:
-            self.shot = self.shot.with_pictures(self._rendering, compat.timing(strip).content)
+            self.shot = self.shot.with_pictures(self._rendering)
         return over
 
     def _start(self) -> None:
@@ -160,7 +165,7 @@ class Call:
         strips = compat.all_strips(scene)
         result = strips.get(shot.result)
         if result is not None and results.is_result(result):
-            return results.show(scene, result, version)
+            return results.renew(scene, result, version)
         if shot.strip not in strips:
             raise self._homeless(f"the strip {shot.title} is gone")
         strip, notes = results.add(scene, strips[shot.strip], shot.folder, version)

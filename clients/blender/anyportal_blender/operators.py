@@ -20,7 +20,7 @@ Answer = set[Any]
 class _Operator(bpy.types.Operator):
     """What all of them have in common."""
 
-    bl_options = {"REGISTER"}  # noqa: RUF012  (as Blender wants it)
+    bl_options = set()  # noqa: RUF012  (as Blender wants it; REGISTER would offer to do it all over again)
 
     def told(self, work: Callable[[], object]) -> Answer:
         """Do something, errors as reports: those of an operator are shown by Blender, and raised in scripts."""

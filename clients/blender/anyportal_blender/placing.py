@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+
+import bpy
 
 from . import compat
 from .errors import Refused
@@ -32,31 +37,47 @@ def new_strip(holder: Any, name: str, media: Media, above: int, content: int, le
         strip = strips.new_image(name, first, aside, content, fit_method="ORIGINAL")
         for each in media.names[1:]:
             strip.elements.append(each)
+    _refer(strip, media)
     compat.place(strip, content, left, right)
     strip.channel = channel
     return strip
 
 
 def show(strip: Any, holder: Any, media: Media, content: int) -> None:
-    """Put other media of the same type into a strip; it keeps its place, its trims and its look.
+    """Put other media of the same kind into a strip; it keeps its place, its trims and its look.
 
     Args:
         content: frame of the timeline where the first frame of the media lies.
     """
-    where, channel, colours = compat.timing(strip), strip.channel, strip.colorspace_settings.name
+    where, colours = compat.timing(strip), strip.colorspace_settings.name
+    with _aside(strip, holder, where.left, where.right):
+        _refer(strip, media)
+        strip.colorspace_settings.name = colours
+        compat.place(strip, content, where.left, where.right)
+
+
+def move(strip: Any, holder: Any, content: int, left: int, right: int) -> None:
+    """Put a strip elsewhere in time, and further up where something lies there."""
+    with _aside(strip, holder, left, right):
+        compat.place(strip, content, left, right)
+
+
+@contextmanager
+def _aside(strip: Any, holder: Any, left: int, right: int) -> Iterator[None]:
+    """Away from all others while a strip is changed, since Blender moves those that overlap meanwhile; then back."""
+    channel = strip.channel
     strip.channel = free_channel(holder, channel, -compat.FAR, compat.FAR)
-    if media.type == "MOVIE":
-        strip.filepath = media.path
-    else:
-        strip.directory = media.folder
-        _rename(strip.elements, media.names)
-    strip.colorspace_settings.name = colours
-    compat.place(strip, content, where.left, where.right)
-    strip.channel = channel
+    try:
+        yield
+    finally:
+        strip.channel = free_channel(holder, channel - 1, left, right, but=strip)
 
 
-def free_channel(holder: Any, above: int, left: int, right: int) -> int:
+def free_channel(holder: Any, above: int, left: int, right: int, but: Any = None) -> int:
     """The first channel above another where nothing lies between two frames, and which shows and can be edited.
+
+    Args:
+        but: a strip that does not count.
 
     Raises:
         Refused: there is none.
@@ -64,7 +85,7 @@ def free_channel(holder: Any, above: int, left: int, right: int) -> int:
     taken = {
         strip.channel
         for strip in compat.strips_of(holder)
-        if compat.timing(strip).left < right and compat.timing(strip).right > left
+        if strip != but and compat.timing(strip).left < right and compat.timing(strip).right > left
     }
     for channel in range(above + 1, MOST_CHANNELS + 1):
         if channel not in taken and _is_usable(holder, channel):
@@ -76,6 +97,20 @@ def _is_usable(holder: Any, channel: int) -> bool:
     channels = getattr(holder, "channels", ())
     state = channels[channel] if channel < len(channels) else None
     return state is None or not (state.mute or state.lock)
+
+
+def _refer(strip: Any, media: Media) -> None:
+    """Name a strip's media, as seen from the .blend file where they move along with it."""
+    if media.type == "MOVIE":
+        strip.filepath = _beside(media.path)
+    else:
+        strip.directory = _beside(media.folder + os.sep)
+        _rename(strip.elements, media.names)
+
+
+def _beside(path: str) -> str:
+    home = os.path.dirname(bpy.data.filepath) + os.sep
+    return bpy.path.relpath(path) if bpy.data.filepath and path.startswith(home) else path
 
 
 def _rename(elements: Any, names: list[str]) -> None:

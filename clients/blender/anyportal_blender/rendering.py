@@ -16,6 +16,7 @@ from typing import Any
 import bpy
 
 from . import colour, compat
+from .compat import Timing
 from .errors import Refused
 
 FIRST = 1001
@@ -31,6 +32,7 @@ class Rendering:
         scene: the scene's name, and the strip's: what undo makes anew keeps its name only.
         folder: where the pictures go.
         first: first frame of the timeline, likewise `last`.
+        where: where the strip lies; when it is moved meanwhile, the rendering is worth nothing.
     """
 
     scene: str
@@ -38,7 +40,13 @@ class Rendering:
     folder: str
     first: int
     last: int
+    where: Timing
     done: int = field(default=0, init=False)
+
+    @classmethod
+    def of(cls, scene: Any, strip: Any, folder: str, handles: int) -> Rendering:
+        """The rendering of what a strip shows, and of handles."""
+        return cls(scene.name, strip.name, folder, *span(strip, handles), compat.timing(strip))
 
     @property
     def pattern(self) -> str:
@@ -56,10 +64,10 @@ class Rendering:
         """Render for a while; gives whether all of it is there.
 
         Raises:
-            Refused: the strip is gone, or Blender did not render it.
+            Refused: the strip is gone or was moved, or Blender did not render it.
         """
         end = time.monotonic() + seconds
-        with _alone(self.scene, self.strip, self.first, self.last) as scene:
+        with _alone(self) as scene:
             while self.done <= self.last - self.first:
                 self._render(scene)
                 self.done += 1
@@ -107,19 +115,21 @@ def colour_space() -> str:
 
 
 @contextmanager
-def _alone(scene_name: str, strip_name: str, first: int, last: int) -> Iterator[Any]:
+def _alone(rendering: Rendering) -> Iterator[Any]:
     """A copy of a scene that shows one strip and nothing else."""
-    scene = compat.scene_named(scene_name)
-    if scene is None or strip_name not in compat.all_strips(scene):
-        raise Refused("the strip is gone", strip_name, "undo what removed it, and start again")
+    scene, where = compat.scene_named(rendering.scene), rendering.where
+    original = compat.all_strips(scene).get(rendering.strip) if scene else None
+    if original is None:
+        raise Refused("the strip is gone", rendering.strip, "undo what removed it, and start again")
+    if compat.timing(original) != where:
+        raise Refused("the strip was moved or trimmed while it was rendered", rendering.strip, "start again")
     copy = scene.copy()
     try:
-        strip = compat.all_strips(copy)[strip_name]
+        strip = compat.all_strips(copy)[rendering.strip]
         _keep_only(copy, strip)
         _neutral(strip)
-        where = compat.timing(strip)
-        if (first, last) != (where.left, where.right - 1):
-            compat.place(strip, where.content, first, last + 1)
+        if (rendering.first, rendering.last) != (where.left, where.right - 1):
+            compat.place(strip, where.content, rendering.first, rendering.last + 1)
         _set_up(copy.render)
         yield copy
     finally:

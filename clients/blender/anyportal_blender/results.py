@@ -1,6 +1,7 @@
 """Strips that show results: which versions they have, which one shows, and how to show another.
 
-A result's strip carries the folder of its versions, the version it shows and the name of the strip it was made of.
+A result's strip carries the name of the strip it was made of. Its version and the folder of all its versions are where
+its media lie: Blender keeps such paths right when files are saved elsewhere.
 """
 
 from __future__ import annotations
@@ -17,22 +18,22 @@ from . import colour, compat, looks, placing
 from .errors import Refused
 from .media import Media, media_of
 
-_FOLDER, _VERSION, _SOURCE, _BEFORE = (f"anyportal_{name}" for name in ("folder", "version", "source", "before"))
+_SOURCE, _BEFORE = "anyportal_source", "anyportal_before"
 
 
 def is_result(strip: Any) -> bool:
     """Whether a strip shows a result."""
-    return strip is not None and bool(strip.get(_FOLDER))
+    return strip is not None and bool(strip.get(_SOURCE))
 
 
 def folder_of(strip: Any) -> str:
     """The folder of a result's versions."""
-    return os.path.normpath(bpy.path.abspath(str(strip[_FOLDER])))
+    return os.path.dirname(_version_folder(strip))
 
 
 def version_of(strip: Any) -> str:
     """The version that a result's strip shows."""
-    return str(strip[_VERSION])
+    return os.path.basename(_version_folder(strip))
 
 
 def versions_of(strip: Any) -> list[str]:
@@ -47,6 +48,12 @@ def record_of(strip: Any) -> dict[str, Any]:
         Refused: its record is gone.
     """
     return _record(folder_of(strip), version_of(strip))
+
+
+def place_of(strip: Any) -> tuple[int, int, int]:
+    """Where a strip lies: its content's start, its first frame and the one after its last."""
+    where = compat.timing(strip)
+    return where.content, where.left, where.right
 
 
 def source_of(scene: Any, strip: Any) -> Any | None:
@@ -76,15 +83,15 @@ def add(scene: Any, source: Any, folder: str, version: str) -> tuple[Any, list[s
         Refused: the version has no pictures, or no channel is free.
     """
     record = _record(folder, version)
-    media, where = media_of(os.path.join(folder, version), record), compat.timing(source)
-    content = _content(media, record, where.content, where.left)
-    holder, name = holder_of(scene, source), _name(source.name, version)
-    strip = placing.new_strip(holder, name, media, source.channel, content, where.left, where.right)
-    rendered = bool(record["host"].get("rendered"))
-    looks.copy(source, strip, rendered, colour.same_family(_plate(record), media.path))
+    media, (origin, left, right) = media_of(os.path.join(folder, version), record), place_of(source)
+    content, name = _content(media, record, origin, left), _name(source.name, version)
+    strip = placing.new_strip(holder_of(scene, source), name, media, source.channel, content, left, right)
+    rendered = _is_rendered(record)
+    looks.copy(source, strip, rendered, colour.same_family(str(record["wish"]["plate"]), media.path))
     looks.copy_animation(scene, source, strip, rendered)
-    _tag(strip, folder, version, source.name)
-    return strip, _notes(scene, source)
+    strip[_SOURCE] = source.name
+    above = [each.name for each in compat.all_strips(scene).values() if source in compat.inputs_of(each)]
+    return strip, [f"{source.name} feeds {each}, which the result hides: give it the result as input" for each in above]
 
 
 def show(scene: Any, strip: Any, version: str) -> Any:
@@ -96,18 +103,38 @@ def show(scene: Any, strip: Any, version: str) -> Any:
     Raises:
         Refused: the version has no pictures.
     """
-    folder, before, record = folder_of(strip), record_of(strip), _record(folder_of(strip), version)
-    media, where = media_of(os.path.join(folder, version), record), compat.timing(strip)
+    folder = folder_of(strip)
+    before, record = records.read(_version_folder(strip)) or {}, _record(folder, version)
+    media, (origin, left, _) = media_of(os.path.join(folder, version), record), place_of(strip)
     # From where the shown version lies to where the strip it was made of began, and back with the other's numbers.
-    start = before["host"].get("start")
-    origin = where.content if start is None else where.content - (frames.parse(before["frames"])[0] - start)
-    content = _content(media, record, origin, where.left)
-    if media.type == strip.type:
+    start = before.get("host", {}).get("start")
+    if start is not None:
+        origin -= frames.parse(before["frames"])[0] - start
+    content = _content(media, record, origin, left)
+    alike = media.type == strip.type and colour.same_family(_path(strip), media.path)
+    if alike and _is_rendered(before) == _is_rendered(record):
         placing.show(strip, holder_of(scene, strip), media, content)
     else:
-        strip = _replace(scene, strip, media, content)
+        strip = _rebuilt(scene, strip, media, content, _is_rendered(before), _is_rendered(record))
     strip.name = _name(str(strip[_SOURCE]), version)
-    _tag(strip, folder, version, str(strip[_SOURCE]))
+    strip[_BEFORE] = ""
+    return strip
+
+
+def renew(scene: Any, strip: Any, version: str) -> Any:
+    """Show a version that was just made; where the strip below has moved or was trimmed since the last one, follow it.
+
+    Raises:
+        Refused: the version has no pictures.
+    """
+    before = records.read(_version_folder(strip)) or {}
+    strip = show(scene, strip, version)
+    strip.mute = False
+    source = source_of(scene, strip)
+    if source is not None and tuple(before.get("host", {}).get("place", ())) != place_of(source):
+        record, (origin, left, right) = record_of(strip), place_of(source)
+        content = _content(media_of(_version_folder(strip), record), record, origin, left)
+        placing.move(strip, holder_of(scene, strip), content, left, right)
     return strip
 
 
@@ -121,7 +148,7 @@ def compare(scene: Any, strip: Any) -> str:
     if before:
         return version_of(show(scene, strip, str(before)))  # which forgets it
     now = version_of(strip)
-    previous = records.previous(os.path.join(folder_of(strip), now))
+    previous = records.previous(_version_folder(strip))
     if previous is None:
         strip.mute = not strip.mute
         return "the strip below" if strip.mute else now
@@ -135,17 +162,32 @@ def is_compared(strip: Any) -> bool:
     return bool(strip.get(_BEFORE))
 
 
-def _replace(scene: Any, old: Any, media: Media, content: int) -> Any:
-    """A strip of another type in the place of a result's."""
-    holder, where, channel = holder_of(scene, old), compat.timing(old), old.channel
-    strip = placing.new_strip(holder, old.name, media, channel, content, where.left, where.right)
-    looks.copy(old, strip, rendered=False, colours=False)
-    looks.copy_animation(scene, old, strip, rendered=False)
-    for key in (_FOLDER, _VERSION, _SOURCE):
-        strip[key] = old[key]
+def _rebuilt(scene: Any, old: Any, media: Media, content: int, was_rendered: bool, rendered: bool) -> Any:
+    """A new strip in the place of a result's, for a version that the old one cannot show.
+
+    Where one of both was rendered by Blender and the other was not, the look of the strip below is in the pictures of
+    one and has to be on the strip of the other.
+    """
+    holder, channel, (_, left, right) = holder_of(scene, old), old.channel, place_of(old)
+    strip = placing.new_strip(holder, old.name, media, channel, content, left, right)
+    model = old if rendered == was_rendered else source_of(scene, old) or old
+    partly = rendered != was_rendered and (rendered or model is old)
+    looks.copy(model, strip, partly, not partly and colour.same_family(_path(model), media.path))
+    looks.copy_animation(scene, model, strip, partly)
+    strip[_SOURCE] = old[_SOURCE]
     compat.strips_of(holder).remove(old)
     strip.channel = channel
     return strip
+
+
+def _path(strip: Any) -> str:
+    """The file, or the first file, of a movie or image strip."""
+    path = strip.filepath if strip.type == "MOVIE" else os.path.join(strip.directory, strip.elements[0].filename)
+    return os.path.normpath(bpy.path.abspath(path))
+
+
+def _version_folder(strip: Any) -> str:
+    return os.path.dirname(_path(strip))
 
 
 def _content(media: Media, record: Mapping[str, Any], origin: int, left: int) -> int:
@@ -162,24 +204,9 @@ def _record(folder: str, version: str) -> dict[str, Any]:
     return dict(found)
 
 
-def _plate(record: Mapping[str, Any]) -> str:
-    return str(record["wish"]["plate"])
+def _is_rendered(record: Mapping[str, Any]) -> bool:
+    return bool(record.get("host", {}).get("rendered"))
 
 
 def _name(source: str, version: str) -> str:
     return f"{source} AnyPortal {version}"
-
-
-def _tag(strip: Any, folder: str, version: str, source: str) -> None:
-    strip[_FOLDER] = bpy.path.relpath(folder) if bpy.data.filepath and _beside(folder) else folder
-    strip[_VERSION], strip[_SOURCE], strip[_BEFORE] = version, source, ""
-
-
-def _beside(folder: str) -> bool:
-    """Whether a folder moves along with the .blend file."""
-    return folder.startswith(os.path.dirname(bpy.data.filepath) + os.sep)
-
-
-def _notes(scene: Any, source: Any) -> list[str]:
-    above = [each.name for each in compat.all_strips(scene).values() if source in compat.inputs_of(each)]
-    return [f"{source.name} feeds {name}, which the result hides: give it the result as input" for name in above]

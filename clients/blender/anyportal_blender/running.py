@@ -37,10 +37,9 @@ def start(call: Call) -> None:
 def stop() -> None:
     """Cancel everything: the add-on goes, or another file is opened."""
     for call in _now:
-        call.cancel()
-    for call in _now:
-        while not call.step(_EVERY):
-            pass
+        call.cancel()  # all of them, before any is waited for
+    for call in now():
+        call.leave()
     _now.clear()
     if bpy.app.timers.is_registered(tick):
         bpy.app.timers.unregister(tick)
@@ -49,11 +48,13 @@ def stop() -> None:
 
 def tick() -> float | None:
     """Go on with every call; what the timer calls. Gives the seconds until the next time, None where there is none."""
-    for call in now():
-        if call.step():
-            _now.remove(call)
-            tell(call)
-    _show()
+    # Timers are called without a window, and operators want one.
+    with bpy.context.temp_override(window=_manager().windows[0]):
+        for call in now():
+            if call.step():
+                _now.remove(call)
+                tell(call)
+        _show()
     return _EVERY if _now else None
 
 
@@ -79,7 +80,7 @@ def say(level: str, text: str) -> None:
         print(f"AnyPortal: {text}", flush=True)
         return
     own: Any = bpy.ops
-    with contextlib.suppress(RuntimeError), bpy.context.temp_override(window=_manager().windows[0]):
+    with contextlib.suppress(RuntimeError):
         own.anyportal.report("INVOKE_DEFAULT", level=level, text=text)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import bpy
 from anyportal_hostkit import paths
+from anyportal_hostkit import record as records
 
-from . import colour, compat, preferences, rendering, results, source
+from . import colour, preferences, rendering, results, source
 from .errors import Refused
 from .rendering import Rendering
 
@@ -25,6 +27,7 @@ class Shot:
         folder: of the shot's versions.
         wish: what to ask for.
         start: number of the frame that shows where the strip's content starts; None for a still.
+        place: where the strip lies: its content's start, its first frame and the one after its last.
         why: why Blender has to render the strip first; empty where its media are sent as they are.
     """
 
@@ -34,21 +37,19 @@ class Shot:
     folder: str
     wish: dict[str, Any] = field(default_factory=dict)
     start: int | None = None
+    place: tuple[int, int, int] = (0, 0, 0)
     why: str = ""
 
     @property
     def title(self) -> str:
         return self.strip or self.result
 
-    def with_pictures(self, rendering: Rendering, content: int) -> Shot:
+    def with_pictures(self, rendering: Rendering) -> Shot:
         """The shot with what Blender has rendered of it as the plate."""
-        handles = int(self.wish.get("handles", 0))
-        scene = bpy.data.scenes[self.scene]
-        where = compat.timing(compat.all_strips(scene)[self.strip])
-        first = rendering.number_of(max(where.left, rendering.first))
-        last = rendering.number_of(min(where.right - 1, rendering.last))
-        plate = {"plate": rendering.pattern, "range": f"{first}-{last}", "handles": handles}
-        return replace(self, wish=self.wish | plate, start=rendering.number_of(content))
+        where = rendering.where
+        span = f"{rendering.number_of(where.left)}-{rendering.number_of(where.right - 1)}"
+        plate = {"plate": rendering.pattern, "range": span}
+        return replace(self, wish=self.wish | plate, start=rendering.number_of(where.content))
 
     def host(self) -> dict[str, Any]:
         """What the record of a version keeps for this host."""
@@ -59,6 +60,7 @@ class Shot:
             "scene": self.scene,
             "clip": self.strip,
             "rendered": self.why,
+            "place": self.place,
         }
         return found if self.start is None else found | {"start": self.start}
 
@@ -82,7 +84,8 @@ def shot_of(scene: Any, strip: Any, wish: dict[str, Any], folder: str = "") -> S
         strip = below
     source.check(strip)
     kept = results.folder_of(result) if result is not None else _shot_folder(scene, strip, folder)
-    shot = Shot(scene.name, strip.name, result.name if result is not None else "", kept)
+    shown = result.name if result is not None else ""
+    shot = Shot(scene.name, strip.name, shown, kept, place=results.place_of(strip))
     wish = wish | {"name": paths.safe_name(strip.name) + "_{version}"}
     why = source.why_rendered(strip)
     if why:
@@ -115,7 +118,8 @@ def again(scene: Any, strip: Any) -> Shot:
     name = paths.safe_name(str(record["host"]["clip"])) + "_{version}"
     whole = dict(record["wish"], name=name, daemon=wish["daemon"])
     folder = results.folder_of(strip)
-    return Shot(scene.name, "", strip.name, folder, whole, record["host"].get("start"), record["host"]["rendered"])
+    host = record["host"]
+    return Shot(scene.name, "", strip.name, folder, whole, host.get("start"), tuple(host["place"]), host["rendered"])
 
 
 def results_folder(chosen: str = "") -> str:
@@ -127,8 +131,14 @@ def results_folder(chosen: str = "") -> str:
 
 
 def _shot_folder(scene: Any, strip: Any, chosen: str) -> str:
-    names = (paths.safe_name(scene.name, "scene"), paths.safe_name(strip.name))
-    return os.path.join(results_folder(chosen), *names)
+    folder = os.path.join(results_folder(chosen), paths.safe_name(scene.name, "scene"), paths.safe_name(strip.name))
+    # Names that differ in letters no disk takes must not share their versions.
+    for number in itertools.count(2):
+        newest = next(iter(records.listed(folder)), None)
+        if newest is None or newest[2]["host"].get("clip") == strip.name:
+            break
+        folder = f"{folder.rsplit('~', 1)[0]}~{number}"
+    return folder
 
 
 def _rate(scene: Any) -> str:
