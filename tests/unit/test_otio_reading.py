@@ -6,6 +6,7 @@ import shutil
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import opentimelineio as otio
 import pytest
 
 from anyportal_client.errors import MediaError, UsageError
+from anyportal_client.otio.batch import Wish, planned_batch
 from anyportal_client.otio.exports import FORMATS, forecast, read_formats, write_exports
 from anyportal_client.otio.outcomes import Result
 from anyportal_client.otio.places import Places, read_path_map
@@ -133,6 +135,33 @@ def test_the_rate_of_an_edl_is_guessed_unless_it_is_said(
         assert first.source_range.start_time.rate == read
         assert first.source_range.start_time.value == 3600 * read + 5
         assert any("--rate" in note for note in cut.notes) is (rate is None)
+
+
+@pytest.mark.parametrize("head", ["TITLE: x", "TITLE: x\nFCM: DROP FRAME", "TITLE: x\nFCM: NON-DROP FRAME"])
+def test_drop_frame_timecodes_are_read_as_such(tmp_path: Path, head: str) -> None:
+    path = tmp_path / "cut.edl"
+    text = EDL.format(name="a.mov", last="20").replace("TITLE: x", head)
+    path.write_text(text if "FCM" in head else text.replace(":15 ", ";15 ").replace(":05 ", ";05 "))
+    with opened(path) as cut:
+        start = next(iter(cut.root.find_clips())).source_range.start_time
+        expected = (86405, 24.0) if "NON" in head else (107897, 30000 / 1001)  # 108 frames an hour are dropped
+        assert (start.value, start.rate) == pytest.approx(expected)
+
+
+def test_an_edl_is_read_at_the_rate_of_its_movies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same timecodes at 23.976 and 24 are 86 frames an hour apart; at 25 they are other frames altogether."""
+    monkeypatch.setattr("anyportal_client.otio.batch.cache_folder", lambda: tmp_path / "cache")
+    still = np.zeros((40, 16, 16, 3), np.float32)
+    path = tmp_path / "cut.edl"
+    for rate, last in ((Fraction(24000, 1001), "20"), (Fraction(24), "20"), (Fraction(25), "20"), (Fraction(25), "24")):
+        write_movie(tmp_path / "a.mov", still, rate=rate, timecode="01:00:00:00")
+        path.write_text(EDL.format(name="a.mov", last=last).replace("* FROM CLIP NAME", "* FROM FILE"))
+        with planned_batch(Wish(path, None, BLUE), unpack=False) as ready:
+            assert ready.plan.shots[0].frames == "5-14", (rate, last)
+            assert f"read at {float(rate):.5g}" in ready.plan.notes[0]
+    path.write_text(EDL.format(name="a.mov", last="29").replace("* FROM CLIP NAME", "* FROM FILE"))
+    with planned_batch(Wish(path, None, BLUE), unpack=False) as ready:  # 25 has no frame 29
+        assert "read at 30" in ready.plan.notes[0]
 
 
 def test_an_edl_that_contradicts_itself_is_read_by_its_source_times(tmp_path: Path) -> None:

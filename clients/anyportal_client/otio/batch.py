@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,12 +22,13 @@ from anyportal_client.otio.outcomes import Outcome, Result
 from anyportal_client.otio.places import Places
 from anyportal_client.otio.plan import Plan, make_plan
 from anyportal_client.otio.probes import Probes, cache_folder
-from anyportal_client.otio.reading import opened, read_timeline
+from anyportal_client.otio.reading import Cut, opened, read_cut, read_timeline
 from anyportal_client.otio.records import Records, shared, with_results
 from anyportal_client.otio.report import Written, write_report
 from anyportal_client.otio.run import AHEAD, run_plan, settled
 from anyportal_client.otio.shape import shape
 from anyportal_client.otio.show import BatchDone, BatchReporter, Planned, as_data, batch_reporter, print_table, states
+from anyportal_client.otio.timing import same_rate
 from anyportal_client.otio.write import add_versions, carry_versions, output_path, write_timeline
 from anyportal_client.storage import local_disk, made_folder
 
@@ -84,7 +86,7 @@ def planned_batch(wish: Wish, *, unpack: bool) -> Iterator[Ready]:
     check_media(wish.defaults)
     with opened(wish.timeline, wish.rate, wish.out if unpack else None) as cut:
         places, probes = Places(cut.base, wish.moved, wish.search), Probes(cache_folder())
-        plan = make_plan(cut.root, places, wish.defaults, probes, cut.notes)
+        plan = _at_the_media_s_rate(wish, cut, make_plan(cut.root, places, wish.defaults, probes, cut.notes), probes)
         if not plan.shots:
             raise UsageError(
                 "no clip asks for anything",
@@ -96,6 +98,24 @@ def planned_batch(wish: Wish, *, unpack: bool) -> Iterator[Ready]:
         plan = shape(shared(plan), places, probes)
         probes.keep()
         yield Ready(wish, plan, tuple(forecast(plan, wish.exports)))
+
+
+def _at_the_media_s_rate(wish: Wish, cut: Cut, plan: Plan, probes: Probes) -> Plan:
+    """The plan of an EDL, whose rate was guessed, at the rate of its movies: its timecodes count their frames.
+
+    23.976 and 24 have the same timecodes, and 86 frames an hour between them.
+    """
+    movies = (shot.media for shot in plan.shots if shot.media and not shot.media.sequence and not shot.media.missing)
+    rates = Counter(media.extent.rate for media in movies if media.extent)
+    if cut.guessed is None or not rates or same_rate(rate := rates.most_common(1)[0][0], cut.guessed):
+        return plan
+    try:
+        again = read_cut(wish.timeline, rate)
+    except MediaError:  # its timecodes have frames that this rate has not
+        return plan
+    note = f"an EDL does not say its rate: it is read at {rate:.5g}, as most of its media have; say another with --rate"
+    places = Places(again.base, wish.moved, wish.search)
+    return make_plan(again.root, places, wish.defaults, probes, (note, *cut.notes[1:]))
 
 
 def show_plan(ready: Ready, as_json: bool) -> None:

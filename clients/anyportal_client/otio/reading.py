@@ -24,7 +24,9 @@ from anyportal_client.otio.fcp7 import take_over_retimes
 from anyportal_client.otio.fcpx import read_fcpx
 from anyportal_client.storage import local_disk
 
-_TIMECODE = re.compile(r"\b\d\d:\d\d:\d\d[:;](\d\d)\b")
+_TIMECODE = re.compile(r"\b(\d\d:\d\d:\d\d)([:;.,])(\d\d)\b")
+_DROPPED = re.compile(r"^\s*FCM:\s*DROP", re.MULTILINE | re.IGNORECASE)
+_KEPT = re.compile(r"^\s*FCM:\s*NON", re.MULTILINE | re.IGNORECASE)
 _BOMS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
 
 
@@ -36,11 +38,13 @@ class Cut:
         root: whatever OTIO made of it: a timeline, a collection, a clip.
         base: the folder where its relative paths start.
         notes: what somebody should know of how it was read.
+        guessed: the rate that an EDL was read at for want of another.
     """
 
     root: Any
     base: Path
     notes: tuple[str, ...] = ()
+    guessed: float | None = None
 
 
 @contextmanager
@@ -152,25 +156,36 @@ def _fcpx(path: Path, base: Path) -> Cut:
 def _edl(path: Path, base: Path, rate: float | None) -> Cut:
     _check_there(path)
     try:
-        text = _text(path)
+        text = _with_drop_frames(_text(path))
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from error
     taken = otio.opentime.RationalTime.nearest_valid_timecode_rate(rate) if rate else _guessed_rate(text)
+    guessed = None if rate else taken
     notes = () if rate else (f"an EDL does not say its rate: it is read at {taken:g}; say another with --rate",)
     try:
-        return Cut(_checked(path, _parsed(path, text, rate=taken)), base, notes)
+        return Cut(_checked(path, _parsed(path, text, rate=taken)), base, notes, guessed)
     except MediaError as error:
         if "duration" not in error.message and "Overlapping" not in error.message:
             raise
     found = _parsed(path, text, rate=taken, ignore_timecode_mismatch=True)
     doubt = "record and source times of the EDL contradict each other: the source times are taken"
-    return Cut(_checked(path, found), base, (*notes, doubt))
+    return Cut(_checked(path, found), base, (*notes, doubt), guessed)
 
 
 def _guessed_rate(text: str) -> float:
     """The lowest usual rate that has all frames which the EDL's timecodes name; 24 or 25 cannot be told from below."""
-    highest = max((int(frame) for frame in _TIMECODE.findall(text)), default=0)
+    found = _TIMECODE.findall(text)
+    highest = max((int(frame) for _, _, frame in found), default=0)
+    if any(sign == ";" for _, sign, _ in found):  # only 29.97 and its double drop frames
+        return 30000 / 1001 if highest < 30 else 60000 / 1001
     return next((rate for rate in (24.0, 25.0, 30.0, 50.0) if highest < rate), 60.0)
+
+
+def _with_drop_frames(text: str) -> str:
+    """The EDL with each drop-frame timecode written as one, where it says so once for all at its head."""
+    if not _DROPPED.search(text) or _KEPT.search(text):
+        return text
+    return _TIMECODE.sub(r"\1;\3", text)
 
 
 def _unpacked(bundle: Path, folder: Path) -> None:
