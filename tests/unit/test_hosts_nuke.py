@@ -485,6 +485,20 @@ def test_a_result_says_its_range_itself(nuke: FakeNuke, read: Node, asked: Any, 
     assert made.read["label"].value() == "AnyPortal v001\n#102030\n\\[Errno 28] the disk is full"  # no TCL
 
 
+def test_what_arrived_before_the_end_stays(nuke: FakeNuke, read: Node, asked: Any, tmp_path: Path) -> None:
+    module = house.load("anyportal_nuke.job")
+    plan, pattern = asked(read), f"{tmp_path}/v001/r.%04d.exr"
+    job = module.Job(plan, house.load("anyportal_nuke.result").create(plan, "v001", pattern, plan.wanted))
+    assert module.running(job.shown.read) is job
+    job.folder = str(tmp_path / "v001")
+    (tmp_path / "v001").mkdir()
+    job._on_event({"event": "file", "frame": 1002, "path": f"{tmp_path}/v001/r.1002.exr"}, lambda text, fraction: None)
+    reloads = job.shown.read.reloads
+    job._end("cancelled")
+    assert job.shown.alive and (tmp_path / "v001").is_dir() and job.shown.read.reloads == reloads + 1
+    assert job.shown.read["label"].value().endswith("cancelled\n1 frames arrived")
+
+
 # What is asked for
 
 

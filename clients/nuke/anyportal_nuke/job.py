@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import tempfile
 import threading
 import time
 from typing import Any, Callable, Dict, List, Optional
@@ -16,15 +15,14 @@ from typing import Any, Callable, Dict, List, Optional
 import anyportal_hostkit as hostkit
 
 import nuke
-from anyportal_nuke import colour, result, tab, upstream
+from anyportal_nuke import colour, plates, result, tab, upstream
 from anyportal_nuke.plan import Plan
+from anyportal_nuke.plates import Show
 from anyportal_nuke.refused import Refused
 from anyportal_nuke.threads import in_main, later
 
 _running: List[Job] = []
 _EVERY = 2.0  # seconds between two looks of the Read at the disk
-Show = Callable[[str, float], None]
-"""Told what is going on, and how far it is, 0..1."""
 
 
 class Job(object):
@@ -74,7 +72,7 @@ class Job(object):
             self._status("starting")
             wish = self.plan.wish()
             if self.plan.renders()[0]:
-                rendered = self._rendered(wish, show, stopped)
+                rendered = plates.rendered(self.plan, wish, show, stopped)
             done = self._submitted(wish, show, stopped)
             self._finish(done)
             return done
@@ -88,36 +86,7 @@ class Job(object):
             _running.remove(self)
             if rendered:
                 shutil.rmtree(rendered, ignore_errors=True)
-                _drop_if_empty(self.plan.folder())
-
-    # What is rendered
-
-    def _rendered(self, wish: Dict[str, Any], show: Show, stopped: Callable[[], bool]) -> str:
-        """Render the plate or the matte, frame by frame; their folder."""
-        plan = self.plan
-        os.makedirs(plan.folder(), exist_ok=True)
-        folder = tempfile.mkdtemp(prefix=".plate_", dir=plan.folder())
-        try:
-            self._render_all(hostkit.paths.forward(folder), wish, show, stopped)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            _drop_if_empty(plan.folder())
-            raise
-        return folder
-
-    def _render_all(self, folder: str, wish: Dict[str, Any], show: Show, stopped: Callable[[], bool]) -> None:
-        plan = self.plan
-        frames, alone = plan.renders()
-        pattern = "{}/{}.%04d.exr".format(folder, "matte" if alone else plan.name)
-        picture = upstream.Picture(plan.node, plan.box, plan.matte, alone, str(plan.asked["view"]), plan.proxy)
-        for index, frame in enumerate(frames):
-            if stopped():
-                raise hostkit.Cancelled("cancelled")
-            show("rendering frame {}".format(frame), index / float(len(frames)))
-            path = hostkit.file_of(pattern, frame - plan.shift if alone else frame)
-            in_main(upstream.render, picture, frame, path)
-        single = hostkit.file_of(pattern, frames[0] - plan.shift) if plan.still else pattern
-        wish["matte" if alone else "plate"] = single
+                plates.drop_if_empty(self.plan.folder())
 
     # What the command does
 
@@ -216,7 +185,7 @@ class Job(object):
                     os.unlink(hostkit.file_of(self.pattern, number))
             hostkit.record.remove(self.folder)
             hostkit.free_version_folder(self.folder)
-            _drop_if_empty(self.plan.folder())
+            plates.drop_if_empty(self.plan.folder())
         in_main(self._take_back, text, failed)
 
     # The nodes; in the main thread
@@ -286,8 +255,3 @@ def _link(source: str, target: str) -> None:
         os.link(source, target)
     except OSError:  # another disk, or one that knows no links
         shutil.copy2(source, target)
-
-
-def _drop_if_empty(folder: str) -> None:
-    with contextlib.suppress(OSError):
-        os.rmdir(folder)
