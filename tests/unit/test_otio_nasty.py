@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from anyportal_client.otio.exports import FORMATS, flattened
+from anyportal_client.otio.flatten import FORMATS, flattened
 from anyportal_client.otio.places import Places
 from anyportal_client.otio.plan import Plan, make_plan
 from anyportal_client.otio.reading import clips_of

@@ -16,7 +16,8 @@ import pytest
 
 from anyportal_client.errors import MediaError, UsageError
 from anyportal_client.otio.batch import Wish, planned_batch
-from anyportal_client.otio.exports import FORMATS, forecast, read_formats, write_exports
+from anyportal_client.otio.exports import forecast, write_exports
+from anyportal_client.otio.flatten import FORMATS, read_formats
 from anyportal_client.otio.outcomes import Result
 from anyportal_client.otio.places import Places, read_path_map
 from anyportal_client.otio.plan import Plan, make_plan
@@ -343,7 +344,7 @@ def test_what_an_adapter_cannot_write_is_refused_with_what_to_choose(footage: Pa
     timeline.tracks[0][1].effects.append(otio.schema.TimeEffect(effect_name="Wobble"))
     with pytest.raises(UsageError, match=r"cannot be written as EDL") as refused:
         forecast(shaped(timeline, tmp_path), [FORMATS["edl"]])
-    assert "choose of clip1, fcp7" in refused.value.hint
+    assert "what can be written: clip1, fcp7" in refused.value.hint and "edl," not in refused.value.hint
     with pytest.raises(UsageError, match="no format 'avi'"):
         read_formats("edl,avi")
 

@@ -17,7 +17,8 @@ from anyportal_client.errors import BatchError, Cancelled, MediaError, UsageErro
 from anyportal_client.events import DaemonFound
 from anyportal_client.locks import locked
 from anyportal_client.otio.defaults import check_media, check_recipe
-from anyportal_client.otio.exports import Forecast, Format, forecast, write_exports
+from anyportal_client.otio.exports import Forecast, forecast, write_exports
+from anyportal_client.otio.flatten import Format
 from anyportal_client.otio.outcomes import Outcome, Result
 from anyportal_client.otio.places import Places
 from anyportal_client.otio.plan import Plan, make_plan

@@ -99,7 +99,7 @@ def batch(
     }
     _check_texts({"TIMELINE": timeline.absolute(), "--out": out.absolute() if out else "", **given})
     from anyportal_client.otio.batch import Wish, planned_batch, run_batch, show_plan
-    from anyportal_client.otio.exports import read_formats
+    from anyportal_client.otio.flatten import read_formats
     from anyportal_client.otio.places import read_path_map
 
     wish = Wish(
