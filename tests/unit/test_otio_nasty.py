@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from anyportal_client.otio.flatten import FORMATS, flattened
 from anyportal_client.otio.places import Places
 from anyportal_client.otio.plan import Plan, make_plan
-from anyportal_client.otio.reading import clips_of
 from anyportal_client.otio.records import asked_of, shared, stamp_of
 from anyportal_client.otio.run import to_request
 from anyportal_client.otio.shape import shape
 from anyportal_client.otio.show import as_data
+from anyportal_client.otio.surroundings import clips_of
 from anyportal_client.otio.timing import Extent, Times, find_span
 from anyportal_client.otio.write import carry_versions, write_timeline
 from anyportal_core.testing.clips import write_movie
