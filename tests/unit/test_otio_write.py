@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,10 @@ def test_what_a_dead_run_left_is_gone_on_with_for_the_same_and_else_taken_away(t
     assert (again.version, again.job) == (dead.version, "jobs/7")
     again.finish()
     assert list(again.folder.iterdir()) == []
+    mark = json.dumps({"wish": "same", "job": "jobs/9", "host": "another machine"})
+    (folder / "v009").mkdir()
+    (folder / "v009/.running").write_text(mark)
+    assert claim_version([], folder, "same").version == 10  # its lock need not be seen from here
     alive.drop()
     assert not alive.folder.exists()
 

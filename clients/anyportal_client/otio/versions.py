@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import platform
 import re
 import shutil
 from collections.abc import Iterable
@@ -40,7 +41,7 @@ class Claim:
             with contextlib.suppress(OSError):
                 self.mark.seek(0)
                 self.mark.truncate()
-                self.mark.write(json.dumps({"wish": wish, "job": job}))
+                self.mark.write(json.dumps({"wish": wish, "job": job, "host": platform.node()}))
                 self.mark.flush()
 
     def finish(self) -> None:
@@ -96,7 +97,9 @@ def claim_version(clips: Iterable[Any], folder: Path, wish: str = "") -> Claim:
                 continue
             mark = (place / _MARK).open("a+", encoding="utf-8")
         try_lock(mark)
-        return Claim(version, place, mark=mark)
+        claim = Claim(version, place, mark=mark)
+        claim.note(wish, "")
+        return claim
 
 
 def _left_behind(folder: Path, wish: str) -> Claim | None:
@@ -112,7 +115,9 @@ def _left_behind(folder: Path, wish: str) -> Claim | None:
                 mark.close()
                 continue
             said = _read(mark)
-            if found is None and wish and said.get("wish") == wish:
+            if said.get("host", platform.node()) != platform.node():  # a share need not carry locks between machines
+                mark.close()
+            elif found is None and wish and said.get("wish") == wish:
                 found = Claim(int(number[1]), place, str(said.get("job", "")), mark)
             else:
                 mark.close()
