@@ -407,6 +407,17 @@ def test_a_plan_writes_nothing_and_needs_no_daemon(footage: Path, tmp_path: Path
     [plan] = events
     assert plan["shots"][0]["frames"] == "3-16"
     assert [path.name for path in tmp_path.iterdir()] == ["cut.otio"]
+    command = [*COMMAND, "batch", str(cut), "--plan", "--backdrop", "#405060"]
+    own = {"seed": 7, "settings": {"relight_strength": 0.5}, "layers": ["comp", "matte"]}
+    write_cut(cut, clip(movie(footage), "sh010", 6, 8, **own), clip(movie(footage), "sh020", 9, 8, **own))
+    said = subprocess.run(command, capture_output=True, text=True, env=nowhere.env, timeout=60).stdout.splitlines()
+    asked = "layers comp+matte (clip), seed 7 (clip), relight_strength 0.5 (clip)"
+    assert said[-4:] == [
+        f"sh010: {asked}",
+        "sh010: frames 6-16 are processed: others take them as well",
+        f"sh020: {asked}",
+        "sh020: takes the result of sh010: it shows frames of the same media, asked for alike",
+    ]
 
 
 @pytest.mark.parametrize(

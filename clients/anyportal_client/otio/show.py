@@ -14,7 +14,7 @@ from anyportal_client.cli.output import sentence
 from anyportal_client.events import Done, Event, Failed, FileFetched, Progressed, ResultsReady, Uploading, WasCancelled
 from anyportal_client.otio.exports import Forecast
 from anyportal_client.otio.outcomes import Outcome, version_name
-from anyportal_client.otio.plan import Plan, PlannedShot
+from anyportal_client.otio.plan import COMMAND_LINE, Plan, PlannedShot
 
 
 @dataclass(frozen=True)
@@ -120,18 +120,30 @@ def print_table(plan: Plan, forecasts: Iterable[Forecast] = ()) -> None:
 
 def remarks_on(shot: PlannedShot) -> list[str]:
     """What somebody should know of a planned shot, in lines."""
-    found = (
-        [f"takes the result of {shot.same_as}: it shows frames of the same media, asked for alike"]
-        if shot.same_as
-        else []
-    )
+    found = [f"skipped: {shot.problem}"] if shot.problem else []
+    if shot.same_as:
+        found.append(f"takes the result of {shot.same_as}: it shows frames of the same media, asked for alike")
     if shot.covers:
         found.append(f"frames {shot.range} are processed: others take them as well")
     if shot.reused:
-        found.append(
-            f"{version_name(shot.reused.version)} is there already, and nothing has changed: {shot.reused.picture}"
-        )
-    return [*found, *([f"skipped: {shot.problem}"] if shot.problem else ()), *shot.notes]
+        version = version_name(shot.reused.version)
+        found.append(f"{version} is there already, and nothing has changed: {shot.reused.picture}")
+    return [*filter(None, [_own_words(shot)]), *found, *shot.notes]
+
+
+def _own_words(shot: PlannedShot) -> str:
+    """What the timeline asks for, with where it says so; what the command line says is known to whoever called."""
+    if shot.request is None:
+        return ""
+    values = {**vars(shot.request), **{f"settings.{key}": value for key, value in shot.request.settings.items()}}
+    own = {key: origin for key, origin in shot.origins.items() if origin != COMMAND_LINE}
+    return ", ".join(f"{key.removeprefix('settings.')} {_short(values[key])} ({own[key]})" for key in own)
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "+".join(value)
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else str(value)
 
 
 class _JsonLines:
