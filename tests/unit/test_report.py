@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -17,10 +18,12 @@ import opentimelineio as otio
 import pytest
 
 from anyportal_client.errors import MediaError
+from anyportal_client.otio import pictures
 from anyportal_client.otio.outcomes import Outcome, Result
+from anyportal_client.otio.pictures import pairs, pairs_of
 from anyportal_client.otio.plan import Plan, make_plan
 from anyportal_client.otio.records import shared
-from anyportal_client.otio.report import Written, pairs, write_report
+from anyportal_client.otio.report import Written, write_report
 
 
 def movie(path: Path, count: int, first: int) -> Path:
@@ -92,6 +95,27 @@ def test_before_and_after_are_the_same_frame(plan: Plan, outcomes: dict[str, Out
     for pair in found:
         assert abs(level(pair.before) - pair.number) < 0.5
         assert abs(level(pair.after) - pair.number) < 0.5
+
+
+def test_pictures_are_kept_until_a_file_changes(
+    plan: Plan, outcomes: dict[str, Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[str] = []
+    decode = pictures.pairs
+    monkeypatch.setattr(pictures, "pairs", lambda shot, result: decoded.append(shot.name) or decode(shot, result))
+    shots, cache = [(plan.shots[0], outcomes["sh010"])], tmp_path / "cache"
+    first = pairs_of(shots, cache)
+    assert pairs_of(shots, cache) == first and decoded == ["sh010"]
+    assert [pair.number for pair in first["sh010"]] == [10, 15, 20]
+    [kept] = (cache / "pictures").iterdir()
+    kept.write_bytes(b"damaged")
+    assert pairs_of(shots, cache) == first and len(decoded) == 2
+    os.utime(tmp_path / "comp.mp4", (1, 1))
+    assert pairs_of(shots, cache) == first and len(decoded) == 3
+    monkeypatch.setattr(pictures, "_MOST_FILES", 1)
+    pairs_of(shots, cache)
+    assert len(list((cache / "pictures").iterdir())) == 1
+    assert pairs_of(shots, tmp_path / "comp.mp4") == first  # no folder can be made there
 
 
 def test_all_outcomes_are_told(report: Path) -> None:

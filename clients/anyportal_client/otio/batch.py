@@ -170,7 +170,8 @@ def _write(ready: Ready, outcomes: Mapping[str, Outcome], written: Path, began: 
             write_timeline(plan.timeline, written)
             exported, failed = write_exports(plan.timeline, ready.wish.exports, written)
         about = Written(written, tuple(exported), (*_remarks(ready), *failed), time.monotonic() - began)
-        write_report(plan, outcomes, report, about)  # its pictures take their time: nobody has to wait for them
+        # Its pictures take their time: nobody has to wait for them.
+        write_report(plan, outcomes, report, about, cache_folder())
     return BatchDone(written, report, states(plan, outcomes), time.monotonic() - began, tuple(map(str, exported)))
 
 

@@ -13,24 +13,15 @@ from pathlib import Path
 from string import Template
 
 from anyportal_client.otio.outcomes import Outcome, Result, version_name
+from anyportal_client.otio.pictures import Pair, pairs_of
 from anyportal_client.otio.plan import Plan, PlannedShot
 from anyportal_client.otio.thumbnails import thumbnails
-from anyportal_client.patterns import is_pattern
 from anyportal_client.version import __version__
 
 _SWATCH = (200, 200)
 _FLICKER = "How far brightness jumps from its course between neighbouring frames, in percent of white"
 _DETAIL = "Fine contrast of the foreground against its brightness; compression takes it from grain first"
 _STAGES = ("matte", "clean_plate", "tracks", "motion", "first_frame", "background", "harmonise", "refine", "finish")
-
-
-@dataclass(frozen=True)
-class Pair:
-    """One frame of a shot before and after, as JPEGs; empty where it could not be decoded."""
-
-    number: int
-    before: bytes
-    after: bytes
 
 
 @dataclass(frozen=True)
@@ -50,7 +41,9 @@ class Written:
     seconds: float = 0.0
 
 
-def write_report(plan: Plan, outcomes: Mapping[str, Outcome], path: Path, written: Written) -> None:
+def write_report(
+    plan: Plan, outcomes: Mapping[str, Outcome], path: Path, written: Written, cache: Path | None = None
+) -> None:
     """Write the report aside, then rename it.
 
     Args:
@@ -58,9 +51,11 @@ def write_report(plan: Plan, outcomes: Mapping[str, Outcome], path: Path, writte
         outcomes: by name of shot.
         path: the HTML file.
         written: what else is there.
+        cache: a folder where the pictures are kept for the next report.
     """
     template = Template(files(__package__).joinpath("report.html").read_text(encoding="utf-8"))
     shots = [(shot, outcomes[shot.same_as or shot.name]) for shot in plan.shots]
+    pictures = pairs_of(shots, cache)
     page = template.substitute(
         version=__version__,
         title=escape(written.timeline.stem.removesuffix("_anyportal")),
@@ -68,23 +63,11 @@ def write_report(plan: Plan, outcomes: Mapping[str, Outcome], path: Path, writte
         remarks="".join(f'<p class="note">{escape(text)}</p>' for text in written.remarks),
         sums=_sums(shots, written.seconds),
         index="\n".join(_link(shot, outcome) for shot, outcome in shots),
-        shots="\n".join(_article(shot, outcome) for shot, outcome in shots),
+        shots="\n".join(_article(shot, outcome, pictures.get(shot.name, [])) for shot, outcome in shots),
     )
     aside = path.with_name(f"{path.name}.{os.getpid()}.part")  # another batch may write its own at this moment
     aside.write_text(page, encoding="utf-8", errors="replace")
     aside.replace(path)
-
-
-def pairs(shot: PlannedShot, result: Result) -> list[Pair]:
-    """First, middle and last frame that the clip shows, before and after."""
-    if shot.span is None or shot.media is None or shot.media.extent is None:
-        return []
-    first, last = shot.span.first, shot.span.last
-    numbers = sorted({first, (first + last) // 2, last})
-    before = thumbnails(shot.media.path, numbers)
-    shift = 0 if is_pattern(result.picture) else result.frames[0]  # a movie of frames 20-40 counts them from 0
-    after = thumbnails(result.picture, [number - shift for number in numbers])
-    return [Pair(n, before.get(n, b""), after.get(n - shift, b"")) for n in numbers]
 
 
 def _sums(shots: Sequence[tuple[PlannedShot, Outcome]], seconds: float) -> str:
@@ -109,10 +92,10 @@ def _link(shot: PlannedShot, outcome: Outcome) -> str:
     )
 
 
-def _article(shot: PlannedShot, outcome: Outcome) -> str:
+def _article(shot: PlannedShot, outcome: Outcome, found: Sequence[Pair]) -> str:
     """A shot's part of the page. One that cannot be shown says so and leaves the others alone."""
     try:
-        return _shot(shot, outcome)
+        return _shot(shot, outcome, found)
     except Exception as error:
         return (
             f'<article class="shot {outcome.state}" id="{escape(shot.name)}"><header>'
@@ -122,9 +105,8 @@ def _article(shot: PlannedShot, outcome: Outcome) -> str:
         )
 
 
-def _shot(shot: PlannedShot, outcome: Outcome) -> str:
+def _shot(shot: PlannedShot, outcome: Outcome, found: Sequence[Pair]) -> str:
     about = [shot.track, _media(shot), _frames(shot), _retime(shot)]
-    found = pairs(shot, outcome.result) if outcome.result else []
     return "".join(
         [
             f'<article class="shot {outcome.state}" id="{escape(shot.name)}"><header>',
