@@ -93,6 +93,13 @@ def test_a_version_whose_files_are_gone_cannot_be_shown(cut: Cut, bpy: Any) -> N
     assert cut.scene.sequence_editor.active_strip.name == "shot AnyPortal v002"
 
 
+def test_the_presets_of_the_daemon_are_listed(cut: Cut, bpy: Any, capfd: Any) -> None:
+    bpy.ops.anyportal.presets()
+    said = capfd.readouterr().out
+    assert "draft: Quick and honest" in said
+    assert "anyportal: " in said
+
+
 def test_the_doctor_says_what_works_and_what_does_not(cut: Cut, bpy: Any, capfd: Any, daemon: dict[str, Any]) -> None:
     bpy.ops.anyportal.doctor()
     said = capfd.readouterr().out

@@ -17,7 +17,7 @@ bl_info = {
     "version": (0, 1, 0),
     "blender": (4, 2, 0),
     "location": "Video Sequencer > Sidebar > AnyPortal",
-    "description": "Put the shot of a strip somewhere else: new background, relit foreground",
+    "description": "New background and light for the shot of a strip",
     "category": "Sequencer",
 }
 

@@ -216,6 +216,16 @@ class Doctor(_Asking):
         return lambda: str(doctor.text_of(doctor.checks(host, command, daemon))).splitlines()
 
 
+class Presets(_Asking):
+    """List the presets of the daemon, what they take as a backdrop, and which of them cannot run there."""
+
+    bl_idname, bl_label = "anyportal.presets", "Presets"
+
+    def question(self, _context: bpy.types.Context) -> Callable[[], list[str]]:
+        command, daemon = preferences.command(), preferences.get().daemon
+        return lambda: [line for event in run.ask(_named("presets", daemon), command) for line in _preset(event)]
+
+
 class Report(bpy.types.Operator):
     """Say something as operators do: in the status bar, and errors beside the pointer."""
 
@@ -276,13 +286,24 @@ def _about(record: dict[str, Any]) -> list[str]:
 
 def _stages(record: dict[str, Any], command: list[str] | None, daemon: str) -> list[str]:
     """What each stage did, where the daemon still knows the job."""
-    arguments = ["explain", record["job"], *([f"--daemon={daemon}"] if daemon else [])]
     try:
-        events = run.ask(arguments, command)
+        events = run.ask(_named("explain", daemon, record["job"]), command)
     except (hostkit.CommandFailed, hostkit.CommandNotFound) as error:
         return ["", "What its stages did is not known:", *calls.text_of(error).splitlines()]
     stages = [event for event in events if event["event"] == "stage"]
     return ["", *(f"{each['stage']}: {'reused' if each['reused'] else 'ran'}, {each['plugin']}" for each in stages)]
 
 
-CLASSES = (Replace, Rerun, Cancel, ShowVersion, Compare, LoadWish, ShowJob, Doctor, Report)
+def _preset(event: dict[str, Any]) -> list[str]:
+    if event["event"] != "preset":
+        return []
+    takes = f"    backdrops: {', '.join(event['backdrops'])}"
+    return [f"{event['name']}: {event['summary']}", event["unavailable"] or takes]
+
+
+def _named(name: str, daemon: str, *words: str) -> list[str]:
+    """A command that asks a daemon, the one of the preferences where they name one."""
+    return [name, *words, *([f"--daemon={daemon}"] if daemon else [])]
+
+
+CLASSES = (Replace, Rerun, Cancel, ShowVersion, Compare, LoadWish, ShowJob, Doctor, Presets, Report)

@@ -43,7 +43,10 @@ def draw_wish(column: Any, chosen: Any) -> None:
     column.row().prop(chosen, "matte_kind", expand=True)
     if chosen.matte_kind == "FILE":
         column.prop(chosen, "matte_file", text=" ")
-    for name in ("preset", "subject", "seed", "more", "handles", "format", "folder"):
+    row = column.row(align=True)
+    row.prop(chosen, "preset")
+    row.operator("anyportal.presets", text="", icon="QUESTION")
+    for name in ("subject", "seed", "more", "handles", "format", "folder"):
         column.prop(chosen, name)
     if not chosen.folder:
         column.label(text=shot.results_folder(), icon="FILE_FOLDER")

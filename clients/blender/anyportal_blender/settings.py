@@ -4,7 +4,7 @@
 import json
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import bpy
@@ -32,14 +32,6 @@ FORMATS = (
 )
 
 
-def _presets(_self: Any, _context: Any, text: str) -> Iterator[str]:
-    yield from (name for name in known_presets if text.lower() in name.lower())
-
-
-known_presets: list[str] = ["draft", "anyportal"]
-"""Offered in the panel; the daemon's own once the doctor has asked for them."""
-
-
 class AnyPortalSettings(bpy.types.PropertyGroup):
     """The wish, as a person says it in the panel."""
 
@@ -55,9 +47,8 @@ class AnyPortalSettings(bpy.types.PropertyGroup):
     matte_file: bpy.props.StringProperty(
         name="Matte", subtype="FILE_PATH", description="The foreground's alpha", options=PATH
     )
-    preset: bpy.props.StringProperty(
-        name="Preset", description="Empty: the daemon's default", search=_presets, search_options={"SUGGESTION"}
-    )
+    # Without `search`: with it 4.2 crashes when it ends.
+    preset: bpy.props.StringProperty(name="Preset", description="Empty: draft. The button lists what the daemon has")
     subject: bpy.props.StringProperty(name="Subject", description="Who or what is in the foreground")
     seed: bpy.props.IntProperty(name="Seed", min=0, description="Source of every random draw")
     more: bpy.props.StringProperty(
