@@ -343,6 +343,8 @@ def test_a_wish_to_end_cancels_what_runs_and_keeps_what_is_done(
     assert done["states"] == {"short": "done", "a": "cancelled", "b": "cancelled"}
     assert clips_of(tmp_path / "out/cut_anyportal.otio")["short"].active_media_reference_key == "anyportal_v001"
     assert [path.name for path in (tmp_path / "out").iterdir() if path.is_dir()] == ["short"]
+    _, again = daemon.batch(cut, "--out", tmp_path / "out", "--plan")  # a second call goes on from here
+    assert [bool(shot["reused"]) for shot in again[0]["shots"]] == [True, False, False]
     jobs = {event["shot"]: event["job"] for event in events if event["event"] == "submitted"}
     assert list(jobs) == ["short", "a", "b"][: len(jobs)]  # in the timeline's order
     with Client.connect(state_dir=Path(daemon.env["ANYPORTAL_STATE"]), start=False) as client:

@@ -9,7 +9,10 @@ import opentimelineio as otio
 import pytest
 
 from anyportal_client.errors import MediaError
+from anyportal_client.otio.places import Places
+from anyportal_client.otio.plan import Plan
 from anyportal_client.otio.reading import Cut, read_cut
+from anyportal_client.otio.shape import shape
 
 FORMATS = {
     "23.976": '<format id="r1" frameDuration="1001/24000s" width="1920" height="1080"/>',
@@ -63,7 +66,8 @@ def test_frames_are_exact_at_every_rate(tmp_path: Path, rate: str, exact: float)
     assert [each.source_range.start_time for each in found] == [otio.opentime.RationalTime(n, exact) for n in starts]
     assert {each.source_range.duration.value for each in found} == {5}
     assert timeline.tracks[0].range_of_child_at_index(3).start_time.value == 15
-    assert found[0].media_reference.target_url == "file:///m/A.mov"
+    assert shape(Plan(cut.root, ()), Places(tmp_path)).timeline is timeline  # Resolve reads no collection
+    assert found[0].media_reference.target_url == "/m/A.mov"
     assert found[0].media_reference.available_range.start_time.value == 90000
 
 
@@ -98,6 +102,7 @@ def test_projects_of_all_events_and_mixed_rates_are_told_of(tmp_path: Path) -> N
     path = write(tmp_path, "23.976", clip("23.976", 90000, 90010, 5), '<format id="r8" frameDuration="1/25s"/>', more)
     cut = read_cut(path)
     assert [each.name for each in clips_of(cut)] == ["sh", "other"]
+    assert "holds 2 timelines" in shape(Plan(cut.root, ()), Places(tmp_path)).notes[0]
     assert cut.notes == ("the FCPX XML mixes rates such as 23.976 with whole ones: its frames may be one off",)
 
 

@@ -25,8 +25,12 @@ _WEB = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+:", re.IGNORECASE)
 
 
 def as_timeline(root: Any) -> Any:
-    """What was read as a timeline: a clip, track or stack alone gets one around it."""
-    if isinstance(root, (otio.schema.Timeline, otio.schema.SerializableCollection)):
+    """What was read as a timeline: the only one of a collection, or a new one around a clip, track or stack."""
+    if isinstance(root, otio.schema.SerializableCollection):
+        inside = timelines_of(root)
+        alone = len(inside) == 1 and len(clips_of(inside[0])) == len(clips_of(root))
+        return inside[0] if alone else root
+    if isinstance(root, otio.schema.Timeline):
         return root
     timeline = otio.schema.Timeline(root.name)
     if isinstance(root, otio.schema.Stack):
@@ -53,7 +57,11 @@ def shape(plan: Plan, places: Places, probes: Probes | None = None) -> Plan:
             timeline.global_start_time = otio.opentime.RationalTime(0, _rate_of(timeline))
     for clip in clips_of(root):
         _shape_clip(clip, known, places, probes or Probes())
-    return Plan(root, plan.shots, plan.notes)
+    notes = plan.notes
+    if isinstance(root, otio.schema.SerializableCollection):
+        many = f"the cut holds {len(timelines_of(root))} timelines: Resolve reads one a file, so export them one by one"
+        notes = (*notes, many)
+    return Plan(root, plan.shots, notes)
 
 
 def _rate_of(timeline: Any) -> float:
