@@ -182,6 +182,25 @@ def test_a_strip_that_is_gone_when_its_result_comes(cut: Cut, bpy: Any, ticks: A
     assert any(str(cut.folder / "anyportal/Scene/shot/v001") in text for text in shown)
 
 
+def test_a_result_that_got_lost_is_brought_in(cut: Cut, bpy: Any, ticks: Any, capfd: Any) -> None:
+    from anyportal_blender import running
+
+    cut.movie()
+    cut.wish()
+    bpy.ops.anyportal.recover()
+    assert "nothing is lost" in capfd.readouterr().out
+    press(cut)
+    ticks(until=lambda: bool(running.now()[0].job))
+    running.now()[0]._work.kill()  # as if somebody had killed the command; the daemon goes on
+    ticks()
+    assert [strip.name for strip in cut.strips] == ["shot"]
+    assert any("signal 9" in text for text in drawn(bpy))
+    bpy.ops.anyportal.recover()
+    assert [(strip.name, strip.frame_final_start) for strip in cut.strips][1:] == [("shot AnyPortal v001", 20)]
+    bpy.ops.anyportal.recover()
+    assert "nothing is lost" in capfd.readouterr().out
+
+
 def test_another_file_ends_what_is_on_its_way(cut: Cut, bpy: Any, ticks: Any) -> None:
     from anyportal_blender import running
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import bpy
 from anyportal_hostkit import report, versions
-from anyportal_hostkit.work import Work
+from anyportal_hostkit.work import Fetch, Work
 
 from . import compat, preferences, results
 from .errors import Refused
@@ -40,8 +40,12 @@ class Call:
         self._work: Any = None
         self._rendering: Rendering | None = None
         self._error: Exception | None = None
-        if shot.why and shot.strip:
+        if self._is_to_render:
             self.notes.append(f"{shot.strip} is rendered by Blender first: {shot.why}")
+
+    @property
+    def _is_to_render(self) -> bool:
+        return bool(self.shot.why and self.shot.strip and not self.shot.lost)
 
     @property
     def job(self) -> str:
@@ -116,7 +120,7 @@ class Call:
             for event in self._work.poll(wait):
                 self._note(event)
             return not self._work.running
-        if self.shot.why and self.shot.strip and not self._render():
+        if self._is_to_render and not self._render():
             return False
         self._start()
         return False
@@ -137,7 +141,11 @@ class Call:
 
     def _start(self) -> None:
         self.phase, self.fraction = "starting", 0.0
-        self._work = Work(self.shot.folder, self.shot.wish, self.shot.host(), command=preferences.command())
+        command = preferences.command()
+        if self.shot.lost:
+            self._work = Fetch(self.shot.lost, command)
+        else:
+            self._work = Work(self.shot.folder, self.shot.wish, self.shot.host(), command=command)
 
     def _note(self, event: dict[str, Any]) -> None:
         """Take in what the command says."""

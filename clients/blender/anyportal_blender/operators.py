@@ -12,7 +12,7 @@ from . import call as calls
 from . import compat, preferences, results, running, settings
 from .call import Call
 from .kit import hostkit
-from .shot import Shot, again, shot_of
+from .shot import Shot, again, lost_shots, shot_of
 
 Answer = set[Any]
 
@@ -99,6 +99,30 @@ class Rerun(_Starting, _ForResult):
 
     def shot(self, context: bpy.types.Context) -> Shot:
         return again(compat.scene_of(context), self.strip(context))
+
+
+class Recover(_Operator):
+    """Bring in results of this file whose jobs went on when the command died or the network was gone."""
+
+    bl_idname, bl_label = "anyportal.recover", "Recover Lost Results"
+
+    def _calls(self, context: bpy.types.Context) -> list[Call]:
+        found = [Call(shot) for shot in lost_shots(compat.scene_of(context).anyportal.folder)]
+        self.report({"INFO"}, f"AnyPortal: {len(found)} to recover" if found else "AnyPortal: nothing is lost")
+        return found
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> Answer:
+        """From a button."""
+
+        def start() -> None:
+            for call in self._calls(context):
+                running.start(call)
+
+        return self.told(start)
+
+    def execute(self, context: bpy.types.Context) -> Answer:
+        """From a script."""
+        return self.told(lambda: [call.run() for call in self._calls(context)])
 
 
 class Cancel(_Operator):
@@ -306,4 +330,4 @@ def _named(name: str, daemon: str, *words: str) -> list[str]:
     return [name, *words, *([f"--daemon={daemon}"] if daemon else [])]
 
 
-CLASSES = (Replace, Rerun, Cancel, ShowVersion, Compare, LoadWish, ShowJob, Doctor, Presets, Report)
+CLASSES = (Replace, Rerun, Recover, Cancel, ShowVersion, Compare, LoadWish, ShowJob, Doctor, Presets, Report)

@@ -33,7 +33,9 @@ class ANYPORTAL_PT_main(bpy.types.Panel):
             draw_lines(layout.box(), running.last["text"], running.last["level"] == "ERROR")
         if results.is_result(strip):
             draw_result(layout.box(), strip)
-        layout.operator("anyportal.doctor", icon="CHECKMARK")
+        row = layout.row(align=True)
+        row.operator("anyportal.recover", icon="IMPORT")
+        row.operator("anyportal.doctor", icon="CHECKMARK")
 
 
 def draw_wish(column: Any, chosen: Any) -> None:

@@ -11,7 +11,7 @@ import bpy
 from anyportal_hostkit import paths
 from anyportal_hostkit import record as records
 
-from . import colour, preferences, rendering, results, source
+from . import colour, compat, preferences, rendering, results, source
 from .errors import Refused
 from .rendering import Rendering
 
@@ -29,6 +29,7 @@ class Shot:
         start: number of the frame that shows where the strip's content starts; None for a still.
         place: where the strip lies: its content's start, its first frame and the one after its last.
         why: why Blender has to render the strip first; empty where its media are sent as they are.
+        lost: the folder of a version whose job is known but not what came of it; empty: a version is to be made.
     """
 
     scene: str
@@ -39,6 +40,7 @@ class Shot:
     start: int | None = None
     place: tuple[int, int, int] = (0, 0, 0)
     why: str = ""
+    lost: str = ""
 
     @property
     def title(self) -> str:
@@ -120,6 +122,27 @@ def again(scene: Any, strip: Any) -> Shot:
     folder = results.folder_of(strip)
     host = record["host"]
     return Shot(scene.name, "", strip.name, folder, whole, host.get("start"), tuple(host["place"]), host["rendered"])
+
+
+def lost_shots(chosen: str = "") -> list[Shot]:
+    """The shots of this file whose jobs nobody waits for: the command died, or the daemon was out of reach.
+
+    Args:
+        chosen: where results go; empty: as the preferences say.
+    """
+    found = []
+    for folder in records.unfinished(results_folder(chosen)):
+        record = records.read(folder) or {}
+        host = record.get("host", {})
+        scene = compat.scene_named(host.get("scene", ""))
+        if host.get("project") == bpy.data.filepath and scene is not None:
+            strip = compat.all_strips(scene).get(host["clip"])
+            shown = results.find(scene, strip) if strip is not None else None
+            place = (host.get("start"), tuple(host["place"]), host["rendered"])
+            result = shown.name if shown is not None else ""
+            shot = Shot(scene.name, host["clip"], result, os.path.dirname(folder), record["wish"], *place, lost=folder)
+            found.append(shot)
+    return found
 
 
 def results_folder(chosen: str = "") -> str:
