@@ -86,7 +86,7 @@ def test_only_this_machine_can_reach_it(caller: Caller) -> None:
     assert len(caller.server.session.token) >= 43  # 256 bits
 
 
-@pytest.mark.parametrize("path", ["/", "/style.css", "/page.js"])
+@pytest.mark.parametrize("path", ["/", "/style.css", "/page.js", "/icon.svg"])
 def test_the_page_itself_tells_nothing_and_loads_nothing_from_elsewhere(caller: Caller, path: str) -> None:
     status, headers, body = caller.call("GET", path)
     assert status == 200
@@ -96,7 +96,7 @@ def test_the_page_itself_tells_nothing_and_loads_nothing_from_elsewhere(caller: 
     policy = dict(part.strip().partition(" ")[::2] for part in headers["Content-Security-Policy"].split(";"))
     assert policy["default-src"] == policy["frame-ancestors"] == policy["form-action"] == "'none'"
     assert policy["script-src"] == policy["connect-src"] == "'self'"
-    assert b"http://" not in body and b"https://" not in body
+    assert b"http://" not in body.replace(b"http://www.w3.org/2000/svg", b"") and b"https://" not in body
     assert caller.server.session.token.encode() not in body
 
 
@@ -190,8 +190,8 @@ def test_a_wish_is_told_complete(caller: Caller, told: list[Any]) -> None:
     caller.open()
     assert caller.post("/wish", GO)[0] == 200
     request = {
-        "clips": ["c1"], "backdrop": "#102030", "matte": "", "preset": "draft", "subject": "", "seed": 7, "handles": 12,
-        "settings": {"relight_strength": 0.5}, "format": "auto", "placement": "take",
+        "clips": ["c1"], "backdrop": "#102030", "matte": "", "mask": "", "preset": "draft", "subject": "", "seed": 7,
+        "handles": 12, "settings": {"relight_strength": 0.5}, "format": "auto", "placement": "take",
     }  # fmt: skip
     assert told == [Wished("go", request)]
     jsonschema.Draft202012Validator(SCHEMA).validate(told[0].as_json())
@@ -238,6 +238,8 @@ def test_files_are_named_in_full_and_must_be_there(caller: Caller, told: list[An
     assert (told[0].request["backdrop"], told[0].request["matte"]) == (str(picture), "/m/matte.%04d.exr")
     assert caller.post("/wish", {**GO, "matte_kind": "alpha"})[0] == 200
     assert told[1].request["matte"] == "alpha"
+    assert caller.post("/wish", {**GO, "matte_kind": "mask", "matte": str(picture)})[0] == 200
+    assert (told[2].request["matte"], told[2].request["mask"]) == ("", str(picture))
 
 
 def test_a_page_waits_for_the_next_change(caller: Caller) -> None:
@@ -266,6 +268,21 @@ def test_pictures_are_had_by_the_clip_and_no_path_can_be_named(caller: Caller, t
     assert caller.call("GET", "/still/c1/after")[0] == 404
     path.rename(tmp_path / "later.mp4")
     assert caller.call("GET", "/still/c1/after")[0] == 200  # it is there now
+
+
+def test_requests_on_one_connection_do_not_run_into_each_other(caller: Caller) -> None:
+    caller.open()
+    connection = http.client.HTTPConnection(caller.server.address, timeout=20)
+    own = {"Origin": f"http://{caller.server.address}", "X-AnyPortal-Key": caller.key}
+    for method, path in (("POST", "/leave"), ("GET", "/state"), ("POST", "/leave"), ("GET", "/")):
+        body = "{}" if method == "POST" else None
+        connection.request(method, path, body, {**own, "Content-Type": "application/json"})
+        answer = connection.getresponse()
+        assert answer.status == 200 and answer.read()
+    connection.request("POST", "/wish", "{}", {**own, "Content-Type": "application/json"})
+    answer = connection.getresponse()
+    assert (answer.status, answer.headers["Connection"]) == (400, "close")
+    connection.close()
 
 
 class Process:
@@ -308,9 +325,10 @@ def test_the_command_carries_states_in_and_wishes_out() -> None:
     connection = http.client.HTTPConnection(address, timeout=20)
     connection.request("GET", "/state?after=0", headers={"X-AnyPortal-Key": key})
     assert json.loads(connection.getresponse().read())["state"]["clips"][0]["id"] == "c1"
-    post(address, "/wish", {"action": "look", "scope": "marked", "mark": "Teal"}, key)
+    look = {"scope": "marked", "mark": "Teal", "handles": 12, "placement": "take"}
+    post(address, "/wish", {"action": "look", **look}, key)
     wish = window.hear()
-    assert (wish["event"], wish["action"], wish["request"]) == ("wish", "look", {"scope": "marked", "mark": "Teal"})
+    assert (wish["event"], wish["action"], wish["request"]) == ("wish", "look", look)
     window.inward.close()
     assert window.hear() == {"schema": 1, "event": "window_closed", "reason": "told to"}
     assert window.process.wait(20) == 0

@@ -18,7 +18,7 @@ from anyportal_client.window.server import Server
 from anyportal_client.window.state import State
 
 _TICK = 0.5
-_GRACE = 10.0
+_GRACE = 4.0
 """Seconds after a page said that it goes: it may only be loading itself again."""
 _FORGOTTEN = 30 * 60.0
 """Seconds without a page asking: browsers put pages to sleep that nobody looks at."""

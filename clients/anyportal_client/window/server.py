@@ -22,6 +22,7 @@ _FILES = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/style.css": ("style.css", "text/css; charset=utf-8"),
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 _LONGEST_BODY = 64 << 10
 _POLICY = (
@@ -116,12 +117,13 @@ class _Handler(BaseHTTPRequestHandler):
             raise Refusal(404, "there is no such page")
 
     def _post(self, path: str) -> None:
+        if path != "/session":
+            self._check_key()
+        body = self._body()  # also where nothing is expected in it: what is left unread would begin the next request
         if path == "/session":
-            self._send_json({"key": self._window.session.exchange(self._body().get("token"))})
-            return
-        self._check_key()
-        if path == "/wish":
-            self._window.tell(read_wish(self._body(), self._window.state.choosable()))
+            self._send_json({"key": self._window.session.exchange(body.get("token"))})
+        elif path == "/wish":
+            self._window.tell(read_wish(body, self._window.state.choosable()))
             self._send_json({})
         elif path == "/leave":
             self._window.left.set()
@@ -167,6 +169,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(HTTPStatus(status))
         for name, value in {**_HEADERS, "Content-Type": kind, "Content-Length": str(len(body))}.items():
             self.send_header(name, value)
+        if self.close_connection:
+            self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(body)
 

@@ -30,8 +30,9 @@ def read_wish(table: Mapping[str, Any], choosable: set[str]) -> Wished:
     """
     action = table.get("action")
     if action == "look":
-        mark = _text(table, "mark", 40)
-        return Wished("look", {"scope": _one_of(table, "scope", SCOPES), "mark": mark})
+        return Wished(
+            "look", {"scope": _one_of(table, "scope", SCOPES), "mark": _text(table, "mark", 40), **_how(table)}
+        )
     if action == "cancel":
         return Wished("cancel", {})
     if action == "go":
@@ -48,15 +49,19 @@ def _read_go(table: Mapping[str, Any], choosable: set[str]) -> dict[str, Any]:
     return {
         "clips": clips,
         "backdrop": _backdrop(table),
-        "matte": _matte(table),
+        **_matte(table),
         "preset": _text(table, "preset", 200),
         "subject": _text(table, "subject"),
         "seed": _whole(table, "seed", 2**63 - 1),
-        "handles": _whole(table, "handles", 1000),
         "settings": _settings(table),
         "format": _one_of(table, "format", FORMATS),
-        "placement": _one_of(table, "placement", PLACEMENTS),
+        **_how(table),
     }
+
+
+def _how(table: Mapping[str, Any]) -> dict[str, Any]:
+    """What decides which frames of a clip are needed."""
+    return {"handles": _whole(table, "handles", 1000), "placement": _one_of(table, "placement", PLACEMENTS)}
 
 
 def _backdrop(table: Mapping[str, Any]) -> str:
@@ -73,11 +78,11 @@ def _backdrop(table: Mapping[str, Any]) -> str:
     return text
 
 
-def _matte(table: Mapping[str, Any]) -> str:
-    kind = _one_of(table, "matte_kind", ("found", "alpha", "file"))
-    if kind == "file":
-        return _file(_text(table, "matte"), "matte")
-    return "alpha" if kind == "alpha" else ""
+def _matte(table: Mapping[str, Any]) -> dict[str, str]:
+    """A clip of mattes, or a mask of the clip's first frame."""
+    kind = _one_of(table, "matte_kind", ("found", "alpha", "file", "mask"))
+    path = _file(_text(table, "matte"), "matte") if kind in ("file", "mask") else ""
+    return {"matte": "alpha" if kind == "alpha" else path * (kind == "file"), "mask": path * (kind == "mask")}
 
 
 def _file(text: str, field: str) -> str:

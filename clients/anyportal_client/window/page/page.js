@@ -108,7 +108,7 @@ function showPresets(list) {
     return option;
   }));
   const usable = list.filter((preset) => !preset.unavailable);
-  if (usable.length) $("preset").value = (usable.find((each) => each.name === before) ?? usable[0]).name;
+  if (usable.length) $("preset").value = (usable.find((each) => each.name === before) ?? usable.find((each) => each.name === "draft") ?? usable[0]).name;
   showPreset();
 }
 
@@ -131,7 +131,8 @@ function showPreset() {
 
 function showFields() {
   for (const field of document.querySelectorAll("[data-for]")) field.hidden = field.dataset.for !== chosenOf("backdrop_kind");
-  $("matte-field").hidden = $("matte-kind").value !== "file";
+  $("matte-field").hidden = !["file", "mask"].includes($("matte-kind").value);
+  $("matte").placeholder = $("matte-kind").value === "mask" ? "/full/path/mask.png" : "/full/path/matte.%04d.exr";
   $("colour-text").textContent = $("backdrop-colour").value;
 }
 
@@ -247,7 +248,7 @@ function wanted() {
   return {
     action: "go", clips: chosen(), backdrop_kind: kind, backdrop: $(`backdrop-${kind}`).value, matte_kind: $("matte-kind").value,
     matte: $("matte").value, preset: $("preset").value, subject: $("subject").value, seed: $("seed").valueAsNumber || 0,
-    handles: $("handles").valueAsNumber || 0, settings: $("settings").value, format: $("format").value, placement: chosenOf("placement"),
+    settings: $("settings").value, format: $("format").value, ...how(),
   };
 }
 
@@ -264,13 +265,16 @@ async function wish(table) {
   }
 }
 
-const look = () => wish({ action: "look", scope: chosenOf("scope") || "current", mark: $("mark").value });
+const how = () => ({ handles: $("handles").valueAsNumber || 0, placement: chosenOf("placement") });
+const look = () => !working && wish({ action: "look", scope: chosenOf("scope") || "current", mark: $("mark").value, ...how() });
 
 $("mark").append(...COLOURS.map((colour) => new Option(colour, colour)));
 for (const radio of document.querySelectorAll("input[name=scope]")) radio.addEventListener("change", look);
 for (const radio of document.querySelectorAll("input[name=backdrop_kind]")) radio.addEventListener("change", showFields);
 $("mark").addEventListener("change", look);
 $("again").addEventListener("click", look);
+$("handles").addEventListener("change", look);
+for (const radio of document.querySelectorAll("input[name=placement]")) radio.addEventListener("change", look);
 $("preset").addEventListener("change", showPreset);
 $("matte-kind").addEventListener("change", showFields);
 $("backdrop-colour").addEventListener("input", showFields);
