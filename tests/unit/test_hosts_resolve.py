@@ -31,6 +31,7 @@ bins = importlib.import_module("anyportal_resolve.bins")
 choosing = importlib.import_module("anyportal_resolve.choosing")
 clips = importlib.import_module("anyportal_resolve.clips")
 connection = importlib.import_module("anyportal_resolve.connection")
+doctor = importlib.import_module("anyportal_resolve.doctor")
 exported = importlib.import_module("anyportal_resolve.exported")
 media = importlib.import_module("anyportal_resolve.media")
 movie = importlib.import_module("anyportal_resolve.movie")
@@ -109,6 +110,22 @@ def test_the_edition_is_told() -> None:
             return given
 
     assert connection.connect(None, App()) is given
+
+
+def test_the_doctor_says_what_is_missing(resolve: Resolve, plate: str) -> None:
+    resolve.clip(MediaPoolItem(plate), 0, 8)
+    assert [(name, status) for name, status, _, _ in doctor.checks(resolve)] == [("resolve", "ok"), ("project", "ok")]
+    resolve.studio, resolve.version = False, (18, 1)
+    resolve.project.presets.clear()
+    resolve.timeline.tracks[0].items[0].lack("GetSourceStartFrame")
+    found = {name: status for name, status, _, _ in doctor.checks(resolve)}
+    assert found == {
+        "resolve": "warning", "version": "warning", "project": "ok", "rendering": "warning", "source frames": "warning",
+    }  # fmt: skip
+    resolve.manager.wedged = True
+    assert doctor.checks(resolve)[-1][:2] == ("project", "broken")
+    text = client.doctor(resolve, [sys.executable, "-c", "raise SystemExit(3)"])
+    assert "Restart Resolve" in text and "BROKEN  version" in text
 
 
 # "clip": None for titles and transitions

@@ -16,6 +16,7 @@ import anyportal_hostkit as hostkit
 from anyportal_resolve.batch import Batch
 from anyportal_resolve.choosing import MARK, look
 from anyportal_resolve.connection import connect, desk
+from anyportal_resolve.doctor import doctor
 from anyportal_resolve.refusal import Refused
 from anyportal_resolve.shots import Shot, results_folder
 from anyportal_resolve.window import HANDLES, Window
@@ -23,7 +24,7 @@ from anyportal_resolve.window import HANDLES, Window
 if TYPE_CHECKING:
     from anyportal_resolve.host import Resolve
 
-__all__ = ["HANDLES", "MARK", "Refused", "Shot", "Window", "connect", "look", "main", "process"]
+__all__ = ["HANDLES", "MARK", "Refused", "Shot", "Window", "connect", "doctor", "look", "main", "process"]
 
 
 def process(

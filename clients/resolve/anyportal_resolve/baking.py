@@ -76,7 +76,7 @@ def bake(desk: Desk, clip: Clip, folder: str, on_fraction: OnFraction, cancelled
 
 def _prepare(project: Project) -> None:
     """A known beginning: a render preset holds more than can be set or read, such as that there is no picture."""
-    names = [_preset_name(preset) for preset in project.GetRenderPresetList() or []]
+    names = preset_names(project)
     preset = next((name for name in PRESETS if name in names), "")
     if not preset or not project.LoadRenderPreset(preset):
         raise Refused(
@@ -167,6 +167,11 @@ def _verified(target: str, frames: int, rate: float) -> str:
             "Choose other settings on the Deliver page and save them as a render preset called AnyPortal",
         )
     return path
+
+
+def preset_names(project: Project) -> List[str]:
+    """The render presets that there are."""
+    return [_preset_name(preset) for preset in project.GetRenderPresetList() or []]
 
 
 def _preset_name(preset: object) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Optional
 import anyportal_hostkit as hostkit
 
 from anyportal_resolve.clips import Clip, timecode
-from anyportal_resolve.shots import before_of, frames_text
+from anyportal_resolve.shots import frames_text, pictures_of
 
 
 class Page(hostkit.Run):
@@ -46,6 +46,7 @@ def as_seen(clip: Clip, handles: int, placement: str) -> Dict[str, Any]:
     if clip.bake_for(placement) and not clip.refused:
         facts = " · ".join([where, frames, beyond])
     return {
+        **pictures_of(clip),
         "id": clip.id,
         "name": clip.name,
         "state": "ready",
@@ -53,7 +54,6 @@ def as_seen(clip: Clip, handles: int, placement: str) -> Dict[str, Any]:
         "hint": clip.hint,
         "facts": facts,
         "notes": _notes(clip, placement),
-        "before": before_of(clip),
     }
 
 

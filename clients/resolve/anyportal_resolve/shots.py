@@ -122,7 +122,14 @@ class Shot(object):
         if media.still:
             return {"plate": media.path}
         self._span = self.clip.span(self._handles)
-        wish = {"plate": media.path, "range": "{}-{}".format(*(media.start + frame for frame in self._span))}
+        wish: Dict[str, Any] = {
+            "plate": media.path,
+            "range": "{}-{}".format(*(media.start + frame for frame in self._span)),
+        }
+        if self._wish.get("mask") and self.clip.shown is not None:
+            wish["mask_frame"] = (
+                media.start + self.clip.shown.first
+            )  # a mask is drawn on the clip's first, not a handle
         if hostkit.has_counter(media.path):
             wish["rate"] = "{:.6g}".format(media.rate or self.clip.rate or 24)
         return wish
@@ -267,13 +274,22 @@ def results_folder(desk: Desk) -> str:
     return os.path.join(os.path.expanduser("~"), "AnyPortal", *map(hostkit.paths.safe_name, names))
 
 
-def before_of(clip: Clip) -> Dict[str, Any]:
-    """The frame in the middle of a clip, as a file and a number; empty where there is none yet."""
-    media, shown = clip.media, clip.shown
-    if media is None or media.made_up or clip.refused:
-        return {}
-    middle = shown.first + shown.sure // 2 if shown is not None else 0
-    return {"path": media.path, "frame": media.start + middle}
+def pictures_of(clip: Clip) -> Dict[str, Any]:
+    """The frame in the middle of a clip `before`, and of its newest result `after`, each as a file and a number.
+
+    Empty where there is none.
+    """
+    before: Dict[str, Any] = {}
+    media, shown, tag = clip.media, clip.shown, clip.tag or {}
+    if media is not None and not media.made_up and not clip.refused:
+        before = {"path": media.path, "frame": media.start + (shown.first + shown.sure // 2 if shown else 0)}
+    record = hostkit.record.read(os.path.join(str(tag.get("shot", "")), clip.version)) if clip.version else None
+    result = ((record or {}).get("files") or {}).get("comp")
+    if not record or not result:
+        return {"before": before, "after": {}}
+    before = before or {"path": record["wish"]["plate"], "frame": clip.duration // 2}
+    first = 0 if hostkit.has_counter(result) else hostkit.frames.parse(record["frames"])[0]
+    return {"before": before, "after": {"path": result, "frame": max(0, before["frame"] - first)}}
 
 
 def frames_text(clip: Clip, handles: int, placement: str) -> Tuple[str, str]:

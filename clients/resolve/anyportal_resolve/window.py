@@ -45,15 +45,21 @@ class Window(object):
         self._desk: Optional[Desk] = None
         self._clips: Dict[str, Clip] = {}
         self._scope, self._mark = SCOPES[0], MARK
+        self._handles, self._placement = HANDLES, "take"
         self._notices: List[Dict[str, Any]] = []
+        self._broken: List[Dict[str, Any]] = []  # what is wrong with the command or the daemon
         self._wishes: List[Dict[str, Any]] = []
-        self._cancelled = False
+        self._cancelled = self._closing = False
+
+    def close(self) -> None:
+        """End it, once what is at work is done; from any thread."""
+        self._closing = True
 
     def run(self) -> None:
         """Until the page is closed; what is at work then is done to its end first."""
         try:
             self._look()
-            while self._page.running or self._wishes:
+            while (self._page.running or self._wishes) and not self._closing:
                 self._hear(_TICK)
                 while self._wishes:
                     self._fulfil(self._wishes.pop(0))
@@ -85,18 +91,20 @@ class Window(object):
             presets.result()
             self._page.say(change={"presets": self._found})
         except (hostkit.CommandFailed, hostkit.Cancelled) as error:
-            self._notices.append(_notice(error))
-            self._page.say(change={"notices": self._notices})
+            self._broken = [_notice(error)]
+            self._page.say(change={"notices": self._broken + self._notices})
 
     def _fulfil(self, wish: Dict[str, Any]) -> None:
         if wish["action"] == "look":
-            self._scope, self._mark = wish["request"]["scope"], wish["request"]["mark"] or MARK
+            asked = wish["request"]
+            self._scope, self._mark = asked["scope"], asked["mark"] or MARK
+            self._handles, self._placement = asked["handles"], asked["placement"]
             self._look()
         elif wish["action"] == "go":
             self._go(wish["request"])
 
     def _look(self) -> None:
-        self._page.say(change={"looking": True, "clips": [], "scope": self._scope, "mark": self._mark})
+        self._page.say(change={"looking": True, "scope": self._scope, "mark": self._mark})
         self._clips, said, empty = {}, [], ""
         try:
             self._desk = desk(self._resolve)
@@ -111,8 +119,8 @@ class Window(object):
             "host": self._host(),
             "scope": self._scope,
             "mark": self._mark,
-            "clips": [as_seen(clip, HANDLES, "take") for clip in self._clips.values()],
-            "notices": self._notices,
+            "clips": [as_seen(clip, self._handles, self._placement) for clip in self._clips.values()],
+            "notices": self._broken + self._notices,
             "empty": empty,
             "looking": False,
             "working": False,

@@ -87,10 +87,6 @@ class Timeline(HostObject):
         self.tracks.insert(len(self.tracks) if index is None else index - 1, Track(f"Video {len(self.tracks) + 1}"))
         return True
 
-    def DeleteTrack(self, trackType: str, trackIndex: int) -> bool:
-        del self.tracks[trackIndex - 1]
-        return True
-
     def GetIsTrackEnabled(self, trackType: str, trackIndex: int) -> bool:
         return self.tracks[trackIndex - 1].enabled
 
