@@ -71,6 +71,17 @@ def test_frames_are_exact_at_every_rate(tmp_path: Path, rate: str, exact: float)
     assert found[0].media_reference.available_range.start_time.value == 90000
 
 
+def test_it_is_known_in_a_bundle_and_under_another_name(tmp_path: Path) -> None:
+    path = write(tmp_path, "25", clip("25", 90000, 90010, 5))
+    (tmp_path / "cut.fcpxmld").mkdir()
+    (tmp_path / "cut.fcpxmld/Info.fcpxml").write_bytes(path.read_bytes())
+    (tmp_path / "cut.xml").write_bytes(path.read_bytes())
+    for name in ("cut.fcpxmld", "cut.xml"):
+        assert [each.name for each in clips_of(read_cut(tmp_path / name))] == ["sh"]
+    with pytest.raises(MediaError, match="no such timeline"):
+        read_cut(tmp_path / "gone.xml")
+
+
 def test_what_brings_the_adapter_down_is_mended(tmp_path: Path) -> None:
     rate = "25"
     resources = """<format id="r3" name="FFVideoFormatRateUndefined"/><effect id="r4" name="Bars"/>

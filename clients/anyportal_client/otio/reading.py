@@ -82,7 +82,9 @@ def read_cut(path: Path, rate: float | None = None) -> Cut:
     base = path.absolute() if ending == ".otiod" else path.absolute().parent
     if ending == ".edl":
         return _edl(path, base, rate)
-    if ending == ".fcpxml":
+    if ending == ".fcpxmld":
+        return _fcpx(path / "Info.fcpxml", base)
+    if ending == ".fcpxml" or (ending == ".xml" and _is_fcpx(path)):
         return _fcpx(path, base)
     root = read_timeline(path)
     if ending == ".xml":
@@ -142,6 +144,15 @@ def _unreadable(path: Path, why: str) -> MediaError:
         where=str(path),
         hint="export it again, as .otio if the host can",
     )
+
+
+def _is_fcpx(path: Path) -> bool:
+    """Whether an XML is Final Cut Pro's of today, whatever its name says."""
+    try:
+        with path.open("rb") as stream:
+            return b"<fcpxml" in stream.read(1000)
+    except OSError:
+        return False
 
 
 def _fcpx(path: Path, base: Path) -> Cut:
