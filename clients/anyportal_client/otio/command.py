@@ -16,7 +16,7 @@ from anyportal_client.request import is_utf8, looks_like_a_path, split_layers
 def batch(
     timeline: Annotated[
         Path,
-        typer.Argument(metavar="TIMELINE", help="A cut: .otio, .otioz, .otiod, .edl, .xml (FCP 7), .fcpxml, .fcpxmld, .aaf."),
+        typer.Argument(metavar="TIMELINE", help="A cut: .otio, .otioz, .otiod, .edl, .xml, .fcpxml, .aaf."),
     ],
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where results, the new timeline and the report go.")
