@@ -208,14 +208,14 @@ def _definitions(entries: Iterator[tuple[str, str, str]]) -> str:
 
 def _backdrop(shot: PlannedShot) -> str:
     assert shot.request is not None
-    value = shot.request.backdrop
+    value, origin = shot.request.backdrop, escape(shot.origins.get("backdrop", ""))
     if value.startswith("#"):
-        return (
-            f'<p class="backdrop"><span class="swatch" style="background: {escape(value)}"></span>{escape(value)}</p>'
-        )
-    picture = thumbnails(Path(value), [0], _SWATCH).get(0) if Path(value).suffix else None
-    image = f'<img alt="" src="{_data_url(picture)}">' if picture else ""
-    return f'<p class="backdrop">{image}<span>{escape(Path(value).name if picture else value)}</span></p>'
+        sample, name = f'<span class="swatch" style="background: {escape(value)}"></span>', value
+    else:
+        picture = thumbnails(Path(value), [0], _SWATCH).get(0) if Path(value).suffix else None
+        sample = f'<img alt="" src="{_data_url(picture)}">' if picture else ""
+        name = Path(value).name if picture else value
+    return f'<p class="backdrop">{sample}<span>{escape(name)} <small>{origin}</small></span></p>'
 
 
 def _figures(result: Result) -> str:
