@@ -25,6 +25,7 @@ from tests.hosts.resolve.pool import MediaPoolItem
 house.importable()
 client = importlib.import_module("anyportal_resolve")
 baking = importlib.import_module("anyportal_resolve.baking")
+hostkit = importlib.import_module("anyportal_hostkit")
 
 
 class Set(NamedTuple):
@@ -274,3 +275,29 @@ def test_a_clip_that_was_trimmed_meanwhile_keeps_its_new_in_and_out(
     [shot] = client.process(resolve, wish, folder=str(tmp_path / "r"), tell=trim)
     assert (shot.state, item.duration) == ("done", 7)
     assert resolve.timeline.numbers(item) == list(range(112, 119))
+
+
+def test_a_result_of_a_session_that_crashed_is_brought_in_and_not_made_again(
+    resolve: Resolve, stage: Set, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = resolve.clip(MediaPoolItem(stage.plate), 10, 8)
+    before = resolve.timeline.numbers(item)
+    poll = hostkit.Run.poll
+
+    def crashing(work: Any, wait: float = 0.0) -> list[Any]:
+        events: list[Any] = poll(work, wait)
+        if any(event["event"] == "submitted" for event in events):
+            work.kill()  # nobody is left to say that the job is not wanted
+        return events
+
+    monkeypatch.setattr(hostkit.Run, "poll", crashing)
+    [shot] = run("current", placement="track")
+    assert (shot.state, item.takes) == ("failed", [])
+    monkeypatch.undo()
+    [again] = run("current", backdrop="#ffffff")
+    assert (again.state, again.said.split(";")[0]) == ("done", "v001: track V2")
+    assert "from a session that ended before" in again.said
+    assert tag(item)["backdrop"] == "#405060"  # that of the job, not what was asked for now
+    assert resolve.timeline.numbers(item) == before
+    [next_one] = run("current", backdrop="#ffffff")
+    assert (next_one.said.split(";")[0], tag(item)["backdrop"]) == ("v002: take 2", "#ffffff")

@@ -139,6 +139,7 @@ def test_the_doctor_says_what_is_missing(resolve: Resolve, plate: str) -> None:
         (lambda plate: MediaPoolItem(kind="Multicam"), "", "it is a multicam clip"),
         (lambda plate: MediaPoolItem(kind="Fusion"), "", "it is a fusion clip"),
         (lambda plate: MediaPoolItem(kind="Timeline"), "", "it is a timeline clip"),
+        (lambda plate: MediaPoolItem(kind="Adjustment Clip"), "adjustment clip", ""),
         (lambda plate: MediaPoolItem(plate + ".gone"), "offline", ""),
         (lambda plate: MediaPoolItem(plate), "", ""),
     ],

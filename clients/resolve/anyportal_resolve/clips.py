@@ -82,6 +82,9 @@ class Clip(object):
             self._refuse("This is a title, a generator or a transition: it has no media", "")
             return
         self.media = read_media(media)
+        if "adjustment" in self.media.made_up:
+            self._refuse("This is an adjustment clip: it has no picture of its own", "")
+            return
         if self.media.made_up:
             self.bake = "it is a {}".format(self.media.made_up)
             return

@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Optional
 import anyportal_hostkit as hostkit
 
 from anyportal_resolve.clips import Clip, timecode
-from anyportal_resolve.shots import frames_text, pictures_of
+from anyportal_resolve.shots import frames_text, lost_version, pictures_of, shot_folder
 
 
 class Page(hostkit.Run):
@@ -37,8 +37,12 @@ class Page(hostkit.Run):
             self.poll(0.1)
 
 
-def as_seen(clip: Clip, handles: int, placement: str) -> Dict[str, Any]:
-    """A clip as the page shows it."""
+def as_seen(clip: Clip, handles: int, placement: str, folder: str) -> Dict[str, Any]:
+    """A clip as the page shows it.
+
+    Args:
+        folder: where results go.
+    """
     frames, beyond = frames_text(clip, handles, placement)
     place = clip.place
     where = "V{} · {} – {}".format(place.track, timecode(place.start, clip.rate), timecode(place.end, clip.rate))
@@ -53,17 +57,19 @@ def as_seen(clip: Clip, handles: int, placement: str) -> Dict[str, Any]:
         "refused": clip.refused,
         "hint": clip.hint,
         "facts": facts,
-        "notes": _notes(clip, placement),
+        "notes": _notes(clip, placement, folder),
     }
 
 
-def _notes(clip: Clip, placement: str) -> List[str]:
+def _notes(clip: Clip, placement: str, folder: str) -> List[str]:
     notes = list(clip.notes)
     why = clip.bake_for(placement)
     if why and not clip.refused:
         notes.append("Resolve renders it first, since {}".format(why))
     if not clip.refused and clip.placed_as(placement) != placement:
         notes.append("the result goes on a track above: as a take its speed would change once more")
+    if not clip.refused and lost_version(shot_folder(folder, clip)):
+        notes.append("a session ended before its result came: the next run brings that one in")
     if clip.version:
         notes.append("has {}: another run adds a take".format(clip.version))
     return notes

@@ -47,7 +47,7 @@ class Shot(object):
         self._desk, self._wish, self._tell = desk, dict(wish), tell
         self._placement = clip.placed_as(self._wish.pop("placement", "take"))
         self._handles = int(self._wish.pop("handles", 0) or 0)
-        self._folder = _shot_folder(folder, clip)
+        self._folder = shot_folder(folder, clip)
         self._baked = bool(clip.bake_for(self._placement))
         self._span = (0, clip.duration - 1)
         self._work: Any = None
@@ -63,6 +63,10 @@ class Shot(object):
         with _Failing(self):
             if self.clip.refused:
                 raise Refused(self.clip.refused, self.clip.hint)
+            lost = lost_version(self._folder)
+            if lost:
+                self._fetch(lost)
+                return
             plate = self._bake(cancelled) if self._baked else self._source()
             name = hostkit.paths.safe_name(os.path.splitext(self.clip.name)[0])
             wish = dict(self._wish, name=name + "_{version}", **plate)
@@ -98,6 +102,15 @@ class Shot(object):
         self._work = None
         self._forget_plate()
         self._change("cancelled")
+
+    def _fetch(self, folder: str) -> None:
+        """Bring what was made for a session that ended before its result came; nothing is made anew."""
+        host = hostkit.record.read(folder)["host"]
+        self._span, self._baked = tuple(host["span"]), bool(host["baked"])
+        self._placement = host["placement"]
+        self._work = hostkit.Fetch(folder)
+        self.problems.append("from a session that ended before; run again for what you ask now")
+        self._change("waiting", stage="bringing an earlier result")
 
     def _bake(self, cancelled: Cancelled) -> Dict[str, Any]:
         self._change("rendering", fraction=0.0)
@@ -190,7 +203,7 @@ class Shot(object):
         return placing.put_above(self._desk, media, now.place, part)
 
     def _tag(self, now: Clip, placed: placing.Placed, work: Any, done: Dict[str, Any]) -> None:
-        wish = self._wish
+        wish = work.wish
         tag = {
             "version": self.version,
             "job": done["job"],
@@ -228,6 +241,9 @@ class Shot(object):
             "timeline": desk.timeline.GetName(),
             "clip": self.clip.id,
             "clip_name": self.clip.name,
+            "span": list(self._span),
+            "baked": self._baked,
+            "placement": self._placement,
         }
 
     def _change(self, state: str, **values: Any) -> None:
@@ -259,13 +275,21 @@ class _Failing(object):
         return True
 
 
-def _shot_folder(folder: str, clip: Clip) -> str:
+def shot_folder(folder: str, clip: Clip) -> str:
     """The folder of a clip's versions: the one its marker names, else one of its own, whatever else has its name."""
     before = str((clip.tag or {}).get("shot", ""))
     if before and os.path.isdir(before):
         return before
     name = hostkit.paths.safe_name(os.path.splitext(clip.name)[0])
     return os.path.join(folder, "{}_{}".format(name, hashlib.sha256(clip.id.encode()).hexdigest()[:6]))
+
+
+def lost_version(folder: str) -> str:
+    """The folder of a version whose job nobody waits for: a session ended before it; empty where there is none."""
+    found = hostkit.record.unfinished(folder) if os.path.isdir(folder) else []
+    keys = ("span", "baked", "placement")
+    usable = [each for each in found if all(key in hostkit.record.read(each)["host"] for key in keys)]
+    return str(usable[-1]) if usable else ""
 
 
 def results_folder(desk: Desk) -> str:

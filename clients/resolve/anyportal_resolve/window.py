@@ -113,13 +113,14 @@ class Window(object):
             said = [{"message": note} for note in seen.notes]
         except Refused as refused:
             empty = str(refused)
+        folder = self._folder or (results_folder(self._desk) if self._desk else "")
         note = editions_note(self._resolve)
         self._notices = ([{"message": note}] if note else []) + said
         self._page.say(change={
             "host": self._host(),
             "scope": self._scope,
             "mark": self._mark,
-            "clips": [as_seen(clip, self._handles, self._placement) for clip in self._clips.values()],
+            "clips": [as_seen(clip, self._handles, self._placement, folder) for clip in self._clips.values()],
             "notices": self._broken + self._notices,
             "empty": empty,
             "looking": False,
@@ -132,13 +133,13 @@ class Window(object):
             return
         wish = {key: value for key, value in request.items() if key != "clips"}
         handles, placement = int(wish.get("handles") or 0), wish.get("placement", "take")
+        folder = self._folder or results_folder(self._desk)
         for clip in clips:
             self._page.say(
-                clip=dict(as_seen(clip, handles, placement), state="ready", inRun=True, fraction=0, after={})
+                clip=dict(as_seen(clip, handles, placement, folder), state="ready", inRun=True, fraction=0, after={})
             )
         self._page.say(change={"working": True})
         self._cancelled = False
-        folder = self._folder or results_folder(self._desk)
         Batch(self._desk, clips, wish, folder, self._tell, self._asked).run()
         self._page.say(change={"working": False})
         self._read_again(clips)
