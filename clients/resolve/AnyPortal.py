@@ -55,7 +55,11 @@ def _find_files():
     return False
 
 
-if not _find_files():
+if sys.version_info < (3, 7):
+    print(
+        "AnyPortal: it needs Python 3.7 or later, Resolve has found {}.{}: install one.".format(*sys.version_info[:2])
+    )
+elif not _find_files():
     print(_MISSING)
 elif __name__ == "__main__":
     import anyportal_resolve

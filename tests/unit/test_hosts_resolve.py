@@ -533,9 +533,9 @@ def test_movies_are_read_and_others_are_not(plate: str, tmp_path: Path) -> None:
 def menu(tmp_path: Path) -> Any:
     """Run the menu script as Resolve does, with nothing importable but what it finds; gives what it prints."""
 
-    def run(file: Path, *, named: bool = True, argument: str = "", **environment: str) -> str:
+    def run(file: Path, *, named: bool = True, argument: str = "", before: str = "", **environment: str) -> str:
         code = (
-            "import os, sys\n"
+            f"import os, sys\n{before}\n"
             f"path, sys.argv = {str(file)!r}, [{argument!r}]\n"
             "source = open(path, encoding='utf-8').read()\n"
             f"names = {{'__name__': '__main__', **({{'__file__': path}} if {named} else {{}})}}\n"
@@ -584,3 +584,8 @@ def test_the_menu_script_finds_its_files_without_a_file_of_its_own(menu: Any, tm
     assert FOUND in menu(alone, named=False, argument=str(CLIENTS / "resolve/AnyPortal.py"))
     copied(utility(tmp_path / "home") / "AnyPortal")
     assert FOUND in menu(alone, named=False)
+
+
+def test_the_menu_script_says_which_python_it_needs(menu: Any) -> None:
+    said = menu(CLIENTS / "resolve/AnyPortal.py", before="sys.version_info = (3, 6, 15)")
+    assert said == "AnyPortal: it needs Python 3.7 or later, Resolve has found 3.6: install one.\n"
