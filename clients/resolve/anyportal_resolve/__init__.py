@@ -18,7 +18,8 @@ from anyportal_resolve.choosing import MARK, look
 from anyportal_resolve.connection import connect, desk
 from anyportal_resolve.doctor import doctor
 from anyportal_resolve.refusal import Refused
-from anyportal_resolve.shots import Shot, results_folder
+from anyportal_resolve.results import results_folder
+from anyportal_resolve.shots import Shot
 from anyportal_resolve.window import HANDLES, Window
 
 if TYPE_CHECKING:

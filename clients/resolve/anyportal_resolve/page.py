@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Optional
 import anyportal_hostkit as hostkit
 
 from anyportal_resolve.clips import Clip, timecode
-from anyportal_resolve.shots import frames_text, lost_version, pictures_of, shot_folder
+from anyportal_resolve.results import frames_text, lost_version, pictures_of, shot_folder
 
 
 class Page(hostkit.Run):

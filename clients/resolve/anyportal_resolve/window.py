@@ -11,7 +11,7 @@ from anyportal_resolve.choosing import MARK, SCOPES, look
 from anyportal_resolve.connection import desk, editions_note
 from anyportal_resolve.page import Page, as_seen
 from anyportal_resolve.refusal import Refused
-from anyportal_resolve.shots import results_folder
+from anyportal_resolve.results import results_folder
 
 if TYPE_CHECKING:
     from anyportal_resolve.clips import Clip
