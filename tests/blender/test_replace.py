@@ -61,6 +61,20 @@ def test_pictures_keep_their_numbers_and_colours_and_the_channel_above_need_not_
     np.testing.assert_allclose(comp[50:70, 75:85], plate[50:70, 75:85], atol=0.02)
 
 
+def test_strips_beside_the_result_stay_where_they_are_though_its_handles_reach_over_them(cut: Cut) -> None:
+    strip = cut.movie()
+    strip.frame_final_start, strip.frame_final_end = 23, 27
+    for start in (22, 27):
+        cut.strips.new_image(f"at {start}", str(cut.media / "plate.1001.png"), 2, start)
+    cut.select(strip)
+    result = cut.replace(handles=3)
+    assert (result.channel, times(result)) == (2, (20, 23, 27))
+    assert [(cut.strips[f"at {start}"].channel, times(cut.strips[f"at {start}"])[1]) for start in (22, 27)] == [
+        (2, 22),
+        (2, 27),
+    ]
+
+
 def test_a_still_is_shown_for_as_long_as_the_strip(cut: Cut) -> None:
     strip = cut.pictures(["plate.1001.png"])
     strip.frame_final_end = 60

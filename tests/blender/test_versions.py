@@ -107,6 +107,17 @@ def test_a_version_of_another_kind_takes_the_place_of_the_strip(cut: Cut, bpy: A
     assert is_behind(cut, BLUE)
 
 
+def test_pictures_that_hold_light_and_such_that_hold_display_colours_are_told_apart(cut: Cut, bpy: Any) -> None:
+    matte = str(cut.media / "matte.%04d.png")
+    cut.pictures([f"plate.{number}.png" for number in range(1001, 1013)])
+    cut.replace(BLUE, matte_file=matte)
+    result = cut.select(cut.replace(RED, matte_file=matte, format="exr"))
+    assert (result.colorspace_settings.name, is_behind(cut, RED)) == ("Linear Rec.709", True)
+    bpy.ops.anyportal.show_version(version="v001")
+    result = cut.scene.sequence_editor.active_strip
+    assert (result.colorspace_settings.name, is_behind(cut, BLUE)) == ("sRGB", True)
+
+
 def test_compare_toggles_between_the_version_before_and_this_one(cut: Cut, bpy: Any) -> None:
     cut.movie()
     cut.replace(BLUE)

@@ -145,6 +145,22 @@ def test_cancelled_while_it_is_rendered(cut: Cut, bpy: Any, ticks: Any, monkeypa
     assert len(bpy.data.scenes) == 1
 
 
+def test_a_strip_that_is_moved_while_it_is_rendered(
+    cut: Cut, bpy: Any, ticks: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from anyportal_blender import rendering, running
+
+    meta = cut.meta()
+    cut.wish()
+    monkeypatch.setattr(rendering.Rendering.go_on, "__defaults__", (0.0,))
+    press(cut)
+    ticks(until=lambda: running.now()[0].fraction > 0.2)
+    meta.frame_start += 5
+    ticks()
+    assert any("was moved or trimmed while it was rendered" in text for text in drawn(bpy))
+    assert not [path for path in (cut.folder / "anyportal").rglob("*") if path.is_file()]
+
+
 def test_what_fails_is_shown_in_the_panel(cut: Cut, bpy: Any, ticks: Any) -> None:
     cut.movie()
     cut.wish(more="relight_strenght=1")

@@ -21,8 +21,6 @@ _TIMES = {
 _KEYFRAME = ("co", "interpolation", "easing", "handle_left_type", "handle_right_type", "handle_left", "handle_right")
 PATH_OPTIONS = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set()
 """For properties that are paths, which may begin with // for the folder of the .blend file."""
-FAR = 1 << 20
-"""Further than any timeline goes."""
 
 
 @dataclass(frozen=True)

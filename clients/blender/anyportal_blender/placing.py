@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import bpy
@@ -28,49 +26,38 @@ def new_strip(holder: Any, name: str, media: Media, above: int, content: int, le
         Refused: no channel is free.
     """
     channel = free_channel(holder, above, left, right)
-    # Blender moves strips that overlap while they are trimmed: this is done where there is nothing.
-    aside = free_channel(holder, above, min(left, content), max(right, content + media.last - media.first + 1))
     strips, first = compat.strips_of(holder), media.files[0]
     if media.type == "MOVIE":
-        strip = strips.new_movie(name, first, aside, content, fit_method="ORIGINAL")
+        strip = strips.new_movie(name, first, channel, content, fit_method="ORIGINAL")
     else:
-        strip = strips.new_image(name, first, aside, content, fit_method="ORIGINAL")
+        strip = strips.new_image(name, first, channel, content, fit_method="ORIGINAL")
         for each in media.names[1:]:
             strip.elements.append(each)
     _refer(strip, media)
     compat.place(strip, content, left, right)
-    strip.channel = channel
+    strip.channel = channel  # Blender moves a strip up that overlaps another until it is trimmed
     return strip
 
 
-def show(strip: Any, holder: Any, media: Media, content: int) -> None:
+def show(strip: Any, media: Media, content: int) -> None:
     """Put other media of the same kind into a strip; it keeps its place, its trims and its look.
 
     Args:
         content: frame of the timeline where the first frame of the media lies.
     """
     where, colours = compat.timing(strip), strip.colorspace_settings.name
-    with _aside(strip, holder, where.left, where.right):
-        _refer(strip, media)
-        strip.colorspace_settings.name = colours
-        compat.place(strip, content, where.left, where.right)
+    channel = strip.channel
+    _refer(strip, media)
+    strip.colorspace_settings.name = colours
+    compat.place(strip, content, where.left, where.right)
+    strip.channel = channel
 
 
 def move(strip: Any, holder: Any, content: int, left: int, right: int) -> None:
     """Put a strip elsewhere in time, and further up where something lies there."""
-    with _aside(strip, holder, left, right):
-        compat.place(strip, content, left, right)
-
-
-@contextmanager
-def _aside(strip: Any, holder: Any, left: int, right: int) -> Iterator[None]:
-    """Away from all others while a strip is changed, since Blender moves those that overlap meanwhile; then back."""
-    channel = strip.channel
-    strip.channel = free_channel(holder, channel, -compat.FAR, compat.FAR)
-    try:
-        yield
-    finally:
-        strip.channel = free_channel(holder, channel - 1, left, right, but=strip)
+    channel = free_channel(holder, strip.channel - 1, left, right, but=strip)
+    compat.place(strip, content, left, right)
+    strip.channel = channel
 
 
 def free_channel(holder: Any, above: int, left: int, right: int, but: Any = None) -> int:

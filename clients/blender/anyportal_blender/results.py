@@ -113,7 +113,7 @@ def show(scene: Any, strip: Any, version: str) -> Any:
     content = _content(media, record, origin, left)
     alike = media.type == strip.type and colour.same_family(_path(strip), media.path)
     if alike and _is_rendered(before) == _is_rendered(record):
-        placing.show(strip, holder_of(scene, strip), media, content)
+        placing.show(strip, media, content)
     else:
         strip = _rebuilt(scene, strip, media, content, _is_rendered(before), _is_rendered(record))
     strip.name = _name(str(strip[_SOURCE]), version)
