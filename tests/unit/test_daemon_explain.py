@@ -146,6 +146,25 @@ def test_it_is_compared_with_the_nearest_and_of_those_the_latest(journal: Journa
     assert first(explain(journal, "ann", asked)).compared_with == f"jobs/{near}", "jobs after it are not looked at"
 
 
+def test_jobs_are_compared_in_the_order_in_which_they_ran(journal: Journal) -> None:
+    """The one that was created first waited longer, as one of less priority does."""
+    patient, urgent = (journal.create("ann", Job(), [], None).name.removeprefix("jobs/") for _ in range(2))
+    run(journal, DECIDED, job_id=urgent)
+    run(journal, DECIDED, reused=True, job_id=patient)
+    stage = first(explain(journal, "ann", urgent))
+    assert (stage.reason, stage.compared_with) == (StageExplanation.FIRST, ""), "the other had not run yet"
+    stage = first(explain(journal, "ann", patient))
+    assert (stage.reason, stage.compared_with) == (StageExplanation.SAME, f"jobs/{urgent}")
+
+
+def test_a_job_that_runs_again_is_compared_with_those_that_ran_meanwhile(journal: Journal) -> None:
+    again = run(journal, but("seed", 1))
+    between = run(journal, DECIDED)
+    run(journal, DECIDED, job_id=again)
+    stage = first(explain(journal, "ann", again))
+    assert (stage.reason, stage.compared_with) == (StageExplanation.GONE, f"jobs/{between}")
+
+
 def test_what_an_earlier_attempt_of_its_own_ran_is_not_reused(journal: Journal) -> None:
     job = run(journal, DECIDED)
     run(journal, DECIDED, reused=True, job_id=job)

@@ -25,7 +25,7 @@ _SAMPLES = 30
 _PLATES = 1000
 
 LOOKED_AT = 100
-"""Earlier jobs among which the nearest is looked for."""
+"""Earlier runs among which the nearest is looked for."""
 
 
 def enter(db: sqlite3.Connection, number: int, spec: Job) -> None:
@@ -96,7 +96,7 @@ class Ledger:
 
     def waiting_of(self, user: str) -> int:
         """How many jobs of a user are queued."""
-        query = "SELECT count(*) FROM jobs INDEXED BY jobs_in_state WHERE state = ? AND user = ?"
+        query = "SELECT count(*) FROM jobs INDEXED BY jobs_of_user_in_state WHERE state = ? AND user = ?"
         with self._database.reading() as db:
             return int(db.execute(query, (Job.QUEUED, user)).fetchone()[0])
 
@@ -189,13 +189,17 @@ class Ledger:
             return [_stage(row) for row in db.execute(f"{_ROW} WHERE id = ? ORDER BY stages.rowid", (job_id,))]
 
     def earlier(self, user: str, job_id: str, stage: str) -> list[StageRow]:
-        """The same stage in a user's earlier jobs, the latest first."""
-        query = (
-            f"{_ROW} WHERE user = ? AND number < (SELECT number FROM jobs WHERE id = ?) AND stage = ?"
-            " ORDER BY number DESC LIMIT ?"
+        """The same stage in those of a user's other jobs in which it ended before it did in this one, the latest first.
+
+        Jobs do not run in the order in which they were created.
+        """
+        query = (  # rows are written as stages end, so their ids are in that order
+            f"{_ROW} WHERE stage = ?1 AND user = ?2 AND id != ?3 AND stages.rowid <"
+            " (SELECT own.rowid FROM stages AS own JOIN jobs AS asked ON asked.number = own.job"
+            " WHERE asked.id = ?3 AND own.stage = ?1) ORDER BY stages.rowid DESC LIMIT ?4"
         )
         with self._database.reading() as db:
-            return [_stage(row) for row in db.execute(query, (user, job_id, stage, LOOKED_AT))]
+            return [_stage(row) for row in db.execute(query, (stage, user, job_id, LOOKED_AT))]
 
 
 def _place(db: sqlite3.Connection, job_id: str) -> tuple[int, JobSize]:
