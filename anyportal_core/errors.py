@@ -4,6 +4,7 @@ AnyPortalError
 ├── InputError                  what the user gave cannot be used
 │   ├── MediaNotFoundError      MEDIA_NOT_FOUND      no such file or sequence
 │   ├── MediaUnreadableError    MEDIA_UNREADABLE     empty, truncated, not media, unknown codec
+│   ├── MediaChangedError       MEDIA_CHANGED        a file changed while it was used
 │   ├── MissingFramesError      MISSING_FRAMES       a sequence has holes inside the range
 │   ├── FrameRangeError         FRAME_RANGE          a range outside the clip, empty or malformed
 │   ├── SizeMismatchError       SIZE_MISMATCH        frames or a matte of another size
@@ -76,6 +77,10 @@ class MediaNotFoundError(InputError):
 
 class MediaUnreadableError(InputError):
     code = "MEDIA_UNREADABLE"
+
+
+class MediaChangedError(InputError):
+    code = "MEDIA_CHANGED"
 
 
 class MissingFramesError(InputError):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from anyportal_core.media.writers import Written
 from anyportal_daemon.storage.files import hash_file
@@ -87,6 +87,33 @@ class DiesAfter:
                 os._exit(9)
 
         observer.PipeObserver.files = files  # type: ignore[method-assign]
+        child.main(pipe, setup)
+
+
+@dataclass(frozen=True)
+class SwapsDuring:
+    """A child under which a shared file is another one from a stage's first news until the job's end."""
+
+    stage: str
+    file: Path
+
+    def __call__(self, pipe: Connection, setup: WorkerSetup) -> None:
+        told, left = observer.PipeObserver.progress, observer.PipeObserver.__exit__
+        aside, other = self.file.with_name("aside"), self.file.with_name("other")
+
+        def progress(own: observer.PipeObserver, stage: str, stage_fraction: float, fraction: float) -> None:
+            if stage == self.stage and other.exists():
+                self.file.rename(aside)
+                other.rename(self.file)
+            told(own, stage, stage_fraction, fraction)
+
+        def leave(own: observer.PipeObserver, *error: Any) -> None:
+            if aside.exists():
+                aside.replace(self.file)
+            left(own, *error)
+
+        observer.PipeObserver.progress = progress  # type: ignore[method-assign]
+        observer.PipeObserver.__exit__ = leave  # type: ignore[method-assign, assignment]
         child.main(pipe, setup)
 
 

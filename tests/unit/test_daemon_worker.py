@@ -28,6 +28,7 @@ from anyportal_daemon.storage.files import BlobFiles
 from anyportal_daemon.worker.messages import FilesMade, Progressed, Report, WorkerSetup
 from anyportal_daemon.worker.names import PlainNames
 from anyportal_daemon.worker.observer import PipeObserver
+from tests.unit.daemon_children import SwapsDuring
 from tests.unit.daemon_house import House, frame
 
 
@@ -209,6 +210,35 @@ def test_shared_media_that_went_away_fail_the_job_alone(house: House) -> None:
     house.until(lambda: house.state(gone) == Job.FAILED)
     assert house.journal.job("ann", gone).error.code == "MEDIA_NOT_FOUND"
     assert house.state(blocker) == Job.SUCCEEDED
+
+
+@pytest.mark.parametrize("stage", ["matte", "finish"])
+@pytest.mark.parametrize("named", [True, False])
+def test_nothing_is_kept_of_a_plate_that_was_another_for_a_while(tmp_path: Path, stage: str, named: bool) -> None:
+    """Neither a stage's result nor a frame: run again, the job has the pixels that the same plate has as sent bytes."""
+    plate, other = (tmp_path / "footage" / name for name in ("plate.png", "other"))
+    plate.parent.mkdir()
+    plate.write_bytes(frame("plate"))
+    other.write_bytes(frame("matte"))
+    house = House(tmp_path, SwapsDuring(stage, plate))
+    try:
+        shared = media_pb2.SharedMedia(mapping="footage", path="plate.png")
+        blob = house.sequence("plate.%04d.png", "plate", 1).frames[0].blob
+        if named:
+            shared.blob.CopyFrom(blob)
+        job_id = house.submit(1, shared=shared)
+        house.until(lambda: house.state(job_id) in ENDED)
+        job = house.journal.job("ann", job_id)
+        assert (job.state, job.error.code, job.error.where) == (Job.FAILED, "MEDIA_CHANGED", "plate/plate.png")
+        assert not job.results and not other.exists()
+        assert any((tmp_path / "stages").iterdir()) == (stage == "finish"), "what was made before is good"
+        house.book.retry("ann", job_id)
+        sent = house.submit(1, file=media_pb2.MediaFile(blob=blob, filename="plate.png"))
+        house.until(lambda: house.state(sent) in ENDED)
+        results = [house.journal.job("ann", each).results for each in (job_id, sent)]
+        assert results[0] == results[1] and results[0]
+    finally:
+        house.close()
 
 
 def test_work_goes_on_when_space_returns(house: House) -> None:

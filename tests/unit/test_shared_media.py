@@ -16,9 +16,11 @@ from anyportal_client.errors import UsageError
 from anyportal_client.mappings import read_mappings, shared
 from anyportal_client.request import ShotRequest
 from anyportal_client.shot import make_ready
+from anyportal_core.cache import DirectoryCache
 from anyportal_core.errors import (
     AnyPortalError,
     Cancelled,
+    MediaChangedError,
     MediaNotFoundError,
     MediaUnreadableError,
     ShotError,
@@ -27,7 +29,7 @@ from anyportal_core.errors import (
 from anyportal_daemon.errors import BlobError
 from anyportal_daemon.jobs.clips import check_clip, digest_of, kind_of, shared_files, title_of
 from anyportal_daemon.storage.shared import SharedFolders
-from anyportal_daemon.worker.borrowed import SharedFiles
+from anyportal_daemon.worker.borrowed import Loan, LoanedCache, SharedFiles
 
 BLOB = media_pb2.Blob(sha256="a" * 64, size_bytes=5)
 
@@ -128,26 +130,74 @@ def test_odd_manifests_are_refused_by_field(
 
 
 def test_a_shared_file_is_read_once_while_it_stays_the_same(root: Path, tmp_path: Path) -> None:
-    """That it is not read again shows where other bytes pass under the same size and time of change."""
-    files, source, go_on = SharedFiles(), root / "still.png", threading.Event()
+    """That it is not read again shows where nothing stops: reading would be cancelled."""
+    files, source, cancel = SharedFiles(), root / "still.png", threading.Event()
     sha256 = hashlib.sha256(b"12345").hexdigest()
-    files.lay(source, sha256, tmp_path / "job" / "one.png", go_on)
-    stamp = source.stat().st_mtime_ns
-    source.write_bytes(b"54321")
-    os.utime(source, ns=(stamp, stamp))
-    files.lay(source, sha256, tmp_path / "job" / "two.png", go_on)
-    os.utime(source, ns=(stamp + 1, stamp + 1))
-    with pytest.raises(MediaUnreadableError, match="has changed since"):
-        files.lay(source, sha256, tmp_path / "job" / "three.png", go_on)
+    Loan(files, cancel).lay(source, sha256, tmp_path / "job" / "one.png")
+    cancel.set()
+    Loan(files, cancel).lay(source, sha256, tmp_path / "job" / "two.png")
+    cancel.clear()
+    write_unseen(source)
+    with pytest.raises(MediaChangedError, match="has changed since"):
+        Loan(files, cancel).lay(source, sha256, tmp_path / "job" / "three.png")
     assert sorted(path.name for path in (tmp_path / "job").iterdir()) == ["one.png", "two.png"]
     assert (tmp_path / "job" / "one.png").resolve() == source.resolve(), "no byte is copied"
+
+
+def write_unseen(path: Path) -> None:
+    """Other bytes of the same size, and the time of the last writing set back."""
+    times = path.stat()
+    path.write_bytes(path.read_bytes()[::-1])
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def replace(path: Path) -> None:
+    """Another file in its place."""
+    other = path.with_name("other")
+    other.write_bytes(path.read_bytes()[::-1])
+    os.utime(other, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
+    other.replace(path)
+
+
+def away_and_back(path: Path) -> None:
+    """Another file in its place for a while."""
+    aside = path.with_name("aside")
+    path.rename(aside)
+    path.write_bytes(b"54321")
+    aside.replace(path)
+
+
+@pytest.mark.parametrize("change", [write_unseen, replace, away_and_back, Path.unlink])
+@pytest.mark.parametrize("named", [True, False])
+def test_what_is_made_while_a_shared_file_changes_is_not_kept(
+    root: Path, tmp_path: Path, change: Callable[[Path], None], named: bool
+) -> None:
+    loan, source = Loan(SharedFiles(), threading.Event()), root / "still.png"
+    cache = LoanedCache(DirectoryCache(tmp_path / "stages"), loan)
+    loan.lay(source, hashlib.sha256(b"12345").hexdigest() if named else "", tmp_path / "job" / "plate" / "one.png")
+    with cache.writing("before") as path:
+        path.write_bytes(b"good")
+    with pytest.raises(MediaChangedError) as caught, cache.writing("during") as path:
+        change(source)
+        path.write_bytes(b"bad")
+    assert caught.value.where == "plate/one.png"
+    assert cache.find("before") is not None and cache.find("during") is None
+    assert [file.name for file in (tmp_path / "stages").iterdir()] == ["before.h5"]
+
+
+def test_what_has_become_a_link_is_not_followed(root: Path, tmp_path: Path) -> None:
+    source = root / "still.png"
+    source.unlink()
+    source.symlink_to(tmp_path / "outside.png")
+    with pytest.raises(MediaChangedError):
+        Loan(SharedFiles(), threading.Event()).lay(source, "", tmp_path / "job" / "one.png")
 
 
 def test_reading_a_shared_file_can_be_cancelled(root: Path, tmp_path: Path) -> None:
     cancel = threading.Event()
     cancel.set()
     with pytest.raises(Cancelled):
-        SharedFiles().lay(root / "still.png", "a" * 64, tmp_path / "x.png", cancel)
+        Loan(SharedFiles(), cancel).lay(root / "still.png", "a" * 64, tmp_path / "x.png")
 
 
 # the client's side

@@ -70,8 +70,9 @@ def _shared(
 ) -> ClipInput:
     shared = clip.shared
     if not names_content(shared):
-        path, _ = folders.find(shared.mapping, shared.path, field)
-        return ClipInput(str(path), (), rate, clip.colour_space)
+        path, found = folders.find(shared.mapping, shared.path, field)
+        name = "" if path.is_dir() else path.name
+        return ClipInput(name, (), rate, clip.colour_space, elsewhere={file.name: file.resolve() for file in found})
     files, elsewhere = [], {}
     for where, named, blob in shared_files(shared, field):
         name = re.sub("[#@]", "_", PurePosixPath(named).name)

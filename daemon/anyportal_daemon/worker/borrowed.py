@@ -1,42 +1,94 @@
-"""Files that lie on a disk shared with the client: used where they are, once they have proved to be those meant."""
+"""Files that lie on a disk shared with the client: used where they are, as long as they stay those that were checked.
+
+Nobody can keep others from writing to them, so what was made of them counts only once they have proved unchanged:
+each stage result before it is kept, each file of the result before it is told of, and the job at its end.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
-from anyportal_core.errors import Cancelled, MediaUnreadableError
+from anyportal_core.cache import StageCache
+from anyportal_core.errors import Cancelled, MediaChangedError, MediaUnreadableError
 from anyportal_daemon.database import file_errors
 
 _PIECE = 4 << 20
 
+SETTLED = 0.02
+"""Seconds after which a further change to a file has another time: as a rule kernels count time in steps of 4 ms."""
+
+
+class Stamp(NamedTuple):
+    """What changes with a file: renaming another into its place changes the inode, writing to it the times.
+
+    The time of change (``ctime``) is the one nobody can set back.
+    """
+
+    device: int
+    inode: int
+    size: int
+    modified: int
+    changed: int
+
 
 class SharedFiles:
-    """Checks shared files, and remembers their digests for as long as size and time of change stay the same."""
+    """Remembers the digests of shared files for as long as their stamps stay the same."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[Path, int, int], str] = {}
+        self._known: dict[tuple[Path, Stamp], str] = {}
 
-    def lay(self, source: Path, sha256: str, target: Path, cancel: threading.Event) -> None:
+    def digest(self, path: Path, stamp: Stamp, cancel: threading.Event) -> str:
+        """SHA-256 of a file; OSError where it cannot be read, Cancelled while it is."""
+        if (path, stamp) not in self._known:
+            hasher = hashlib.sha256()
+            with path.open("rb") as file:
+                while piece := file.read(_PIECE):
+                    if cancel.is_set():
+                        raise Cancelled("cancelled")
+                    hasher.update(piece)
+            if _stamp(path) != stamp:
+                raise _changed(path.name)
+            self._known[path, stamp] = hasher.hexdigest()
+        return self._known[path, stamp]
+
+
+class Loan:
+    """The shared files that one job uses."""
+
+    def __init__(self, files: SharedFiles, cancel: threading.Event) -> None:
+        self._files, self._cancel = files, cancel
+        self._stamps: dict[Path, tuple[Stamp, str]] = {}
+        """What each file was when it was laid, and its name for people."""
+
+    def lay(self, source: Path, sha256: str, target: Path) -> None:
         """Make a shared file appear under a name.
 
+        Args:
+            source: without links, so that what it leads to was looked at.
+            sha256: what it has to hold; empty: whatever it holds now.
+
         Raises:
-            MediaUnreadableError: it is gone, or holds something else than what was submitted.
+            MediaUnreadableError: it is gone.
+            MediaChangedError: it holds something else than what was submitted.
             Cancelled: while it was read.
         """
+        name = f"{target.parent.name}/{target.name}"
         try:
-            found = self._digest(source, cancel)
+            if source.resolve() != source:
+                raise _changed(name)
+            stamp = _settled(source)
+            if sha256 and self._files.digest(source, stamp, self._cancel) != sha256:
+                raise _changed(name)
         except OSError as error:
             raise MediaUnreadableError(f"cannot be read ({error.strerror})", where=str(target)) from error
-        if found != sha256:
-            raise MediaUnreadableError(
-                "the shared file is not the one that was submitted: it has changed since",
-                where=str(target),
-                hint="submit the shot again",
-            )
+        self._stamps[source] = stamp, name
         with file_errors(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -44,15 +96,57 @@ class SharedFiles:
             except OSError:  # Windows lets only some make links
                 shutil.copyfile(source, target)
 
-    def _digest(self, path: Path, cancel: threading.Event) -> str:
-        with path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            stamp = path, status.st_size, status.st_mtime_ns
-            if stamp not in self._known:
-                hasher = hashlib.sha256()
-                while piece := file.read(_PIECE):
-                    if cancel.is_set():
-                        raise Cancelled("cancelled")
-                    hasher.update(piece)
-                self._known[stamp] = hasher.hexdigest()
-        return self._known[stamp]
+    def check(self) -> None:
+        """Make sure that all of them are still what they were: what was read of them since is then good.
+
+        Raises:
+            MediaChangedError: one is not.
+        """
+        for source, (stamp, name) in self._stamps.items():
+            try:
+                same = _stamp(source) == stamp
+            except OSError:
+                same = False
+            if not same:
+                raise _changed(name)
+
+
+class LoanedCache:
+    """A stage cache that keeps nothing that was made while a shared file changed. See ``StageCache``."""
+
+    def __init__(self, cache: StageCache, loan: Loan) -> None:
+        self._cache, self._loan = cache, loan
+
+    def find(self, key: str, damaged: Callable[[], None] = lambda: None) -> Path | None:
+        return self._cache.find(key, damaged)
+
+    @contextmanager
+    def writing(self, key: str) -> Iterator[Path]:
+        with self._cache.writing(key) as aside:
+            yield aside
+            self._loan.check()
+
+    def drop(self, key: str) -> None:
+        self._cache.drop(key)
+
+
+def _settled(path: Path) -> Stamp:
+    """A file's stamp, after a moment where it has just changed: another change would have the same time."""
+    while (age := time.time() - (stamp := _stamp(path)).changed / 1e9) < SETTLED:
+        if age < 0:  # its disk has a clock of its own
+            break
+        time.sleep(SETTLED)
+    return stamp
+
+
+def _stamp(path: Path) -> Stamp:
+    status = path.stat()
+    return Stamp(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def _changed(name: str) -> MediaChangedError:
+    return MediaChangedError(
+        "the shared file is not the one that was submitted: it has changed since",
+        where=name,
+        hint="submit the shot again when nobody writes to it any more",
+    )

@@ -25,7 +25,7 @@ from anyportal_core.shot import MediaRef, Shot
 from anyportal_daemon.database import file_errors
 from anyportal_daemon.errors import BlobCorruptError, BlobsMissingError
 from anyportal_daemon.storage.files import BlobFiles
-from anyportal_daemon.worker.borrowed import SharedFiles
+from anyportal_daemon.worker.borrowed import Loan, LoanedCache, SharedFiles
 from anyportal_daemon.worker.heart import Heart
 from anyportal_daemon.worker.lifetime import (
     leave_signals_to_parent,
@@ -159,7 +159,8 @@ class Worker:
         with file_errors(results):
             results.mkdir(parents=True)
         clips = {"plate": job.plate, "matte": job.matte, "mask": job.mask, "backdrop": job.backdrop}
-        laid = self._laid({role: clip for role, clip in clips.items() if clip}, folder)
+        loan = Loan(self._shared, self._cancel)
+        laid = self._laid({role: clip for role, clip in clips.items() if clip}, folder, loan)
         shot = Shot(
             plate=laid["plate"],
             frames=FrameSet.parse(job.frames) if job.frames else None,
@@ -172,13 +173,13 @@ class Worker:
         )
         recipe = resolve_canonical(job.recipe, self._catalogue)
         delivery = Delivery(job.layers, job.format)
-        with PipeObserver(self._send, self._blobs, self._cancel) as observer:
+        with PipeObserver(self._send, self._blobs, self._cancel, loan.check) as observer:
             render_shot(
                 shot,
                 recipe,
                 delivery,
                 results,
-                self._cache,
+                LoanedCache(self._cache, loan),
                 observer,
                 self._catalogue,
                 self._models,
@@ -192,21 +193,26 @@ class Worker:
         self._send(Finishing(finish))
         return job.finished if finish == job.finish else frozenset()
 
-    def _laid(self, clips: Mapping[str, ClipInput], folder: Path) -> dict[str, MediaRef]:
+    def _laid(self, clips: Mapping[str, ClipInput], folder: Path, loan: Loan) -> dict[str, MediaRef]:
         """Lay the files of clips in folders called like their roles, under their own names.
 
         All of them are looked at before the first that is no good is told of, so that one job finds all of the damage.
 
         Raises:
-            BlobsMissingError, BlobCorruptError, MediaUnreadableError: a file is gone, or not what it was.
+            BlobsMissingError, BlobCorruptError, MediaUnreadableError, MediaChangedError: a file is gone, or not what
+                it was.
             Cancelled: while they were read.
         """
         wrong: list[AnyPortalError] = []
         for role, clip in clips.items():
-            for sha256, name in clip.files:
+            digests = dict.fromkeys(clip.elsewhere, "") | {name: sha256 for sha256, name in clip.files}
+            for name, sha256 in digests.items():
                 self._checkpoint()
                 try:
-                    self._lay(clip, sha256, folder / role / name)
+                    if name in clip.elsewhere:
+                        loan.lay(clip.elsewhere[name], sha256, folder / role / name)
+                    else:
+                        self._blobs.link(sha256, folder / role / name)
                 except (BlobsMissingError, BlobCorruptError) as error:
                     wrong.append(error)
         if wrong:
@@ -216,12 +222,6 @@ class Worker:
     def _checkpoint(self) -> None:
         if self._cancel.is_set():
             raise Cancelled("the job was cancelled")
-
-    def _lay(self, clip: ClipInput, sha256: str, target: Path) -> None:
-        if target.name in clip.elsewhere:
-            self._shared.lay(clip.elsewhere[target.name], sha256, target, self._cancel)
-        else:
-            self._blobs.link(sha256, target)
 
     def _media(self, clip: ClipInput, folder: Path) -> MediaRef:
         rate = Fraction(*clip.rate) if clip.rate else None

@@ -41,12 +41,12 @@ class ClipInput:
     """A clip of a shot.
 
     Args:
-        name: the file name, or the printf pattern of a sequence; of shared media, the path.
-        files: digest and file name of each file; none for shared media of which nothing more is known.
+        name: the file name, or the printf pattern of a sequence; empty: the folder of its files.
+        files: digest and file name of each file; of shared media of which nothing more is known there are none.
         rate: frames per second as a fraction, where it is stated.
         colour_space: the one to assume; empty: as tagged.
         digest: what identifies the content, where it is known.
-        elsewhere: where files lie that are not in the store, by name: shared ones, to be checked before they are used.
+        elsewhere: where files lie that are not in the store, by name: shared ones, to be checked when they are used.
         span: where the file is a part of a movie.
     """
 

@@ -24,14 +24,29 @@ KEEPING = 8
 """Finished files that may wait for the store before the renderer does."""
 
 
+CHECKS_REST = 10
+"""Times as long as it took to see that no shared file has changed, until that is looked at again."""
+
+
 class PipeObserver:
     """See ``anyportal_core.pipeline.Observer``. A context: all files are in the store when it is left.
 
     Files go into the store from a thread of their own, since hashing and the disk would hold up the next frame.
+
+    Args:
+        unchanged: called before files are told of; raises where what they were made from has changed since.
     """
 
-    def __init__(self, send: Callable[[Report], None], blobs: BlobFiles, cancel: threading.Event) -> None:
-        self._send, self._blobs, self._cancel = send, blobs, cancel
+    def __init__(
+        self,
+        send: Callable[[Report], None],
+        blobs: BlobFiles,
+        cancel: threading.Event,
+        unchanged: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._send, self._blobs, self._cancel, self._unchanged = send, blobs, cancel, unchanged
+        self._untold: list[MadeFile] = []
+        self._next_check = 0.0
         self._told, self._next_report = Progressed("", 0, 0), 0.0
         self._keeper = ThreadPoolExecutor(1, "keeper")
         self._keeping: deque[Future[None]] = deque()
@@ -39,9 +54,11 @@ class PipeObserver:
     def __enter__(self) -> PipeObserver:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._keeper.shutdown()
         self._collect(0)
+        if kind is not Cancelled:
+            self._tell()
 
     def started(self, frames: FrameSet, rate: Fraction) -> None:
         self._send(Opened(str(frames), (rate.numerator, rate.denominator)))
@@ -79,7 +96,19 @@ class PipeObserver:
             self._keeping.popleft().result()
 
     def _keep(self, written: Sequence[Written]) -> None:
-        self._send(FilesMade(tuple(self._made(file) for file in written)))
+        self._untold += [self._made(file) for file in written]
+        if time.monotonic() >= self._next_check:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Tell of finished files: at once as a rule, later where looking at a long sequence's files takes a while."""
+        begun = time.monotonic()
+        self._unchanged()
+        now = time.monotonic()
+        self._next_check = now + CHECKS_REST * (now - begun)
+        if self._untold:
+            self._send(FilesMade(tuple(self._untold)))
+            self._untold = []
 
     def _made(self, file: Written) -> MadeFile:
         blob = self._blobs.keep(file.path)
