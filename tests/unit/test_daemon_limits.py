@@ -78,6 +78,21 @@ def test_a_daemon_gives_a_cancelled_job_less_than_five_seconds() -> None:
     assert PATIENCE.cancel + 2 * PATIENCE.tick < 4.5
 
 
+def test_cancel_frees_the_device_of_a_child_that_takes_no_message(build: Build) -> None:
+    """It froze with nothing to do, and the job is longer than what its pipe holds."""
+    house = build(cancel=PATIENCE.cancel)
+    house.until(lambda: house.supervisor.status.state == "ready" and house.supervisor.status.beat_at > 0)
+    frozen = house.supervisor.status.pid
+    os.kill(frozen, signal.SIGSTOP)
+    job = house.submit(5000)
+    house.until(lambda: house.supervisor.status.state == "busy")
+    asked = time.monotonic()
+    house.book.cancel("ann", job)
+    house.until(lambda: house.state(job) in ENDED and not psutil.pid_exists(frozen))
+    assert time.monotonic() - asked < 5
+    assert house.state(job) == Job.CANCELLED
+
+
 def test_a_frozen_child_is_killed_and_its_job_goes_on(build: Build) -> None:
     house = build(HeldAt("matte", "patient", once=True), heartbeat_seconds=3)
     job = house.submit(6)

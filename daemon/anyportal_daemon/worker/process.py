@@ -14,6 +14,9 @@ from anyportal_daemon.errors import MemoryLimitError
 from anyportal_daemon.worker.limits import GIGABYTE
 from anyportal_daemon.worker.messages import Beat, FromChild, Stop, ToChild, WorkerSetup
 
+TICK = 0.2
+"""Seconds between two looks at whether a message is still to be sent."""
+
 ChildMain = Callable[[Connection, WorkerSetup], None]
 
 
@@ -53,8 +56,11 @@ class ChildProcess:
     def alive(self) -> bool:
         return not self._pipe.closed and self._process.is_alive()
 
-    def send(self, message: ToChild) -> None:
+    def send(self, message: ToChild, is_due: Callable[[], bool] = lambda: False, tick: float = TICK) -> None:
         """Hand a message over; a long one takes until it is read.
+
+        Args:
+            is_due: asked every ``tick`` seconds whether there is no more time for it.
 
         Raises:
             ChildLostError: there is nobody to read it, or nobody did and the child was killed.
@@ -67,15 +73,16 @@ class ChildProcess:
             except OSError as error:
                 refused.append(error)
 
-        most = self._limits.heartbeat_seconds
+        begun, most = time.monotonic(), self._limits.heartbeat_seconds
         pushing = threading.Thread(target=push, name="pipe to the worker", daemon=True)
         pushing.start()
-        pushing.join(most)
+        while pushing.is_alive() and time.monotonic() - begun < most and not is_due():
+            pushing.join(min(tick, most))
         if pushing.is_alive():
             self._process.kill()
             pushing.join()
             self.kill()
-            raise ChildLostError(f"killed, since it took no message for {most:g} s")
+            raise ChildLostError(f"killed, since it took no message for {time.monotonic() - begun:.1f} s")
         if refused:
             raise self.lost()
 

@@ -121,6 +121,8 @@ class JobRun:
         self._setup, self._names = setup, PlainNames(setup, job_id)
         self._begun = self._heard = self._reported = time.monotonic()
         self._finished, self._spared = Finished(), 0.0
+        self._due: float | None = None
+        """When the child is killed, since the job should end; None: it may go on."""
 
     def run(self) -> None:
         """See the job to its end, or back into the queue. The child may be dead afterwards."""
@@ -146,7 +148,7 @@ class JobRun:
         except AnyPortalError as error:
             return _failure(error)
         try:
-            self._child.send(message)
+            self._child.send(message, self._is_due, self._patience.tick)
             return self._follow()
         except ChildTooLargeError as large:
             return _failure(large.error)
@@ -160,8 +162,7 @@ class JobRun:
         return not self._stop and not self._journal.status(self._job_id).cancel_requested
 
     def _follow(self) -> _End:
-        next_look = time.monotonic() + self._patience.tick
-        deadline: float | None = None
+        next_look, asked = time.monotonic() + self._patience.tick, False
         while True:
             message = self._child.receive(self._patience.tick)
             if isinstance(message, WasCancelled):
@@ -172,12 +173,15 @@ class JobRun:
                 self._note(message)
             now = time.monotonic()
             self._mark_silence(now, message is not None)
-            if deadline is None and now >= next_look:
-                next_look = now + self._patience.tick
-                deadline = self._ask_to_end()
-            if deadline is not None and now > deadline:
+            if now < next_look:
+                continue
+            next_look = now + self._patience.tick
+            if self._is_due():
                 self._child.kill()
                 raise ChildLostError("killed, since it did not let go of the job")
+            if self._due is not None and not asked:
+                asked = True
+                self._child.send(CancelJob(self._job_id), self._is_due, self._patience.tick)
 
     def _mark_silence(self, now: float, heard: bool) -> None:
         """Say so when the child reports nothing for long: it may work on something large, or hang. Then kill it."""
@@ -193,16 +197,17 @@ class JobRun:
             text = f"no progress for {silence:.0f} s: the worker may hang; cancel the job and run it again if it does"
             self._book.said(self._job_id, text, warning=True)
 
-    def _ask_to_end(self) -> float | None:
-        """Have the child let go of the job, where it should: the time after which it is killed."""
+    def _is_due(self) -> bool:
+        """Whether the job should have ended by now, and the child had time to let go of it."""
+        if self._due is None and (patience := self._patience_left()) is not None:
+            self._due = time.monotonic() + patience
+        return self._due is not None and time.monotonic() > self._due
+
+    def _patience_left(self) -> float | None:
+        """For how long the child may still have the job, where that should end."""
         if self._journal.status(self._job_id).cancel_requested or self._over_time():
-            patience = self._patience.cancel
-        elif self._stop.age > self._patience.stop:
-            patience = self._patience.stop
-        else:
-            return None
-        self._child.send(CancelJob(self._job_id))
-        return time.monotonic() + patience
+            return self._patience.cancel
+        return self._patience.stop if self._stop.age > self._patience.stop else None
 
     def _over_time(self) -> bool:
         most = self._setup.limits.job_seconds
