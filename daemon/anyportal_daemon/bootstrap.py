@@ -81,7 +81,7 @@ async def daemon(
         token, number = new_token(), version("anyportal")
         server = Server(
             authenticator or TokenAuthenticator(token, owner=True),
-            BlobService(store, keeper.need, book.spoilt),
+            BlobService(store, keeper.reserve, book.spoilt),
             StoreService(state.root, store, shelves, keeper, verifier),
             jobs,
             CatalogService(supervisor, journal, state.root, number, Models.configured(config.models), folders),

@@ -20,6 +20,7 @@ from anyportal_daemon.storage.blobs import BlobId, BlobStore
 from anyportal_daemon.storage.disk import DiskBlobStore
 from anyportal_daemon.storage.keeper import Keeper
 from anyportal_daemon.storage.memory import MemoryBlobStore
+from anyportal_daemon.storage.rooms import RoomedUpload
 from anyportal_daemon.storage.shelf import Item, Shelf, Total
 from anyportal_daemon.storage.shelves import StageShelf
 from anyportal_daemon.storage.verification import Damage, Verifier
@@ -239,6 +240,44 @@ def test_room_is_made_for_what_has_come_since_the_last_count_too(kept: Kept, mon
     kept.stage("new.h5", 60, 0)
     keeper.need(30)
     assert keeper.used() <= 70
+
+
+def test_what_an_open_upload_has_announced_is_its_own(kept: Kept) -> None:
+    """However often the store is counted meanwhile, and however much of it has come."""
+    keeper, blob = kept.keeper(100), BlobId(hashlib.sha256(bytes(60)).hexdigest(), 60)
+    room = keeper.reserve(blob.size)
+    upload = RoomedUpload(kept.store.receive("ann", blob, 0), room)
+    for part in (0, 20, 40):
+        upload.write(bytes(part))
+        keeper.trim()
+        with pytest.raises(DiskFullError):
+            keeper.reserve(41)
+        keeper.reserve(40).close()
+    assert room.left == 0 and upload.finish()
+    upload.close()
+    assert keeper.used() == 60
+    keeper.reserve(40)
+
+
+def test_an_upload_that_ends_early_leaves_its_room_to_others(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeper_module, "RECOUNT", 1000.0)
+    keeper = kept.keeper(100)
+    room = keeper.reserve(90)
+    room.close()
+    room.close()
+    keeper.reserve(90)
+    with pytest.raises(DiskFullError):
+        keeper.reserve(11)
+
+
+def test_a_disk_has_to_have_room_for_all_that_was_promised(kept: Kept) -> None:
+    old = kept.put(b"o" * 50, 200)
+    keeper = kept.keeper(1000)
+    kept.disk = Disk(2000, 1800, 200)  # a twentieth is 100
+    keeper.reserve(60)
+    assert kept.has(old)
+    keeper.reserve(60)
+    assert not kept.has(old)
 
 
 def test_half_of_the_disk_is_the_budget_unless_somebody_says(kept: Kept) -> None:

@@ -14,6 +14,7 @@ from anyportal_daemon.errors import BlobCorruptError, BlobError, ReadOffsetError
 from anyportal_daemon.security.users import caller
 from anyportal_daemon.server.gate import Context
 from anyportal_daemon.storage.blobs import AGAIN, CHUNK, BlobId, BlobStore, Upload
+from anyportal_daemon.storage.rooms import Room, RoomedUpload
 
 MAX_BLOBS = 10_000
 MAX_DATA = 1024 * 1024
@@ -31,17 +32,17 @@ class BlobService(blobs_pb2_grpc.BlobServiceServicer):
     """See blobs.proto. All file work happens in threads.
 
     Args:
-        need: called before so many bytes are taken in; raises where the store has no room for them.
+        reserve: called before so many bytes are taken in, for the room; raises where the store has none.
         spoilt: called with the digest of a blob that was damaged and is gone.
     """
 
     def __init__(
         self,
         store: BlobStore,
-        need: Callable[[int], None] = lambda size: None,
+        reserve: Callable[[int], Room] = Room,
         spoilt: Callable[[str], None] = lambda sha256: None,
     ) -> None:
-        self._store, self._need, self._spoilt = store, need, spoilt
+        self._store, self._reserve, self._spoilt = store, reserve, spoilt
         self._checked: dict[str, float] = {}
         """When blobs were last read as a whole before a part of them was given, in monotonic seconds."""
 
@@ -95,8 +96,12 @@ class BlobService(blobs_pb2_grpc.BlobServiceServicer):
             await asyncio.to_thread(self._store.fetched, caller(), blob)
 
     def _receive(self, user: str, blob: BlobId, offset: int) -> Upload:
-        self._need(max(blob.size - offset, 0))
-        return self._store.receive(user, blob, offset)
+        room = self._reserve(max(blob.size - offset, 0))
+        try:
+            return RoomedUpload(self._store.receive(user, blob, offset), room)
+        except BaseException:
+            room.close()
+            raise
 
     def _sound(self, file: BinaryIO, blob: BlobId) -> bool:
         """Whether a blob of which a part is wanted is what it is called; looked at anew after a while."""

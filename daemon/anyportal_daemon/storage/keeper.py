@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from anyportal_core.errors import DiskFullError
+from anyportal_daemon.storage.rooms import Room
 from anyportal_daemon.storage.shelf import SEALED, Item, Shelf, Total
 
 GRACE = 600.0
@@ -99,6 +100,8 @@ class Keeper:
         self.budget = shutil.disk_usage(root).total // 2 if budget is None else budget
         self._lock = threading.Lock()
         self._counted, self._counted_at = 0, -RECOUNT
+        """What the store takes, with all that was promised; and when it was counted last."""
+        self._rooms: set[Room] = set()
 
     def used(self) -> int:
         """Bytes that the store takes."""
@@ -106,15 +109,35 @@ class Keeper:
 
     def need(self, more: int = 0) -> None:
         with self._lock:
-            if time.monotonic() - self._counted_at >= RECOUNT:
-                self._count()
-            if more <= self.budget and self._excess(more) > 0:
-                self._count()  # jobs may have filled it since: too little room would be made
-                if self._excess(more) > 0:
-                    self._make_room(more)
-            if self._counted + more > self.budget:
-                raise _used_up(self.budget)
-            self._counted += more
+            self._have(more)
+
+    def reserve(self, size: int) -> Room:
+        """Room for bytes that come bit by bit: nobody else is given it until it is closed.
+
+        Raises:
+            DiskFullError: as ``need``.
+        """
+        with self._lock:
+            self._have(size)
+            room = Room(size, self._let_go)
+            self._rooms.add(room)
+        return room
+
+    def _let_go(self, room: Room) -> None:
+        with self._lock:
+            self._rooms.discard(room)
+            self._counted -= room.left
+
+    def _have(self, more: int) -> None:
+        if time.monotonic() - self._counted_at >= RECOUNT:
+            self._count()
+        if more <= self.budget and self._excess(more) > 0:
+            self._count()  # jobs may have filled it since: too little room would be made
+            if self._excess(more) > 0:
+                self._make_room(more)
+        if self._counted + more > self.budget:
+            raise _used_up(self.budget)
+        self._counted += more
 
     def trim(self) -> None:
         """Evict where the store is over its budget, or its disk nearly full."""
@@ -148,13 +171,18 @@ class Keeper:
         return sum(item.size for shelf in self._shelves for item in self._unused(shelf, before, needed))
 
     def _count(self) -> None:
-        self._counted, self._counted_at = self.used(), time.monotonic()
+        promised = self._promised()  # first: what comes meanwhile is counted twice, and not left out
+        self._counted, self._counted_at = promised + self.used(), time.monotonic()
+
+    def _promised(self) -> int:
+        """Bytes that have not come yet."""
+        return sum(room.left for room in self._rooms)
 
     def _excess(self, more: int) -> int:
         """Bytes by which the store would be too large: for its budget, or for the disk it shares with others."""
         disk = shutil.disk_usage(self._root)
         reserve = min(disk.total // 20, 10 * GIB)
-        return max(self._counted + more - self.budget, more + reserve - disk.free)
+        return max(self._counted + more - self.budget, self._promised() + more + reserve - disk.free)
 
     def _make_room(self, more: int) -> None:
         slack = int((1 - LOW) * min(self.budget, self._counted))
