@@ -100,6 +100,7 @@ async def daemon(
             await asyncio.to_thread(supervisor.stop)
             bell.close()
             await server.stop(GRACE)
+            await jobs.close()
             Announcement.remove(state.root)
 
 

@@ -60,12 +60,12 @@ def _done(job: Job) -> Iterator[JobEvent]:
 def test_a_page_of_ten_thousand_jobs_comes_at_once(state: Path) -> None:
     """With what is to be expected of each. Ten times the goal, for a machine that is busy."""
     journal = Journal(state / "journal.db")
-    outlooks = Outlooks(journal, Scheduler(journal))
+    look = Outlooks(journal, Scheduler(journal)).look()
     taken, before, seen = [], None, 0
     while True:
         begun = time.perf_counter()
         jobs, before = journal.page("user 3", [], 50, before)
-        outlooks.add_to_page(jobs)
+        assert all(look.add(job) for job in jobs if job.state == Job.QUEUED)
         taken.append(time.perf_counter() - begun)
         seen += len(jobs)
         if before is None:
@@ -89,6 +89,23 @@ def test_a_journal_of_ten_thousand_jobs_opens_at_once(state: Path) -> None:
 
 def test_two_thousand_jobs_that_wait_have_each_their_place(state: Path) -> None:
     journal = Journal(state / "journal.db")
-    found = Outlooks(journal, Scheduler(journal)).all()
+    found = Outlooks(journal, Scheduler(journal)).look().waiting
     journal.close()
-    assert sorted(outlook.queue_position for outlook in found.values()) == list(range(1, QUEUED + 1))
+    assert sorted(place.number for place in found.values()) == list(range(1, QUEUED + 1))
+
+
+def test_a_look_at_a_long_queue_reads_what_is_new_alone(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal(state / "journal.db")
+    read: list[int] = []
+    jobs = journal.ledger._jobs
+    monkeypatch.setattr(journal.ledger, "_jobs", lambda numbers: read.append(len(numbers)) or jobs(numbers))
+    outlooks = Outlooks(journal, Scheduler(journal))
+    outlooks.look()
+    assert sum(read) == QUEUED and max(read) < QUEUED, "others read in between"
+    new = journal.create("user 1", Job(), [], None).name.removeprefix("jobs/")
+    read.clear()
+    assert outlooks.look().of(new)
+    assert read == [1]
+    journal.change(new, _done)
+    assert outlooks.look().of(new) is None and read == [1]
+    journal.close()

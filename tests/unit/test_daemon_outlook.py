@@ -69,8 +69,7 @@ class Desk:
         return job_id
 
     def expected(self, job_id: str) -> jobs_pb2.Outlook:
-        self.outlooks._looked = 0.0  # a moment has passed
-        found = self.outlooks.of(job_id)
+        found = self.outlooks.look().of(job_id)
         assert found is not None
         return found
 
@@ -184,19 +183,26 @@ def test_what_is_reused_teaches_nothing(desk: Desk) -> None:
 
 
 def test_ended_jobs_have_no_outlook(desk: Desk) -> None:
-    done = desk.run(job())
-    whole = desk.journal.job("ann", done)
-    desk.outlooks.add(whole)
-    assert not whole.HasField("outlook")
+    assert desk.outlooks.look().of(desk.run(job())) is None
 
 
-def test_a_long_queue_is_not_looked_at_all_the_time(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk.send(job())
-    desk.outlooks.all()
-    monkeypatch.setattr(desk.outlooks, "_cost", 1e6)
-    monkeypatch.setattr(desk.outlooks, "_look", lambda: pytest.fail("looked"))
-    desk.send(job())
-    desk.outlooks.all()
+def test_a_job_that_was_begun_since_is_not_told_a_place_in_the_queue(desk: Desk) -> None:
+    job_id = desk.send(job())
+    look = desk.outlooks.look()
+    desk.begin(job_id)
+    whole = desk.journal.job("ann", job_id)
+    assert not look.add(whole) and not whole.HasField("outlook")
+    assert desk.outlooks.look().add(whole) and whole.outlook.queue_position == 0
+
+
+def test_a_job_that_is_queued_again_is_behind_those_that_waited(desk: Desk) -> None:
+    """What is kept of a job from one look to the next is no older than its place."""
+    first, second = desk.send(job()), desk.send(job())
+    assert desk.expected(first).queue_position == 1
+    desk._move(first, Job.CANCELLED)
+    assert desk.expected(second).queue_position == 1
+    desk._move(first, Job.QUEUED)
+    assert (desk.expected(first).queue_position, desk.expected(second).queue_position) == (2, 1)
 
 
 samples = st.lists(st.builds(Sample, st.integers(1, 10**9), st.floats(0.001, 1e4)), min_size=1, max_size=30)

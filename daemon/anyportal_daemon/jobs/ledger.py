@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +25,9 @@ _SAMPLES = 30
 """Runs kept of every stage and maker."""
 
 _PLATES = 1000
+
+_TOGETHER, _BREATH = 500, 0.0005
+"""Queued jobs that are read at once, and seconds for which others may read before the next ones."""
 
 LOOKED_AT = 100
 """Earlier runs among which the nearest is looked for."""
@@ -77,6 +82,9 @@ class Ledger:
         self._database, self._clock = database, clock
         with database.writing() as db:  # when the last daemon died nobody wrote down for how long they ran
             db.execute("UPDATE runs SET ended = began WHERE ended IS NULL")
+        self._looking = threading.Lock()
+        self._known: dict[int, Waiting] = {}
+        """The jobs that were queued at the last look, by number: they change in nothing but their time."""
         self.version = 0
         """Counts what was learned, so that others know when to look again."""
 
@@ -86,13 +94,39 @@ class Ledger:
         return self._clock() / _SECOND
 
     def waiting(self) -> list[Waiting]:
+        """The queued jobs, by age."""
+        with self._looking:
+            since = dict(self._since())
+            known = {number: job for number, job in self._known.items() if since.get(number) == job.since}
+            for numbers in _slices([number for number in since if number not in known]):
+                known.update((job.number, job) for job in self._jobs(numbers))
+            self._known = known
+            return [known[number] for number in since if number in known]
+
+    def _since(self) -> Iterator[tuple[int, float]]:
+        """The numbers of the queued jobs, and when each was queued."""
         query = (
-            "SELECT id, number, user, coalesce(priority, 0), queued_at, coalesce(size, '') FROM jobs"
-            " LEFT JOIN places ON job = number WHERE state = ?"
+            "SELECT queued_at, number FROM jobs INDEXED BY jobs_in_state"
+            " WHERE state = ? AND (queued_at, number) > (?, ?) ORDER BY queued_at, number LIMIT ?"
+        )
+        last = (-1, -1)
+        while True:
+            with self._database.reading() as db:
+                rows = db.execute(query, (Job.QUEUED, *last, _TOGETHER)).fetchall()
+            yield from ((number, queued_at / _SECOND) for queued_at, number in rows)
+            if len(rows) < _TOGETHER:
+                return
+            last = rows[-1]
+            time.sleep(_BREATH)
+
+    def _jobs(self, numbers: list[int]) -> list[Waiting]:
+        query = (
+            "SELECT jobs.id, number, user, coalesce(priority, 0), queued_at, coalesce(size, '') FROM json_each(?)"
+            " CROSS JOIN jobs ON number = value LEFT JOIN places ON job = number WHERE state = ?"
         )
         with self._database.reading() as db:
-            rows = db.execute(query, (Job.QUEUED,)).fetchall()
-        return [Waiting(row[0], row[1], row[2], row[3], row[4] / _SECOND, row[5]) for row in rows]
+            rows = db.execute(query, (json.dumps(numbers), Job.QUEUED)).fetchall()
+        return [Waiting(row[0], row[1], row[2], row[3], row[4] / _SECOND, sys.intern(row[5])) for row in rows]
 
     def waiting_of(self, user: str) -> int:
         """How many jobs of a user are queued."""
@@ -120,11 +154,6 @@ class Ledger:
         with self._database.reading() as db:
             rows = db.execute(query, (Job.RUNNING,)).fetchall()
         return [(row[0], JobSize.of_text(row[1]), (self._clock() - row[2]) / _SECOND) for row in rows]
-
-    def written(self) -> int:
-        """Changes whenever anything was written, so that others know when to look again."""
-        with self._database.reading() as db:
-            return int(db.execute("PRAGMA data_version").fetchone()[0])
 
     # What runs report.
 
@@ -200,6 +229,14 @@ class Ledger:
         )
         with self._database.reading() as db:
             return [_stage(row) for row in db.execute(query, (stage, user, job_id, LOOKED_AT))]
+
+
+def _slices(numbers: list[int]) -> Iterator[list[int]]:
+    """So many at once as hold up nobody."""
+    for start in range(0, len(numbers), _TOGETHER):
+        if start:
+            time.sleep(_BREATH)
+        yield numbers[start : start + _TOGETHER]
 
 
 def _place(db: sqlite3.Connection, job_id: str) -> tuple[int, JobSize]:

@@ -2,99 +2,91 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 from anyportal.v1.jobs_pb2 import Job, Outlook
 from anyportal_daemon.errors import JobNotFoundError
 from anyportal_daemon.jobs.estimates import Estimate, Experience, JobSize
-from anyportal_daemon.jobs.journal import ENDED, Journal
+from anyportal_daemon.jobs.journal import Journal
 from anyportal_daemon.jobs.order import Waiting, order
 from anyportal_daemon.jobs.scheduler import Scheduler
-
-REST, SHORT_REST = 20, 2
-"""After a look at the queue it is not looked at again for so many times as long as that took: a long queue must not
-keep the daemon busy. The short rest is for who cannot do with what was seen; all who wait share the next look."""
-
-LONGEST_REST = 0.5
-"""Seconds that somebody waits at most."""
-
-OLDEST = 2.0
-"""Seconds after which it is looked at anew though nothing has happened: running jobs go on."""
 
 UNEXPECTED = 60.0
 """Seconds that a job of unknown length is taken to last, for the order of the queue alone: no time is told from it."""
 
+SLICE, BREATH = 100, 0.0005
+"""After so many jobs of the queue the others get the interpreter, and seconds for which they do: they would wait five
+milliseconds each time that they need it."""
+
+
+class Place(NamedTuple):
+    """Of a job that waits. A tuple, since a queue may be long: few of them are ever told of.
+
+    Args:
+        until: seconds until the device is free for it; None where that is not known.
+    """
+
+    number: int
+    until: float | None
+    estimate: Estimate
+
+
+@dataclass(frozen=True)
+class Look:
+    """The queue as it was at one moment.
+
+    Args:
+        running: by id, what is to be expected of jobs that run.
+        waiting: by id, the places of the others.
+    """
+
+    running: Mapping[str, Outlook] = field(default_factory=dict)
+    waiting: Mapping[str, Place] = field(default_factory=dict)
+
+    def of(self, job_id: str) -> Outlook | None:
+        """What is to be expected of a job; None where it had ended, or was not yet there."""
+        place = self.waiting.get(job_id)
+        return self.running.get(job_id) if place is None else _waiting(place)
+
+    def add(self, job: Job) -> bool:
+        """Write into a job what is to be expected of it; False where it came to be what it is after this look."""
+        outlook = self.of(job.name.removeprefix("jobs/"))
+        if outlook is None or (outlook.queue_position > 0) != (job.state == Job.QUEUED):
+            return False
+        job.outlook.CopyFrom(outlook)
+        return True
+
 
 class Outlooks:
-    """Safe to use from any thread."""
+    """Looks at the queue. Used by one thread at a time."""
 
     def __init__(self, journal: Journal, scheduler: Scheduler) -> None:
         self._journal, self._scheduler = journal, scheduler
-        self._lock = threading.Lock()
-        self._queue: Mapping[str, Outlook] = {}
-        self._looked, self._cost, self._seen = 0.0, 0.0, -1
         self._experience, self._version = Experience({}, {}, {}), -1
         self._estimated = lru_cache(10_000)(self._estimate)
 
-    def add(self, job: Job) -> None:
-        """Write into a job what is to be expected of it."""
-        if job.state not in ENDED and (outlook := self.of(job.name.removeprefix("jobs/"))):
-            job.outlook.CopyFrom(outlook)
-
-    def add_to_page(self, jobs: Iterable[Job]) -> None:
-        """The same for a list of jobs, for which nobody waits: what was queued this moment may lack it."""
-        expected = self.all()
-        for job in jobs:
-            if job.state not in ENDED and (outlook := expected.get(job.name.removeprefix("jobs/"))):
-                job.outlook.CopyFrom(outlook)
-
-    def of(self, job_id: str, fresh: bool = False) -> Outlook | None:
-        """What is to be expected of a job; None where it has ended.
-
-        Args:
-            fresh: as things are now; else it may be a moment old.
-        """
-        with self._lock:
-            if self._is_stale() and (fresh or job_id not in self._queue):
-                self._look_after(SHORT_REST)
-        return self.all().get(job_id)
-
-    def all(self) -> Mapping[str, Outlook]:
-        """By id, every job that has not ended. A moment old, where the queue is long."""
-        with self._lock:
-            if time.monotonic() - self._looked >= REST * self._cost and self._is_stale():
-                self._look_after(0)
-            return self._queue
-
-    def _is_stale(self) -> bool:
-        return time.monotonic() - self._looked > OLDEST or self._journal.ledger.written() != self._seen
-
-    def _look_after(self, rest: float) -> None:
-        """Look at the queue, at the earliest so many times as long after the last look as that took."""
-        wait = self._looked + min(rest * self._cost, LONGEST_REST) - time.monotonic()
-        if wait > 0:
-            time.sleep(wait)
-        begun, self._seen = time.monotonic(), self._journal.ledger.written()
-        self._queue = self._look()
-        self._looked = time.monotonic()
-        self._cost = self._looked - begun
-
-    def _look(self) -> dict[str, Outlook]:
+    def look(self) -> Look:
+        """Look at the whole queue, and let others work meanwhile."""
         ledger = self._journal.ledger
         if self._version != ledger.version:
             self._version = ledger.version
             self._experience = ledger.experience()
             self._estimated.cache_clear()
-        found, until = self._running()
-        queue = order(ledger.waiting(), ledger.standings(), ledger.now, self._lasts, self._scheduler.rules.longest_wait)
-        for place, job in enumerate(queue, 1):
+        running, until = self._running()
+        longest = self._scheduler.rules.longest_wait
+        queue = order(ledger.waiting(), ledger.standings(), ledger.now, self._lasts, longest)
+        waiting = {}
+        for number, job in enumerate(queue, 1):
             estimate = self._estimated(job.size)
-            found[job.id] = _waiting(place, until, estimate)
+            waiting[job.id] = Place(number, until, estimate)
             until = None if until is None or estimate.seconds is None else until + estimate.seconds
-        return found
+            if number % SLICE == 0:
+                time.sleep(BREATH)
+        return Look(running, waiting)
 
     def _running(self) -> tuple[dict[str, Outlook], float | None]:
         """Jobs that run, and the seconds until the device is free; None where that is not known."""
@@ -118,14 +110,15 @@ class Outlooks:
         return UNEXPECTED if seconds is None else seconds
 
 
-def _waiting(place: int, until: float | None, estimate: Estimate) -> Outlook:
-    outlook = Outlook(queue_position=place, unknown=estimate.unknown, rough=estimate.rough)
-    if until is None:
+def _waiting(place: Place) -> Outlook:
+    estimate = place.estimate
+    outlook = Outlook(queue_position=place.number, unknown=estimate.unknown, rough=estimate.rough)
+    if place.until is None:
         outlook.unknown = outlook.unknown or "how long a job before it takes is not known"
         return outlook
-    outlook.start_seconds = until
+    outlook.start_seconds = place.until
     if estimate.seconds is not None:
-        outlook.end_seconds = until + estimate.seconds
+        outlook.end_seconds = place.until + estimate.seconds
     return outlook
 
 

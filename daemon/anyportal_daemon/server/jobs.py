@@ -19,6 +19,7 @@ from anyportal_daemon.errors import JobNotFoundError, PageTokenError, StoppingEr
 from anyportal_daemon.jobs.book import JobBook
 from anyportal_daemon.jobs.explain import explain
 from anyportal_daemon.jobs.journal import Journal, Request
+from anyportal_daemon.jobs.lookout import Lookout
 from anyportal_daemon.jobs.outlook import Outlooks
 from anyportal_daemon.jobs.plan import plan
 from anyportal_daemon.jobs.scheduler import Scheduler
@@ -49,7 +50,7 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
     ) -> None:
         self._book, self._journal, self._supervisor, self._folders = book, journal, supervisor, folders
         self._scheduler, self._bell = scheduler, bell
-        self._outlooks = Outlooks(journal, scheduler)
+        self._lookout = Lookout(Outlooks(journal, scheduler).look)
         self._admitting = threading.Lock()
         """Held while a user's jobs are counted and one is added."""
         self._refusing = False
@@ -58,54 +59,56 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         """Take no new jobs: the daemon stops."""
         self._refusing = True
 
+    async def close(self) -> None:
+        """Let go of the journal; no rpc is running any more."""
+        await self._lookout.close()
+
     async def CreateJob(self, request: jobs_pb2.CreateJobRequest, context: Context) -> Job:
         if self._refusing:
             raise _stopping()
-        return await asyncio.to_thread(self._create, caller(), request)
+        job = await asyncio.to_thread(self._create, caller(), request)
+        if not request.validate_only:
+            await self._lookout.add(job)
+        return job
 
     def _create(self, user: str, request: jobs_pb2.CreateJobRequest) -> Job:
         own = Request(request.request_id, _body_digest(request.job)) if request.request_id else None
         known = None if request.validate_only else self._journal.requested(user, own)
         if known is not None:
-            return self._expected(known)
+            return known
         checked = plan(request.job, self._supervisor.catalogue, self._folders)
         if request.validate_only:
             return checked.job
         with self._admitting:
             if self._journal.requested(user, own) is None:
                 self._scheduler.admit(user)
-            job = self._book.create(user, checked, own)
-        return self._expected(job)
+            return self._book.create(user, checked, own)
 
-    def _job(self, user: str, job_id: str) -> Job:
-        return self._expected(self._journal.job(user, job_id))
-
-    def _expected(self, job: Job) -> Job:
-        self._outlooks.add(job)
+    async def _job(self, user: str, job_id: str) -> Job:
+        job = await asyncio.to_thread(self._journal.job, user, job_id)
+        await self._lookout.add(job)
         return job
 
     async def GetJob(self, request: jobs_pb2.GetJobRequest, context: Context) -> Job:
-        return await asyncio.to_thread(self._job, caller(), _id(request.name))
+        return await self._job(caller(), _id(request.name))
 
     async def ListJobs(self, request: jobs_pb2.ListJobsRequest, context: Context) -> jobs_pb2.ListJobsResponse:
         states = sorted(set(request.states))
         before = _read_token(request.page_token, states) if request.page_token else None
         size = min(max(request.page_size, 0) or DEFAULT_PAGE, MAX_PAGE)
-        jobs, following = await asyncio.to_thread(self._page, caller(), states, size, before)
+        jobs, following = await asyncio.to_thread(self._journal.page, caller(), states, size, before)
+        await self._lookout.add_to_page(jobs)
         token = "" if following is None else _token(following, states)
         return jobs_pb2.ListJobsResponse(jobs=jobs, next_page_token=token)
-
-    def _page(self, user: str, states: Sequence[int], size: int, before: int | None) -> tuple[list[Job], int | None]:
-        jobs, following = self._journal.page(user, states, size, before)
-        self._outlooks.add_to_page(jobs)
-        return jobs, following
 
     async def WatchJob(self, request: jobs_pb2.WatchJobRequest, context: Context) -> AsyncIterator[jobs_pb2.JobEvent]:
         user, job_id, after = caller(), _id(request.name), request.after_sequence
         told: jobs_pb2.Outlook | None = None
         while True:
             news = self._bell.listen(job_id)
-            events, ended, outlook = await asyncio.to_thread(self._events, user, job_id, after)
+            events, ended = await asyncio.to_thread(self._journal.events, user, job_id, after)
+            moved = any(event.HasField("state") for event in events)
+            outlook = None if ended else await self._lookout.of(job_id, fresh=moved)
             if not events and outlook is not None and _worth_telling(told, outlook):
                 events = [jobs_pb2.JobEvent(sequence=after)]
             for event in events:
@@ -123,31 +126,23 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(news.wait(), NEWS)
 
-    def _events(
-        self, user: str, job_id: str, after: int
-    ) -> tuple[list[jobs_pb2.JobEvent], bool, jobs_pb2.Outlook | None]:
-        """The next events of a job, whether it has ended, and what is to be expected of it."""
-        events, ended = self._journal.events(user, job_id, after)
-        moved = any(event.HasField("state") for event in events)
-        return events, ended, None if ended else self._outlooks.of(job_id, fresh=moved)
-
     async def CancelJob(self, request: jobs_pb2.CancelJobRequest, context: Context) -> Job:
         user, job_id = caller(), _id(request.name)
         await asyncio.to_thread(self._book.cancel, user, job_id)
-        return await asyncio.to_thread(self._job, user, job_id)
+        return await self._job(user, job_id)
 
     async def RetryJob(self, request: jobs_pb2.RetryJobRequest, context: Context) -> Job:
         if self._refusing:
             raise _stopping()
         user, job_id = caller(), _id(request.name)
-        return await asyncio.to_thread(self._retry, user, job_id)
+        await asyncio.to_thread(self._retry, user, job_id)
+        return await self._job(user, job_id)
 
-    def _retry(self, user: str, job_id: str) -> Job:
+    def _retry(self, user: str, job_id: str) -> None:
         with self._admitting:
             if self._journal.job(user, job_id).state in (Job.FAILED, Job.CANCELLED):
                 self._scheduler.admit(user)
             self._book.retry(user, job_id)
-        return self._job(user, job_id)
 
     async def DeleteJob(self, request: jobs_pb2.DeleteJobRequest, context: Context) -> empty_pb2.Empty:
         await asyncio.to_thread(self._book.delete, caller(), _id(request.name))
