@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from anyportal_core.errors import StorageError
-from anyportal_daemon.config import Address, load
+from anyportal_daemon.config import Address, default_file, load
 from anyportal_daemon.errors import AddressError, ConfigError, StateInUseError, TokenError
 from anyportal_daemon.jobs.scheduler import Rules
 from anyportal_daemon.security.announcement import Announcement, new_token
@@ -53,17 +53,19 @@ def test_what_users_and_workers_may_take_is_read(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("lisen = 'x'", "did you mean listen"),
-        ("listen = 5", "is not a text"),
+        ("listen = 5", "is not HOST:PORT"),
+        ("state = ''", "is not a path"),
         ("listen = ", "is no TOML"),
-        ("mappings = 5", "is not a table"),
+        ("x = " + "[" * 5000, "is no TOML"),
+        ("mappings = 5", "is not names and absolute paths"),
         *(
-            (f"budget = {value}", "budget is no size")
+            (f"budget = {value}", "is not bytes, or a text with a unit")
             for value in ("true", "0", "-5", "'0 GB'", "'much'", "1.5", "'1 PB'")
         ),
-        ("jobs = 5", "jobs is not a table"),
+        ("jobs = 5", "is not a table"),
         ("[jobs]\nqueues = 5", "did you mean queued"),
-        ("[jobs]\nqueued = 0", "a whole number above 0"),
-        ("[jobs]\nqueued = 1.5", "a whole number above 0"),
+        ("[jobs]\nqueued = 0", "a whole number of 1 or more"),
+        ("[jobs]\nqueued = 1.5", "a whole number of 1 or more"),
         ("[worker]\nheartbeat_seconds = true", "a number above 0"),
         ("[worker]\nmemory_gigabytes = inf", "a number above 0"),
         ("[mappings]\nfootage = 'relative/path'", "is not an absolute path"),
@@ -91,6 +93,33 @@ def test_a_wrong_file_is_explained(tmp_path: Path, text: str, says: str) -> None
 )
 def test_the_stores_budget(tmp_path: Path, text: str, size: int | None) -> None:
     assert load(write(tmp_path, text)).budget == size
+
+
+def test_the_key_at_fault_is_named_with_what_to_write(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(write(tmp_path, "[jobs]\nqueued = 'many'"))
+    assert caught.value.where == f"{tmp_path}/daemon.toml: jobs.queued"
+    assert caught.value.hint == "write queued = 200, or leave it out"
+    with pytest.raises(AddressError) as refused:
+        load(write(tmp_path, "listen = '0.0.0.0:1'"))
+    assert refused.value.where == f"{tmp_path}/daemon.toml: listen"
+
+
+def test_the_users_own_file_goes_before_the_systems(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    system, own = tmp_path / "etc.toml", tmp_path / "home" / "daemon.toml"
+    own.parent.mkdir()
+    monkeypatch.delenv("ANYPORTAL_DAEMON_CONFIG", raising=False)
+    monkeypatch.setattr("anyportal_daemon.config.SYSTEM_FILE", system)
+    monkeypatch.setattr("platformdirs.user_config_dir", lambda *_, **__: str(own.parent))
+    assert default_file() is None
+    system.touch()
+    assert default_file() == system
+    own.touch()
+    assert default_file() == own
+    monkeypatch.setenv("ANYPORTAL_DAEMON_CONFIG", str(system))
+    assert default_file() == system
+    monkeypatch.setenv("ANYPORTAL_DAEMON_CONFIG", "")
+    assert default_file() is None
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
