@@ -24,6 +24,7 @@ AnyPortalError
 │   ├── PageTokenError          PAGE_TOKEN          not a token that ListJobs gave
 │   ├── StartingError           STARTING            the worker is not ready yet
 │   └── StoppingError           STOPPING            the daemon is going down
+│       └── DrainingError       DRAINING            it takes no more jobs, and goes down when those that run are done
 └── WorkerError                 a running job ended with its worker
     ├── WorkerLostError         WORKER_LOST         several worker processes died under it
     ├── MemoryLimitError        MEMORY_LIMIT        it took more of the machine's memory than it may
@@ -154,6 +155,11 @@ class StartingError(Refusal):
 class StoppingError(Refusal):
     code = "STOPPING"
     retry_after = 5.0
+
+
+class DrainingError(StoppingError):
+    code = "DRAINING"
+    retry_after = 30.0
 
 
 class WorkerError(AnyPortalError):

@@ -52,15 +52,17 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         self._outlooks = Outlooks(journal, scheduler)
         self._admitting = threading.Lock()
         """Held while a user's jobs are counted and one is added."""
-        self._refusing = False
+        self._refusing: StoppingError | None = None
 
-    def refuse(self) -> None:
-        """Take no new jobs: the daemon stops."""
-        self._refusing = True
+    def refuse(self, why: StoppingError | None = None) -> None:
+        """Take no new jobs, and say why: by default that the daemon stops. A job that was taken is told of again."""
+        self._refusing = why or _stopping()
+
+    def _need_open(self) -> None:
+        if self._refusing:
+            raise self._refusing
 
     async def CreateJob(self, request: jobs_pb2.CreateJobRequest, context: Context) -> Job:
-        if self._refusing:
-            raise _stopping()
         return await asyncio.to_thread(self._create, caller(), request)
 
     def _create(self, user: str, request: jobs_pb2.CreateJobRequest) -> Job:
@@ -68,6 +70,7 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         known = None if request.validate_only else self._journal.requested(user, own)
         if known is not None:
             return self._expected(known)
+        self._need_open()
         checked = plan(request.job, self._supervisor.catalogue, self._folders)
         if request.validate_only:
             return checked.job
@@ -137,8 +140,7 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         return await asyncio.to_thread(self._job, user, job_id)
 
     async def RetryJob(self, request: jobs_pb2.RetryJobRequest, context: Context) -> Job:
-        if self._refusing:
-            raise _stopping()
+        self._need_open()
         user, job_id = caller(), _id(request.name)
         return await asyncio.to_thread(self._retry, user, job_id)
 
