@@ -8,11 +8,13 @@ import os
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 
 from anyportal_core.errors import StorageError
 from anyportal_core.models import Models
 from anyportal_daemon.config import Config
+from anyportal_daemon.errors import DrainingError
 from anyportal_daemon.jobs.book import JobBook
 from anyportal_daemon.jobs.claims import StoreNeeds
 from anyportal_daemon.jobs.journal import Journal
@@ -32,6 +34,7 @@ from anyportal_daemon.storage.keeper import Keeper
 from anyportal_daemon.storage.shared import SharedFolders
 from anyportal_daemon.storage.shelves import StageShelf
 from anyportal_daemon.storage.verification import Verifier
+from anyportal_daemon.upkeep import Upkeep
 from anyportal_daemon.worker import child
 from anyportal_daemon.worker.messages import WorkerSetup
 from anyportal_daemon.worker.run import Patience
@@ -51,10 +54,17 @@ GRACE = 1.0
 """Seconds that running rpcs get at the end."""
 
 
+@dataclass(frozen=True)
+class Served(Announcement):
+    """A daemon that serves: where, and what whoever runs it can do to it."""
+
+    upkeep: Upkeep = field(kw_only=True)
+
+
 @asynccontextmanager
 async def daemon(
     config: Config, patience: Patience = PATIENCE, authenticator: Authenticator | None = None
-) -> AsyncIterator[Announcement]:
+) -> AsyncIterator[Served]:
     """A daemon that serves inside the block and has stopped, leaving no child, after it.
 
     Args:
@@ -92,7 +102,9 @@ async def daemon(
             supervisor.start()
             announcement = Announcement(str(address), token, os.getpid(), number)
             announcement.write(state.root)
-            yield announcement
+            takers = (lambda new: scheduler.follow(new.jobs), lambda new: keeper.limit(new.budget))
+            upkeep = Upkeep(config, takers, lambda: jobs.refuse(_draining()), supervisor.rest)
+            yield Served(**asdict(announcement), upkeep=upkeep)
         finally:
             tending.cancel()
             jobs.refuse()
@@ -101,6 +113,11 @@ async def daemon(
             bell.close()
             await server.stop(GRACE)
             Announcement.remove(state.root)
+
+
+def _draining() -> DrainingError:
+    hint = "call again when it is back; jobs that wait stay in its queue"
+    return DrainingError("the daemon takes no more jobs: it ends when those that run are done", hint=hint)
 
 
 async def _tend(keeper: Keeper) -> None:

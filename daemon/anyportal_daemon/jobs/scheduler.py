@@ -38,6 +38,11 @@ class Scheduler:
         self._ledger, self.rules = journal.ledger, rules or Rules()
         self._news = threading.Condition()
 
+    def follow(self, rules: Rules) -> None:
+        """Other rules from now on, also for what waits."""
+        self.rules = rules
+        self.wake()
+
     def wake(self) -> None:
         """A job was queued, or the daemon stops."""
         with self._news:
