@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from anyportal.v1.jobs_pb2 import Job, Outlook
 from anyportal_daemon.errors import JobNotFoundError
-from anyportal_daemon.jobs.estimates import Estimate, Experience, JobSize
+from anyportal_daemon.jobs.estimates import Estimate, Experience, JobSize, size_of
 from anyportal_daemon.jobs.journal import ENDED, Journal
 from anyportal_daemon.jobs.order import Waiting, order
 from anyportal_daemon.jobs.scheduler import Scheduler
@@ -50,6 +50,15 @@ class Outlooks:
         for job in jobs:
             if job.state not in ENDED and (outlook := expected.get(job.name.removeprefix("jobs/"))):
                 job.outlook.CopyFrom(outlook)
+
+    def prospect(self, job: Job) -> Outlook:
+        """What would be to be expected of a checked job that was queued now, behind all others."""
+        queue = list(self.all().values())
+        known = all(each.HasField("end_seconds") for each in queue)
+        until = max((each.end_seconds for each in queue), default=0.0) if known else None
+        place = 1 + sum(each.queue_position > 0 for each in queue) if queue else 0
+        with self._lock:
+            return _waiting(place, until, self._estimated(size_of(job).as_text()))
 
     def of(self, job_id: str, fresh: bool = False) -> Outlook | None:
         """What is to be expected of a job; None where it has ended.

@@ -15,14 +15,15 @@ from google.protobuf import empty_pb2
 
 from anyportal.v1 import jobs_pb2, jobs_pb2_grpc
 from anyportal.v1.jobs_pb2 import Job
-from anyportal_daemon.errors import JobNotFoundError, PageTokenError, StoppingError
+from anyportal_daemon.errors import JobNotFoundError, PageTokenError, ScopeError, StoppingError
 from anyportal_daemon.jobs.book import JobBook
 from anyportal_daemon.jobs.explain import explain
 from anyportal_daemon.jobs.journal import Journal, Request
 from anyportal_daemon.jobs.outlook import Outlooks
 from anyportal_daemon.jobs.plan import plan
 from anyportal_daemon.jobs.scheduler import Scheduler
-from anyportal_daemon.security.users import caller
+from anyportal_daemon.security.scopes import Scope
+from anyportal_daemon.security.users import caller, calling
 from anyportal_daemon.server.bell import Bell
 from anyportal_daemon.server.gate import Context
 from anyportal_daemon.storage.shared import SharedFolders
@@ -73,6 +74,7 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         self._need_open()
         checked = plan(request.job, self._supervisor.catalogue, self._folders)
         if request.validate_only:
+            checked.job.outlook.CopyFrom(self._outlooks.prospect(checked.job))
             return checked.job
         with self._admitting:
             if self._journal.requested(user, own) is None:
@@ -88,23 +90,37 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         return job
 
     async def GetJob(self, request: jobs_pb2.GetJobRequest, context: Context) -> Job:
-        return await asyncio.to_thread(self._job, caller(), _id(request.name))
+        return await asyncio.to_thread(self._seen, _id(request.name))
+
+    def _seen(self, job_id: str) -> Job:
+        return self._job(self._as_whom(job_id, calling().sees_all), job_id)
+
+    def _as_whom(self, job_id: str, everybody: bool) -> str:
+        """In whose name a job is looked at or changed: the caller's own, or its user's where ``everybody``'s may be."""
+        return self._journal.user_of(job_id) if everybody else caller()
 
     async def ListJobs(self, request: jobs_pb2.ListJobsRequest, context: Context) -> jobs_pb2.ListJobsResponse:
         states = sorted(set(request.states))
+        if request.all_users and not calling().sees_all:
+            hint = "leave all_users out, or on the daemon's machine: anyportal users scopes NAME --scope read-all"
+            raise ScopeError("everybody's jobs are for those with the scope read-all or admin", hint=hint)
+        user = None if request.all_users else caller()
         before = _read_token(request.page_token, states) if request.page_token else None
         size = min(max(request.page_size, 0) or DEFAULT_PAGE, MAX_PAGE)
-        jobs, following = await asyncio.to_thread(self._page, caller(), states, size, before)
+        jobs, following = await asyncio.to_thread(self._page, user, states, size, before)
         token = "" if following is None else _token(following, states)
         return jobs_pb2.ListJobsResponse(jobs=jobs, next_page_token=token)
 
-    def _page(self, user: str, states: Sequence[int], size: int, before: int | None) -> tuple[list[Job], int | None]:
+    def _page(
+        self, user: str | None, states: Sequence[int], size: int, before: int | None
+    ) -> tuple[list[Job], int | None]:
         jobs, following = self._journal.page(user, states, size, before)
         self._outlooks.add_to_page(jobs)
         return jobs, following
 
     async def WatchJob(self, request: jobs_pb2.WatchJobRequest, context: Context) -> AsyncIterator[jobs_pb2.JobEvent]:
-        user, job_id, after = caller(), _id(request.name), request.after_sequence
+        job_id, after = _id(request.name), request.after_sequence
+        user = await asyncio.to_thread(self._as_whom, job_id, calling().sees_all)
         told: jobs_pb2.Outlook | None = None
         while True:
             news = self._bell.listen(job_id)
@@ -135,14 +151,19 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         return events, ended, None if ended else self._outlooks.of(job_id, fresh=moved)
 
     async def CancelJob(self, request: jobs_pb2.CancelJobRequest, context: Context) -> Job:
-        user, job_id = caller(), _id(request.name)
+        job_id = _id(request.name)
+        user = await asyncio.to_thread(self._changing, job_id)
         await asyncio.to_thread(self._book.cancel, user, job_id)
         return await asyncio.to_thread(self._job, user, job_id)
 
     async def RetryJob(self, request: jobs_pb2.RetryJobRequest, context: Context) -> Job:
         self._need_open()
-        user, job_id = caller(), _id(request.name)
+        job_id = _id(request.name)
+        user = await asyncio.to_thread(self._changing, job_id)
         return await asyncio.to_thread(self._retry, user, job_id)
+
+    def _changing(self, job_id: str) -> str:
+        return self._as_whom(job_id, calling().may(Scope.ADMIN))
 
     def _retry(self, user: str, job_id: str) -> Job:
         with self._admitting:
@@ -152,11 +173,15 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         return self._job(user, job_id)
 
     async def DeleteJob(self, request: jobs_pb2.DeleteJobRequest, context: Context) -> empty_pb2.Empty:
-        await asyncio.to_thread(self._book.delete, caller(), _id(request.name))
+        job_id = _id(request.name)
+        user = await asyncio.to_thread(self._changing, job_id)
+        await asyncio.to_thread(self._book.delete, user, job_id)
         return empty_pb2.Empty()
 
     async def ExplainJob(self, request: jobs_pb2.ExplainJobRequest, context: Context) -> jobs_pb2.Explanation:
-        return await asyncio.to_thread(explain, self._journal, caller(), _id(request.name))
+        job_id = _id(request.name)
+        user = await asyncio.to_thread(self._as_whom, job_id, calling().sees_all)
+        return await asyncio.to_thread(explain, self._journal, user, job_id)
 
 
 def _worth_telling(told: jobs_pb2.Outlook | None, outlook: jobs_pb2.Outlook) -> bool:
