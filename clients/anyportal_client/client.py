@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from anyportal_client.aio import AsyncClient
+from anyportal_client.discovery import Endpoint
 from anyportal_client.events import JobEvent, OnEvent
 from anyportal_client.expectations import StageExplanation
 from anyportal_client.messages import DaemonInfo, Job, PresetInfo
@@ -61,7 +62,7 @@ class Client:
     @classmethod
     def connect(
         cls,
-        address: str | None = None,
+        address: str | Endpoint | None = None,
         token: str | None = None,
         state_dir: Path | None = None,
         start: bool = True,
