@@ -150,7 +150,7 @@ class Worker(_message.Message):
     """`cpu`, `cuda:0`, ..."""
     state: Global___Worker.State.ValueType
     job: _builtins.str
-    """The job it works on: `jobs/{id}`."""
+    """The job it works on, where the caller may see it: `jobs/{id}`."""
     process_id: _builtins.int
     trouble: _builtins.str
     """Why it is DEAD, where that is known."""

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class CatalogServiceStub(object):
-    """Errors of every rpc: UNAUTHENTICATED `TOKEN`; UNAVAILABLE `STARTING` while the worker has not reported what it
+    """Errors of every rpc: UNAUTHENTICATED `TOKEN`; RESOURCE_EXHAUSTED `RATE`; UNAVAILABLE `STARTING` while the worker has not reported what it
     can do (retry after the RetryInfo delay). All are safe to retry.
     """
 
@@ -59,7 +59,7 @@ class CatalogServiceStub(object):
 
 
 class CatalogServiceServicer(object):
-    """Errors of every rpc: UNAUTHENTICATED `TOKEN`; UNAVAILABLE `STARTING` while the worker has not reported what it
+    """Errors of every rpc: UNAUTHENTICATED `TOKEN`; RESOURCE_EXHAUSTED `RATE`; UNAVAILABLE `STARTING` while the worker has not reported what it
     can do (retry after the RetryInfo delay). All are safe to retry.
     """
 
@@ -123,7 +123,7 @@ def add_CatalogServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CatalogService(object):
-    """Errors of every rpc: UNAUTHENTICATED `TOKEN`; UNAVAILABLE `STARTING` while the worker has not reported what it
+    """Errors of every rpc: UNAUTHENTICATED `TOKEN`; RESOURCE_EXHAUSTED `RATE`; UNAVAILABLE `STARTING` while the worker has not reported what it
     can do (retry after the RetryInfo delay). All are safe to retry.
     """
 

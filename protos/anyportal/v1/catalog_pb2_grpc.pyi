@@ -31,7 +31,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class CatalogServiceStub:
-    """Errors of every rpc: UNAUTHENTICATED `TOKEN`; UNAVAILABLE `STARTING` while the worker has not reported what it
+    """Errors of every rpc: UNAUTHENTICATED `TOKEN`; RESOURCE_EXHAUSTED `RATE`; UNAVAILABLE `STARTING` while the worker has not reported what it
     can do (retry after the RetryInfo delay). All are safe to retry.
     """
 
@@ -50,7 +50,7 @@ class CatalogServiceStub:
 
 @_typing.type_check_only
 class CatalogServiceAsyncStub(CatalogServiceStub):
-    """Errors of every rpc: UNAUTHENTICATED `TOKEN`; UNAVAILABLE `STARTING` while the worker has not reported what it
+    """Errors of every rpc: UNAUTHENTICATED `TOKEN`; RESOURCE_EXHAUSTED `RATE`; UNAVAILABLE `STARTING` while the worker has not reported what it
     can do (retry after the RetryInfo delay). All are safe to retry.
     """
 
@@ -65,7 +65,7 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """The model weights that plug-ins need, and where they were looked for."""
 
 class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Errors of every rpc: UNAUTHENTICATED `TOKEN`; UNAVAILABLE `STARTING` while the worker has not reported what it
+    """Errors of every rpc: UNAUTHENTICATED `TOKEN`; RESOURCE_EXHAUSTED `RATE`; UNAVAILABLE `STARTING` while the worker has not reported what it
     can do (retry after the RetryInfo delay). All are safe to retry.
     """
 
