@@ -19,7 +19,10 @@ from anyportal_daemon.jobs.book import JobBook
 from anyportal_daemon.jobs.claims import StoreNeeds
 from anyportal_daemon.jobs.journal import Journal
 from anyportal_daemon.jobs.scheduler import Scheduler
+from anyportal_daemon.security import exposure
+from anyportal_daemon.security.accounts import AccountAuthenticator, Accounts
 from anyportal_daemon.security.announcement import Announcement, new_token
+from anyportal_daemon.security.audit import AuditLog
 from anyportal_daemon.security.users import Authenticator, TokenAuthenticator
 from anyportal_daemon.server.bell import Bell
 from anyportal_daemon.server.blobs import BlobService
@@ -27,6 +30,7 @@ from anyportal_daemon.server.catalog import CatalogService
 from anyportal_daemon.server.jobs import JobService
 from anyportal_daemon.server.server import Server
 from anyportal_daemon.server.store import StoreService
+from anyportal_daemon.server.visit import Watch
 from anyportal_daemon.state import StateDirectory
 from anyportal_daemon.storage.ballast import Ballast
 from anyportal_daemon.storage.disk import DiskBlobStore
@@ -75,8 +79,15 @@ async def daemon(
     """
     state = StateDirectory(config.state)
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, "files"))
-    with closing(state.lock()), closing(Journal(state.journal)) as journal, closing(DiskBlobStore(state.root)) as store:
-        bell, scheduler, folders = Bell(), Scheduler(journal, config.jobs), SharedFolders(config.mappings)
+    with (
+        closing(state.lock()),
+        closing(Accounts(state.root)) as accounts,
+        closing(AuditLog(state.root)) as audit,
+        closing(Journal(state.journal)) as journal,
+        closing(DiskBlobStore(state.root)) as store,
+    ):
+        tls = exposure.credentials(config, accounts)
+        bell, scheduler, folders = Bell(), Scheduler(journal, config.jobs), SharedFolders(config.mappings, state.root)
         ballast = Ballast(state.root)
         shelves = (*store.shelves, StageShelf(state.stages))
         needs = StoreNeeds(journal.claims, lambda: book.settled(), store)
@@ -89,20 +100,28 @@ async def daemon(
         jobs = JobService(book, journal, scheduler, supervisor, folders, bell)
         verifier = Verifier(store, shelves, journal.claims.jobs, book.spoilt)
         token, number = new_token(), version("anyportal")
+        known = authenticator or AccountAuthenticator(accounts, TokenAuthenticator(token, owner=True))
+        watch = Watch(known, config.limits, audit)
         server = Server(
-            authenticator or TokenAuthenticator(token, owner=True),
+            watch,
             BlobService(store, keeper.need, book.spoilt),
             StoreService(state.root, store, shelves, keeper, verifier),
             jobs,
             CatalogService(supervisor, journal, state.root, number, Models.configured(config.models), folders),
         )
-        address = await server.start(config.listen)
+        served = await server.start(config.listen, tls.credentials if tls else None)
+        if tls:
+            tls.files.warn()
         tending = asyncio.create_task(_tend(keeper))
         try:
             supervisor.start()
-            announcement = Announcement(str(address), token, os.getpid(), number)
+            announcement = Announcement(str(served.local), token, os.getpid(), number, str(served.lan or ""))
             announcement.write(state.root)
-            takers = (lambda new: scheduler.follow(new.jobs), lambda new: keeper.limit(new.budget))
+            takers = (
+                lambda new: scheduler.follow(new.jobs),
+                lambda new: keeper.limit(new.budget),
+                lambda new: watch.set_limits(new.limits),
+            )
             upkeep = Upkeep(config, takers, lambda: jobs.refuse(_draining()), supervisor.rest)
             yield Served(**asdict(announcement), upkeep=upkeep)
         finally:

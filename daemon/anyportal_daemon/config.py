@@ -14,6 +14,8 @@ import platformdirs
 from anyportal_daemon.config_keys import FOLDERS, SIZE, Kind, key, path, read, section
 from anyportal_daemon.errors import AddressError, ConfigError
 from anyportal_daemon.jobs.scheduler import Rules
+from anyportal_daemon.security.limits import CallLimits
+from anyportal_daemon.security.tls.keys import TlsKeys
 from anyportal_daemon.worker.limits import Limits
 
 DEFAULT_LISTEN = "127.0.0.1:29571"
@@ -27,7 +29,7 @@ SYSTEM_FILE = Path("/etc/anyportal/daemon.toml")
 
 @dataclass(frozen=True)
 class Address:
-    """A loopback host and a port; port 0 takes a free one."""
+    """A host and a port; port 0 takes a free one."""
 
     host: str
     port: int
@@ -37,7 +39,7 @@ class Address:
         """Read ``HOST:PORT``.
 
         Raises:
-            AddressError: malformed, or not on loopback.
+            AddressError: malformed.
         """
         host, _, port = text.rpartition(":")
         host = host.removeprefix("[").removesuffix("]")
@@ -46,27 +48,21 @@ class Address:
                 f"'{text}' is no address", where="listen", hint=f"write HOST:PORT, such as {DEFAULT_LISTEN}"
             )
         host = "127.0.0.1" if host == "localhost" else host
-        if not _is_loopback(host):
-            raise AddressError(
-                f"'{host}' is not a loopback address: other machines could reach it, and this version has "
-                "neither TLS nor users to keep strangers out",
-                where="listen",
-                hint=f"listen on {DEFAULT_LISTEN}, and reach it from elsewhere through an SSH tunnel",
-            )
         return cls(host, int(port))
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine reaches it. A name is asked nobody about: it may be another address tomorrow."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
 
     def with_port(self, port: int) -> Address:
         return Address(self.host, port)
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _address(value: object) -> Address:
@@ -83,7 +79,9 @@ class Config:
     """Everything that can be configured: the keys of the file, and its tables."""
 
     listen: Address = key(
-        ADDRESS, "Where to serve; port 0 takes a free one. `--listen` overrides it.", unset=f'`"{DEFAULT_LISTEN}"`'
+        ADDRESS,
+        "Where to serve; port 0 takes a free one. For other machines it needs TLS and a user. `--listen` overrides it.",
+        unset=f'`"{DEFAULT_LISTEN}"`',
     )
     state: Path = key(
         path("/var/lib/anyportal"),
@@ -106,6 +104,8 @@ class Config:
         SIZE, "Bytes that blobs, uploads and stage results may come to.", None, unset="half of the disk", reloads=True
     )
     jobs: Rules = section(Rules, "How many jobs a user may have, and who goes first.")
+    tls: TlsKeys = section(TlsKeys, "What other machines are served with; `docs/security.md`.")
+    limits: CallLimits = section(CallLimits, "What callers may take of the daemon's time.")
     worker: Limits = section(Limits, "What a worker process may take, and how long it may be silent.")
 
 

@@ -101,7 +101,7 @@ def test_the_key_at_fault_is_named_with_what_to_write(tmp_path: Path) -> None:
     assert caught.value.where == f"{tmp_path}/daemon.toml: jobs.queued"
     assert caught.value.hint == "write queued = 200, or leave it out"
     with pytest.raises(AddressError) as refused:
-        load(write(tmp_path, "listen = '0.0.0.0:1'"))
+        load(write(tmp_path, "listen = '0.0.0.0'"))
     assert refused.value.where == f"{tmp_path}/daemon.toml: listen"
 
 
@@ -128,9 +128,13 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:29571", "192.168.1.5:1", "[::]:1", "example.com:1", "10.0.0.1:29571"])
-def test_other_machines_are_kept_out(address: str) -> None:
-    with pytest.raises(AddressError, match="TLS"):
-        Address.parse(address)
+def test_other_machines_would_reach_it(address: str) -> None:
+    assert not Address.parse(address).is_loopback
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "localhost:1", "[::1]:1", "127.9.9.9:1"])
+def test_only_this_machine_would_reach_it(address: str) -> None:
+    assert Address.parse(address).is_loopback
 
 
 @pytest.mark.parametrize("address", ["", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:70000", ":29571", "127.0.0.1:-1"])
@@ -143,7 +147,8 @@ def test_only_its_user_can_read_the_announcement(tmp_path: Path) -> None:
     for token in ("first", "second"):  # a stale one is replaced
         Announcement("127.0.0.1:1", token, 1, "0").write(tmp_path)
     found = tmp_path / "daemon.json"
-    assert json.loads(found.read_text()) == {"address": "127.0.0.1:1", "token": "second", "pid": 1, "version": "0"}
+    said = {"address": "127.0.0.1:1", "token": "second", "pid": 1, "version": "0", "lan": ""}
+    assert json.loads(found.read_text()) == said
     if os.name == "posix":
         assert stat.S_IMODE(found.stat().st_mode) == 0o600
     Announcement.remove(tmp_path)

@@ -16,7 +16,9 @@ from anyportal.v1.jobs_pb2 import Job
 from anyportal_core import settings
 from anyportal_core.models import Models
 from anyportal_core.registry import OPTIONAL_ROLES, ROLES, Catalogue, PluginSpec
+from anyportal_daemon.errors import JobNotFoundError
 from anyportal_daemon.jobs.journal import Journal
+from anyportal_daemon.security.users import Principal, calling
 from anyportal_daemon.server.gate import Context
 from anyportal_daemon.storage.shared import SharedFolders
 from anyportal_daemon.worker.supervisor import Supervisor
@@ -46,15 +48,15 @@ class CatalogService(catalog_pb2_grpc.CatalogServiceServicer):
         self._models, self._mappings = models, folders.names()
 
     async def GetDaemon(self, request: catalog_pb2.GetDaemonRequest, context: Context) -> catalog_pb2.Daemon:
-        return await asyncio.to_thread(self._daemon)
+        return await asyncio.to_thread(self._daemon, calling())
 
-    def _daemon(self) -> catalog_pb2.Daemon:
+    def _daemon(self, principal: Principal) -> catalog_pb2.Daemon:
         broken = self._supervisor.catalogue.broken
         status = self._supervisor.status
         worker = catalog_pb2.Worker(
             device=status.device,
             state=_STATES[status.state],
-            job=status.job,
+            job=status.job if self._is_seen(status.job, principal) else "",
             process_id=status.pid,
             trouble=status.trouble,
             memory_bytes=status.memory_bytes,
@@ -71,6 +73,13 @@ class CatalogService(catalog_pb2_grpc.CatalogServiceServicer):
             broken_plugins=broken,
             mappings=self._mappings,
         )
+
+    def _is_seen(self, job: str, principal: Principal) -> bool:
+        """Whether somebody may know of a job, by its name."""
+        try:
+            return principal.sees_all or self._journal.user_of(job.removeprefix("jobs/")) == principal.user
+        except JobNotFoundError:
+            return False
 
     async def ListPresets(
         self, request: catalog_pb2.ListPresetsRequest, context: Context

@@ -26,7 +26,9 @@ FIELDS_ROOM = 3000
 
 STATUS: dict[type[core.AnyPortalError], StatusCode] = {
     errors.TokenError: StatusCode.UNAUTHENTICATED,
-    errors.NotOwnerError: StatusCode.PERMISSION_DENIED,
+    errors.ScopeError: StatusCode.PERMISSION_DENIED,
+    errors.RateError: StatusCode.RESOURCE_EXHAUSTED,
+    errors.SilentError: StatusCode.UNAVAILABLE,
     errors.BlobError: StatusCode.INVALID_ARGUMENT,
     errors.BlobNotFoundError: StatusCode.NOT_FOUND,
     errors.BlobCorruptError: StatusCode.DATA_LOSS,
@@ -61,13 +63,17 @@ async def abort(context: aio.ServicerContext[Any, Any], error: Exception) -> NoR
     raise AssertionError("abort raises")
 
 
+def to_code(error: core.AnyPortalError) -> StatusCode:
+    return next(STATUS[base] for base in type(error).__mro__ if base in STATUS)
+
+
 class Bug(core.AnyPortalError):
     code = "INTERNAL"
 
 
 def to_status(error: core.AnyPortalError) -> status_pb2.Status:
     """The status message of an error: ErrorInfo always, BadRequest and RetryInfo where they say something."""
-    code = next(STATUS[base] for base in type(error).__mro__ if base in STATUS)
+    code = to_code(error)
     facts = error.facts if isinstance(error, errors.Refusal) else {}
     metadata = {key: _short(value) for key, value in (("where", error.where), ("hint", error.hint)) if value}
     info = error_details_pb2.ErrorInfo(reason=error.code, domain=DOMAIN, metadata={**metadata, **facts})

@@ -15,10 +15,15 @@ _NUMBER = re.compile(r"%0?\d*d|#+|@+")
 
 
 class SharedFolders:
-    """Path mappings: name to root. Nothing outside a root is reached, by ``..`` or by links."""
+    """Path mappings: name to root. Nothing outside a root is reached, by ``..`` or by links.
 
-    def __init__(self, roots: Mapping[str, Path]) -> None:
+    Args:
+        closed: nothing in this folder is reached either, whatever is mapped: the daemon's own, with everybody's blobs.
+    """
+
+    def __init__(self, roots: Mapping[str, Path], closed: Path | None = None) -> None:
         self._roots = roots
+        self._closed = closed.resolve() if closed else None
 
     def find(self, mapping: str, path: str, field: str) -> tuple[Path, list[Path]]:
         """The path on this machine, as written (a sequence keeps its notation), and the files it stands for.
@@ -33,7 +38,7 @@ class SharedFolders:
         if not files:
             raise MediaNotFoundError(f"there is no {path} in '{mapping}'", where=f"{field}.path")
         for file in files:
-            if not file.resolve().is_relative_to(root):
+            if not self._is_open(file.resolve(), root):
                 raise ShotError(f"'{file.name}' is a link out of '{mapping}'", where=f"{field}.path")
         return whole, files
 
@@ -49,7 +54,7 @@ class SharedFolders:
             hint = "check that the mapping is the same folder on both sides"
             raise MediaNotFoundError(f"there is no {path} in '{mapping}'", where=field, hint=hint)
         real = whole.resolve()
-        if not real.is_relative_to(root):
+        if not self._is_open(real, root):
             raise ShotError(f"'{whole.name}' is a link out of '{mapping}'", where=f"{field}.path")
         found = real.stat().st_size
         if found != size:
@@ -59,6 +64,9 @@ class SharedFolders:
                 hint="check that the mapping is the same folder on both sides, and that the file is whole",
             )
         return real
+
+    def _is_open(self, real: Path, root: Path) -> bool:
+        return real.is_relative_to(root) and not (self._closed and real.is_relative_to(self._closed))
 
     def _below(self, mapping: str, path: str, field: str) -> tuple[Path, Path]:
         """The root of a mapping, and a path below it as written."""
