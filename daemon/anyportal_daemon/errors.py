@@ -1,6 +1,7 @@
 """What the daemon refuses, and why. ``server/errors.py`` holds the one table that turns them into gRPC statuses.
 
 AnyPortalError
+├── NoDaemonError               UNREACHABLE         no daemon of this machine can be asked or told something
 ├── StartError                  the daemon cannot start
 │   ├── ConfigError             CONFIG              a key of the configuration is wrong
 │   ├── AddressError            ADDRESS             an address it will not serve on
@@ -41,6 +42,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from anyportal_core.errors import AnyPortalError
+
+
+class NoDaemonError(AnyPortalError):
+    code = "UNREACHABLE"
 
 
 class StartError(AnyPortalError):
