@@ -18,9 +18,6 @@ START_HINT = "start one: anyportal serve"
 ANY = "any"
 """In place of an address: the daemon that will be done first."""
 
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
-"""Where to call a daemon of this machine that listens on all its addresses."""
-
 
 @dataclass(frozen=True)
 class Tls:
@@ -108,10 +105,10 @@ def find_endpoint(
     address = saved.address if saved is not None else complete(address)
     own = _local(address, state_dir)
     if own is not None and not token:
-        return Endpoint(address, own.token, origin, file=own.file, token_of_file=True, tls=own.tls)
+        return Endpoint(address, own.token, origin, file=own.file, token_of_file=True)
     if saved is not None:
         return endpoint_of(saved, token, origin)
-    return Endpoint(address, token, origin, tls=own.tls if own is not None else None)
+    return Endpoint(address, token, origin)
 
 
 def endpoint_of(saved: SavedHost, token: str = "", origin: str = "") -> Endpoint:
@@ -146,7 +143,6 @@ def renewed(before: Endpoint) -> Endpoint | None:
         address=found.address,
         token=found.token if before.token_of_file else before.token,
         pid=found.pid if asked_for_address else None,
-        tls=found.tls,
     )
 
 
@@ -175,8 +171,7 @@ def read_daemon_file(folder: Path) -> Endpoint | None:
     path = folder / "daemon.json"
     try:
         said = json.loads(path.read_text("utf-8"))
-        address, tls = _called(str(said["address"]), folder)
-        return Endpoint(address, str(said["token"]), str(path), int(said["pid"]), path, True, tls)
+        return Endpoint(str(said["address"]), str(said["token"]), str(path), int(said["pid"]), path, True)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except PermissionError as error:
@@ -197,15 +192,6 @@ def _local(address: str, state_dir: Path | None) -> Endpoint | None:
         return None
     same = local is not None and _loopback(local.address) == _loopback(address)
     return local if same else None
-
-
-def _called(address: str, folder: Path) -> tuple[str, Tls | None]:
-    """Where and how to call the daemon of this machine that listens there: beyond loopback it speaks TLS only."""
-    host, _, port = address.rpartition(":")
-    if is_loopback(address):
-        return address, None
-    authority = (folder / "tls" / "ca.pem").read_text("ascii")
-    return f"{_EVERYWHERE.get(host, host)}:{port}", Tls(authority)
 
 
 def _loopback(address: str) -> str:

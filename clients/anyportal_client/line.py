@@ -98,7 +98,7 @@ class Line:
         found = await asyncio.to_thread(self._renew)
         if found is None:
             return False
-        if (found.address, found.tls) != (self.endpoint.address, self.endpoint.tls):
+        if found.address != self.endpoint.address:
             # What is under way on the old channel ends by itself, with the daemon that it went to. To close it would
             # cancel the tasks that wait for it. Without calls it holds no connection, so it may stay until the end.
             self._left.append(self._channel)
