@@ -13,6 +13,7 @@ from importlib.metadata import version
 
 from anyportal_core.errors import StorageError
 from anyportal_core.models import Models
+from anyportal_daemon.announcing import announced
 from anyportal_daemon.config import Config
 from anyportal_daemon.errors import DrainingError
 from anyportal_daemon.jobs.book import JobBook
@@ -123,7 +124,8 @@ async def daemon(
                 lambda new: watch.set_limits(new.limits),
             )
             upkeep = Upkeep(config, takers, lambda: jobs.refuse(_draining()), supervisor.rest)
-            yield Served(**asdict(announcement), upkeep=upkeep)
+            async with announced(served.lan if config.announce else None, number):
+                yield Served(**asdict(announcement), upkeep=upkeep)
         finally:
             tending.cancel()
             jobs.refuse()

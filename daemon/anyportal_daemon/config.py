@@ -11,7 +11,7 @@ from pathlib import Path
 
 import platformdirs
 
-from anyportal_daemon.config_keys import FOLDERS, SIZE, Kind, key, path, read, section
+from anyportal_daemon.config_keys import FOLDERS, SIZE, SWITCH, Kind, key, path, read, section
 from anyportal_daemon.errors import AddressError, ConfigError
 from anyportal_daemon.jobs.scheduler import Rules
 from anyportal_daemon.security.limits import CallLimits
@@ -102,6 +102,11 @@ class Config:
     )
     budget: int | None = key(
         SIZE, "Bytes that blobs, uploads and stage results may come to.", None, unset="half of the disk", reloads=True
+    )
+    announce: bool = key(
+        SWITCH,
+        "Whether a daemon that other machines reach makes itself known on the network, for `anyportal discover`.",
+        True,
     )
     jobs: Rules = section(Rules, "How many jobs a user may have, and who goes first.")
     tls: TlsKeys = section(TlsKeys, "What other machines are served with; `docs/security.md`.")
