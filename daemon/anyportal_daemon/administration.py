@@ -44,3 +44,69 @@ def config(
         print(json.dumps({"schema": SCHEMA, "event": "config", "file": str(file or ""), "good": True}))
     else:
         print(f"{file} is good" if file else "there is no file: everything is at its default")
+
+
+State = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="The daemon's state directory, by default as for `anyportal serve`.")
+]
+
+
+def drain(
+    state: State = None,
+    within: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", min=0, help="Then put back what runs: it goes on when the daemon is back."),
+    ] = None,
+    now: Annotated[bool, typer.Option("--now", help="The same as --within 0.")] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Have the daemon of this machine take no more jobs and end when those that run are done. Returns when it has."""
+    from anyportal_daemon import drain as draining
+
+    finished = draining.drain(_state(state), 0 if now else within)
+    if as_json:
+        print(json.dumps({"schema": SCHEMA, "event": "drained", "finished": finished}))
+    else:
+        print("the daemon has ended" if finished else "the daemon has ended; what ran goes on when it is back")
+
+
+def backup(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")],
+    state: State = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Copy jobs, users and the files they need while the daemon runs. `anyportal serve --state DIR` goes on there."""
+    from dataclasses import asdict
+
+    from anyportal_daemon import backup as backing
+
+    made = backing.backup(_state(state), folder.absolute())
+    if as_json:
+        print(json.dumps({"schema": SCHEMA, "event": "backup", "folder": str(folder), **asdict(made)}))
+    else:
+        print(f"{folder}: {made.blobs} blobs ({made.blob_bytes / 2**20:.1f} MiB), {made.stages} stage results")
+
+
+def health(
+    state: State = None,
+    patience: Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="For an answer.")] = 5.0,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Whether the daemon of this machine serves, by grpc.health.v1: for containers and monitors."""
+    from anyportal_daemon.health import check
+
+    address = check(_state(state), patience)
+    if as_json:
+        print(json.dumps({"schema": SCHEMA, "event": "health", "address": address, "status": "SERVING"}))
+    else:
+        print(f"serves on {address}")
+
+
+def _state(given: Path | None) -> Path:
+    """As given, or as the daemon that is configured here has it."""
+    from anyportal_daemon.config import default_file, load
+
+    return load(default_file(), state=given).state

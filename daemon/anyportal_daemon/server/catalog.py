@@ -72,6 +72,7 @@ class CatalogService(catalog_pb2_grpc.CatalogServiceServicer):
             free_disk_bytes=shutil.disk_usage(self._state).free,
             broken_plugins=broken,
             mappings=self._mappings,
+            draining=self._supervisor.resting,
         )
 
     def _is_seen(self, job: str, principal: Principal) -> bool:

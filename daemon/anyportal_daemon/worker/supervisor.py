@@ -91,6 +91,11 @@ class Supervisor:
     def start(self) -> None:
         self._thread.start()
 
+    @property
+    def resting(self) -> bool:
+        """Whether no more jobs are begun: the daemon drains."""
+        return self._resting
+
     def rest(self) -> bool:
         """From now on begin no job; says whether none runs."""
         with self._beginning:

@@ -72,6 +72,7 @@ class Daemon(_message.Message):
     FREE_DISK_BYTES_FIELD_NUMBER: _builtins.int
     BROKEN_PLUGINS_FIELD_NUMBER: _builtins.int
     MAPPINGS_FIELD_NUMBER: _builtins.int
+    DRAINING_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """Of the anyportal distribution."""
     platform: _builtins.str
@@ -80,6 +81,8 @@ class Daemon(_message.Message):
     running_jobs: _builtins.int
     free_disk_bytes: _builtins.int
     """Free bytes on the disk of the state directory."""
+    draining: _builtins.bool
+    """It takes no more jobs, and ends when those that run are done. Those that wait stay in its queue."""
     @_builtins.property
     def workers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Worker]: ...
     @_builtins.property
@@ -101,10 +104,11 @@ class Daemon(_message.Message):
         free_disk_bytes: _builtins.int = ...,
         broken_plugins: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         mappings: _abc.Iterable[_builtins.str] | None = ...,
+        draining: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["broken_plugins", b"broken_plugins", "free_disk_bytes", b"free_disk_bytes", "mappings", b"mappings", "platform", b"platform", "queued_jobs", b"queued_jobs", "running_jobs", b"running_jobs", "version", b"version", "workers", b"workers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["broken_plugins", b"broken_plugins", "draining", b"draining", "free_disk_bytes", b"free_disk_bytes", "mappings", b"mappings", "platform", b"platform", "queued_jobs", b"queued_jobs", "running_jobs", b"running_jobs", "version", b"version", "workers", b"workers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
