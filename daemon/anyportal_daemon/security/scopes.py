@@ -66,7 +66,7 @@ _SERVICES: Mapping[str, Mapping[str, Need]] = {
         "ListModels": _LOOK,
     },
     "anyportal.v1.StoreService": {"GetStore": _LOOK, "VerifyStore": _KEEP, "PruneStore": _KEEP},
-    "grpc.health.v1.Health": {"Check": _LOOK, "List": _LOOK, "Watch": _LOOK},
+    "grpc.health.v1.Health": {"Check": _LOOK, "Watch": _LOOK},
     "grpc.reflection.v1alpha.ServerReflection": {"ServerReflectionInfo": _LOOK},
 }
 NEEDS: Mapping[str, Need] = {
