@@ -22,6 +22,9 @@ from anyportal.v1 import blobs_pb2_grpc, catalog_pb2, catalog_pb2_grpc, jobs_pb2
 from anyportal.v1.jobs_pb2 import Job
 from tests.e2e.test_daemon import LONG, SHORT, Daemon
 
+ENDLESS = 5 * LONG
+"""Frames of a shot that is not done while commands start."""
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(400),
@@ -147,7 +150,7 @@ def test_limits_change_while_jobs_run_and_a_wrong_file_changes_nothing(service: 
 
 
 def test_a_drain_ends_what_runs_and_keeps_what_waits(service: Service) -> None:
-    running, waiting = service.begin(), service.submit(SHORT)
+    running, waiting = service.begin(ENDLESS), service.submit(SHORT)
     done: list[subprocess.CompletedProcess[str]] = []
     draining = threading.Thread(target=lambda: done.append(anyportal("drain", "--state", str(service.state))))
     draining.start()
@@ -172,7 +175,7 @@ def test_a_drain_ends_what_runs_and_keeps_what_waits(service: Service) -> None:
 
 
 def test_a_backup_of_a_running_daemon_goes_on_with_the_same_bytes(service: Service, tmp_path: Path) -> None:
-    ended, running = service.submit(SHORT), service.begin()
+    ended, running = service.submit(SHORT), service.begin(ENDLESS)
     unfetched = service.job(ended)
     copy = tmp_path / "copies" / "monday"
     made = anyportal("backup", str(copy), "--state", str(service.state))
@@ -194,7 +197,7 @@ def test_a_backup_of_a_running_daemon_goes_on_with_the_same_bytes(service: Servi
             assert len(begun) == 2, "it went on"
         finally:
             other.close()
-    assert files[0] == files[1] and len(files[0]) == LONG
+    assert files[0] == files[1] and len(files[0]) == ENDLESS
 
 
 def test_the_service_manager_hears_when_it_serves_and_when_it_stops(tmp_path: Path) -> None:
