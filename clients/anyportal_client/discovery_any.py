@@ -69,16 +69,17 @@ async def choose(local: Endpoint | None, suits: Suits, on_event: OnEvent) -> End
 
 
 def _first(prospects: Sequence[Prospect], promised: Sequence[tuple[Endpoint, Prospect]]) -> tuple[Endpoint, Prospect]:
-    """Who never did such work is taken to be about as quick as the others, and a GPU quicker than none."""
+    """Who never did such work is taken to be about as quick as the others; where all else is equal, who did it before
+    goes first, then a GPU."""
     lasts = [each.end - each.start for each in prospects if each.end is not None and each.start is not None]
     usual = median(lasts) if lasts else None
 
-    def worth(pair: tuple[Endpoint, Prospect]) -> tuple[bool, float, int, bool]:
+    def worth(pair: tuple[Endpoint, Prospect]) -> tuple[bool, float, int, bool, bool]:
         what = pair[1]
         end = what.end
         if end is None and what.start is not None and usual is not None:
             end = what.start + usual
-        return end is None, end or 0.0, what.jobs, not what.device.startswith("cuda")
+        return end is None, end or 0.0, what.jobs, what.end is None, not what.device.startswith("cuda")
 
     return min(promised, key=worth)
 
