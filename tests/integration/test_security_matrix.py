@@ -39,8 +39,8 @@ STRANGERS = ("nobody", "wrong", "expired", "revoked", "no_bearer")
 PLATE = b"Ann's plate, which is no movie: a job with it fails at once"
 DIGEST = media_pb2.Blob(sha256=hashlib.sha256(PLATE).hexdigest(), size_bytes=len(PLATE))
 
-# Ann is right: the job and the blob are hers. Bob is another user; Carl may see everything, Dora is an admin, neither of
-# them may submit; Gus may do nothing; the owner holds the token of daemon.json.
+# Ann is right: the job and the blob are hers. Bob is another user; Carl may see everything, Dora is an admin, neither
+# may submit; Gus may do nothing; the owner holds the token of daemon.json.
 CALLERS = ("ann", "bob", "carl", "dora", "gus", "owner")
 EVERYBODY = (OK,) * 6
 SENDERS = (OK, OK, DENIED, DENIED, DENIED, OK)
