@@ -13,7 +13,7 @@ import OpenImageIO as oiio
 
 from anyportal_core.errors import MediaNotFoundError, MediaUnreadableError, NonFinitePixelsError
 from anyportal_core.frames import Image
-from anyportal_core.media import timecode
+from anyportal_core.media import bounds, timecode
 from anyportal_core.media.channels import find_channels
 from anyportal_core.media.clip import ClipInfo, Frame, Kind, Storage, Window
 from anyportal_core.media.encoding import Encoding, named, primaries_of
@@ -33,7 +33,7 @@ def describe(path: Path, ref: MediaRef, kind: Kind, numbers: Sequence[int]) -> C
     file = _open(path)
     try:
         found = find_channels(file, path)
-        spec = file.spec(found.part, 0)
+        spec = _bounded(file.spec(found.part, 0), path)
     finally:
         file.close()
     encoding = _encoding(spec)
@@ -76,6 +76,13 @@ def windows(path: Path) -> tuple[Window, Window] | None:
         file.close()
 
 
+def _bounded(spec: Any, path: Path) -> Any:
+    """Raises ShotError where the picture, or what is stored of it, is too large."""
+    bounds.check(spec.full_width, spec.full_height, path)
+    bounds.check(spec.width, spec.height, path)
+    return spec
+
+
 def _is_exr(path: Path) -> bool:
     return path.suffix.lower() == ".exr"
 
@@ -96,7 +103,7 @@ def read(path: Path, number: int, alpha: bool) -> Frame:
     try:
         found = find_channels(file, path)
         channels, cover = found.colours, found.alpha
-        spec = file.spec(found.part, 0)
+        spec = _bounded(file.spec(found.part, 0), path)
         wanted = [*channels, *([cover] if alpha and cover is not None else [])]
         first, last = min(wanted), max(wanted) + 1
         stored = file.read_image(found.part, 0, first, last, oiio.FLOAT)

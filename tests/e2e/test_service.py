@@ -103,6 +103,12 @@ def anyportal(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=200)
 
 
+def decoders(pid: int) -> set[str]:
+    """The libraries that read pictures and movies, as far as a process has loaded them."""
+    loaded = Path(f"/proc/{pid}/maps").read_text("utf-8")
+    return {name for name in ("libavcodec", "libavformat", "OpenImageIO", "cv2", "libhdf5", "torch") if name in loaded}
+
+
 def again(service: Service, name: str) -> Job:
     """Ask at once for the same as a job that is there."""
     asked = service.job(name)
@@ -145,6 +151,9 @@ def test_limits_change_while_jobs_run_and_a_wrong_file_changes_nothing(service: 
     for name in (running, waiting):
         service.finish(name)
         assert service.job(name).attempts == 1
+    if sys.platform == "linux":
+        assert not decoders(service.process.pid), "users' pictures are opened by the worker alone"
+        assert decoders(service.worker().process_id)
     watching.join(60)
     assert seen == list(range(1, seen[-1] + 1)), "the connection was held"
 

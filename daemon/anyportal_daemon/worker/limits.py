@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from anyportal_daemon.config_keys import key, number
+from anyportal_daemon.config_keys import key, number, whole
 
 GIGABYTE = 1_000_000_000
 
@@ -18,6 +18,10 @@ class Limits:
         "Of the machine's memory. A job that takes more is ended, and so is its process.",
         None,
         unset="no limit",
+    )
+    frames: int = key(whole(100_000), "That one job may analyse: from the first to the last delivered one.", 100_000)
+    picture_megapixels: float = key(
+        number(300), "Millions of pixels that a picture of plate, matte, mask or backdrop may have.", 300
     )
     job_seconds: float | None = key(number(14_400), "That one job may run.", None, unset="no limit")
     heartbeat_seconds: float = key(number(60), "Without a sign of life after which a worker process is killed.", 60)
