@@ -90,13 +90,17 @@ class AuditLog:
         return lines
 
     def _write(self, lines: list[str]) -> None:
+        with self._counting:
+            lost = self._lost
+        gap = json.dumps({"time": _time(self._clock()), "lost": lost}) + "\n" if lost else ""
         try:
-            self._append(self._gap() + "".join(f"{line}\n" for line in lines))
+            self._append(gap + "".join(f"{line}\n" for line in lines))
         except OSError as error:
             self._lose(len(lines), error.strerror or str(error))
         else:
             with self._counting:
-                self._lost, self._told = 0, False
+                self._lost -= lost  # more may have been lost meanwhile
+                self._told = self._lost > 0
 
     def _append(self, text: str) -> None:
         # Opened for each batch: whoever puts the file aside by hand gets a new one.
@@ -115,11 +119,6 @@ class AuditLog:
             older = self.path.with_name(f"{FILE}.{number - 1}") if number > 1 else self.path
             if older.exists():
                 older.replace(self.path.with_name(f"{FILE}.{number}"))
-
-    def _gap(self) -> str:
-        with self._counting:
-            lost = self._lost
-        return json.dumps({"time": _time(self._clock()), "lost": lost}) + "\n" if lost else ""
 
     def _lose(self, count: int, why: str) -> None:
         with self._counting:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,7 @@ CA_DAYS = 3650
 SERVER_DAYS = 397
 """What clients in general take at most; renewing it troubles nobody."""
 
+_HOST = re.compile(r"(?!.{254})(\*\.)?[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
 _CLOCKS = timedelta(hours=1)
 """By so much a client's clock may be slow."""
 
@@ -156,9 +158,12 @@ def _general(name: str) -> x509.GeneralName:
     except ValueError:
         pass
     try:
-        return x509.DNSName(name.encode("idna").decode())
+        plain = name.encode("idna").decode()
     except UnicodeError:
-        raise CertificateError(f"'{name[:80]}' is no host name", where="--name") from None
+        plain = ""
+    if not _HOST.fullmatch(plain):
+        raise CertificateError(f"'{name[:80]}' is no host name", where="--name", hint="such as gpu-box.studio")
+    return x509.DNSName(plain)
 
 
 def _pem(certificate: x509.Certificate) -> bytes:
