@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, closing
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 
-from anyportal_core.errors import StorageError
+from anyportal_core.errors import AnyPortalError, StorageError
 from anyportal_core.models import Models
 from anyportal_daemon.announcing import announced
 from anyportal_daemon.config import Config
@@ -21,9 +21,10 @@ from anyportal_daemon.jobs.claims import StoreNeeds
 from anyportal_daemon.jobs.journal import Journal
 from anyportal_daemon.jobs.scheduler import Scheduler
 from anyportal_daemon.security import exposure
-from anyportal_daemon.security.accounts import AccountAuthenticator, Accounts
+from anyportal_daemon.security.accounts import DAY, AccountAuthenticator, Accounts
 from anyportal_daemon.security.announcement import Announcement, new_token
 from anyportal_daemon.security.audit import AuditLog
+from anyportal_daemon.security.tls.credentials import TlsFiles
 from anyportal_daemon.security.users import Authenticator, TokenAuthenticator
 from anyportal_daemon.server.bell import Bell
 from anyportal_daemon.server.blobs import BlobService
@@ -111,9 +112,7 @@ async def daemon(
             CatalogService(supervisor, journal, state.root, number, Models.configured(config.models), folders),
         )
         served = await server.start(config.listen, tls.credentials if tls else None)
-        if tls:
-            tls.files.warn()
-        tending = asyncio.create_task(_tend(keeper))
+        chores = [asyncio.create_task(_tend(keeper)), *([asyncio.create_task(_remind(tls.files))] if tls else [])]
         try:
             supervisor.start()
             announcement = Announcement(str(served.local), token, os.getpid(), number, str(served.lan or ""))
@@ -127,7 +126,8 @@ async def daemon(
             async with announced(served.lan if config.announce else None, number):
                 yield Served(**asdict(announcement), upkeep=upkeep)
         finally:
-            tending.cancel()
+            for chore in chores:
+                chore.cancel()
             jobs.refuse()
             await server.refuse()
             await asyncio.to_thread(supervisor.stop)
@@ -139,6 +139,16 @@ async def daemon(
 def _draining() -> DrainingError:
     hint = "call again when it is back; jobs that wait stay in its queue"
     return DrainingError("the daemon takes no more jobs: it ends when those that run are done", hint=hint)
+
+
+async def _remind(files: TlsFiles) -> None:
+    """Say every day where the certificate ends soon."""
+    while True:
+        try:
+            files.warn()
+        except AnyPortalError as error:
+            log.error("the certificate cannot be looked at: %s", error)
+        await asyncio.sleep(DAY)
 
 
 async def _tend(keeper: Keeper) -> None:

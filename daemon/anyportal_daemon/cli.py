@@ -52,7 +52,8 @@ def _announce(found: dict[str, object], as_json: bool) -> None:
     if as_json:
         print(json.dumps({"schema": SCHEMA, "event": "serving", **found}), flush=True)
     else:
-        print(f"anyportal {found['version']} serves on {found['address']} (state: {found['state']})", flush=True)
+        lan = f", and other machines with TLS on {found['lan']}" if found["lan"] else ""
+        print(f"anyportal {found['version']} serves on {found['address']}{lan} (state: {found['state']})", flush=True)
 
 
 def _complain(as_json: bool, exit_code: int, code: str, message: str, where: str, hint: str) -> None:

@@ -77,12 +77,13 @@ async def _serve(
         announce(
             {
                 "address": served.address,
+                "lan": served.lan,
                 "pid": served.pid,
                 "version": served.version,
                 "state": str(config.state),
             }
         )
-        notify("READY=1", f"STATUS=serves on {served.address}")
+        notify("READY=1", f"STATUS=serves on {served.lan or served.address}")
         await stop.wait()
         notify("STOPPING=1")
         hands.close()

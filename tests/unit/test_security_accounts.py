@@ -147,5 +147,12 @@ def test_the_commands(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Non
     assert users("add") == 2 and users("list", "ann") == 2 and users("scopes", "bob") == 2
     if os.name == "posix":
         assert stat.S_IMODE(state.stat().st_mode) == 0o700
+    changes = [json.loads(line) for line in (state / "audit.jsonl").read_text().splitlines()]
+    assert [(each["rpc"], each["target"]) for each in changes] == [
+        ("anyportal users add", "ann"),
+        ("anyportal users add", "bob"),
+        ("anyportal users scopes", "bob"),
+        ("anyportal users revoke", "ann"),
+    ]
     with sqlite3.connect(state / "users.db") as db:
         assert db.execute("SELECT count(*) FROM users").fetchone() == (2,)

@@ -64,6 +64,7 @@ _SERVICES: Mapping[str, Mapping[str, Need]] = {
         "ListPresets": _LOOK,
         "ListPlugins": _LOOK,
         "ListModels": _LOOK,
+        "Measure": _LOOK,
     },
     "anyportal.v1.StoreService": {"GetStore": _LOOK, "VerifyStore": _KEEP, "PruneStore": _KEEP},
     "grpc.health.v1.Health": {"Check": _LOOK, "Watch": _LOOK},

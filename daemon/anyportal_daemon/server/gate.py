@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeGuard
 
 import grpc
+from google.protobuf.message import DecodeError
 from grpc import aio
 
 from anyportal_daemon.errors import SilentError
@@ -20,7 +21,7 @@ Context = aio.ServicerContext[Any, Any]
 OURS = "/anyportal."
 HEARD_BYTES = 1024 * 1024
 HEARD_SECONDS = 1.0
-HEARD_AT_ONCE = 32
+HEARD_AT_ONCE = 8
 """Refused callers who may finish speaking at the same time: what they say takes room until it is heard."""
 
 
@@ -66,7 +67,7 @@ class Gate(aio.ServerInterceptor):  # type: ignore[type-arg]
             return
         room = HEARD_BYTES
         async with self._hearing:
-            with contextlib.suppress(TimeoutError):
+            with contextlib.suppress(TimeoutError, DecodeError):
                 async with asyncio.timeout(HEARD_SECONDS):
                     async for message in requests:
                         room -= size(message)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -38,12 +40,28 @@ def state_directory(state: Path | None, config: Path | None) -> Path:
     return found
 
 
+def note(state: Path, command: str, target: str) -> None:
+    """Write into the audit log what a command has changed, and who ran it."""
+    from anyportal_daemon.security.audit import AuditLog
+
+    with closing(AuditLog(state)) as audit:
+        audit.record(_who(), "this machine", f"anyportal {command}", target, "OK")
+
+
+def _who() -> str:
+    """The account that runs the command; under sudo the one behind it."""
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):
+        return ""
+
+
 def hand_over(state: Path) -> None:
     """Where root has written into the state directory of a service: give it to the service's user."""
     if os.name != "posix" or os.geteuid() != 0:
         return
     owner = state.stat()
-    for path in [*state.glob("users.db*"), state / "tls", *(state / "tls").rglob("*")]:
+    for path in [*state.glob("users.db*"), *state.glob("audit.jsonl*"), state / "tls", *(state / "tls").rglob("*")]:
         if path.exists():
             os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from anyportal_daemon.security.commands.common import ConfigFile, Debug, Json, State, hand_over, say, state_directory
+from anyportal_daemon.security.commands.common import (
+    ConfigFile,
+    Debug,
+    Json,
+    State,
+    hand_over,
+    note,
+    say,
+    state_directory,
+)
 
 if TYPE_CHECKING:
     from anyportal_daemon.security.tls.folder import TlsFolder
@@ -65,6 +74,8 @@ def tls(
         _bundle(folder, out, as_json)
     else:
         _show(folder, as_json)
+    if action not in (Action.show, Action.bundle):
+        note(root, f"tls {action}", client)
     hand_over(root)
 
 

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from anyportal_daemon.security.commands.common import ConfigFile, Debug, Json, State, hand_over, say, state_directory
+from anyportal_daemon.security.commands.common import (
+    ConfigFile,
+    Debug,
+    Json,
+    State,
+    hand_over,
+    note,
+    say,
+    state_directory,
+)
 from anyportal_daemon.security.scopes import Scope
 
 if TYPE_CHECKING:
@@ -61,6 +70,8 @@ def users(
             else:
                 accounts.allow(name, frozenset(scope or ()))
             _show(accounts.account(name), as_json)
+    if action is not Action.list:
+        note(root, f"users {action}", name)
     hand_over(root)
 
 
