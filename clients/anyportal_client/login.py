@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from anyportal_client.credentials import SavedHost, find_saved, save
@@ -52,9 +53,8 @@ def with_certificate(host: SavedHost, certificate: Path | None, key: Path | None
     Raises:
         UsageError, DaemonError: as `certificate_of`.
     """
-    shown = SavedHost(
-        host.address,
-        host.authority,
+    shown = replace(
+        host,
         certificate=str(certificate.absolute()) if certificate else "",
         key=str(key.absolute()) if key else "",
     )
@@ -74,7 +74,7 @@ def prove(host: SavedHost, token: str) -> DaemonInfo:
 
     with Client.connect(endpoint_of(host, token)) as client:
         info = client.daemon()
-    save(host, token)
+    save(replace(host, user=info.user), token)
     return info
 
 

@@ -164,6 +164,9 @@ class DaemonInfo:
     Args:
         broken_plugins: what could not be read, and why.
         mappings: names of folders of which paths can be sent instead of bytes.
+        user: who asked.
+        scopes: what they may do: submit, read-all, admin.
+        draining: it takes no more jobs.
     """
 
     version: str
@@ -174,6 +177,9 @@ class DaemonInfo:
     free_disk_bytes: int
     broken_plugins: Mapping[str, str]
     mappings: tuple[str, ...] = ()
+    user: str = ""
+    scopes: tuple[str, ...] = ()
+    draining: bool = False
 
     @classmethod
     def of(cls, message: catalog_pb2.Daemon) -> DaemonInfo:
@@ -190,6 +196,9 @@ class DaemonInfo:
             message.free_disk_bytes,
             dict(message.broken_plugins),
             tuple(message.mappings),
+            message.user,
+            tuple(message.scopes),
+            message.draining,
         )
 
 

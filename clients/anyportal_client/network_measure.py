@@ -1,8 +1,7 @@
-"""How good the way to a daemon is: time for a question, bytes a second there and back, the two clocks, the rights."""
+"""How good the way to a daemon is: time for a question, bytes a second there and back, and the two clocks."""
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import os
 import time
@@ -13,10 +12,9 @@ from statistics import median
 
 import grpc.aio
 
-from anyportal.v1 import blobs_pb2, catalog_pb2, jobs_pb2, media_pb2, store_pb2
+from anyportal.v1 import blobs_pb2, catalog_pb2, media_pb2
 from anyportal_client import rpc_errors
 from anyportal_client.channel import Connection
-from anyportal_client.errors import ClientError
 
 CHUNK = 256 << 10
 MOST = 16 << 20
@@ -25,8 +23,7 @@ MOST = 16 << 20
 SECONDS = 1.0
 """That sending them is to last."""
 
-_QUESTIONS, _ANSWERS = 5, 48
-_REFUSED = ("SCOPE", "NOT_OWNER")
+_QUESTIONS = 5
 
 
 @dataclass(frozen=True)
@@ -50,20 +47,25 @@ async def round_trip(connection: Connection) -> float:
 async def speed(connection: Connection) -> Speed:
     """Measure with random bytes. They are announced under a digest that is not theirs: when the last has come the
     daemon throws them away, and nothing stays behind.
-
-    The way back is measured with many answers at once, each small: on a fast network it is better than it looks.
     """
     first = await _send(connection, CHUNK)
-    up = await _send(connection, int(min(MOST, max(CHUNK, first * SECONDS))))
-    begun = time.perf_counter()
-    ask = catalog_pb2.ListPluginsRequest()
-    answers = await asyncio.gather(
-        *(connection.call(connection.catalog.ListPlugins, ask) for _ in range(_ANSWERS)), return_exceptions=True
-    )
-    taken = time.perf_counter() - begun
-    if failed := [each for each in answers if isinstance(each, BaseException)]:
-        raise failed[0]
-    return Speed(up, sum(each.ByteSize() for each in answers if not isinstance(each, BaseException)) / taken)
+    up = await _send(connection, _enough(first))
+    return Speed(up, await _receive(connection, _enough(await _receive(connection, CHUNK))))
+
+
+def _enough(speed: float) -> int:
+    return int(min(MOST, max(CHUNK, speed * SECONDS)))
+
+
+async def _receive(connection: Connection, size: int) -> float:
+    """Bytes a second of being sent so many."""
+    begun, count = time.perf_counter(), 0
+    try:
+        async for message in connection.stream(connection.catalog.Measure, catalog_pb2.MeasureRequest(size_bytes=size)):
+            count += len(message.data)
+    except grpc.aio.AioRpcError as error:
+        raise rpc_errors.translate(error, connection.endpoint.address) from error
+    return count / (time.perf_counter() - begun)
 
 
 async def clock_ahead(connection: Connection) -> float | None:
@@ -74,27 +76,6 @@ async def clock_ahead(connection: Connection) -> float | None:
         each.heartbeat_time.ToDatetime(UTC).timestamp() for each in said.workers if each.HasField("heartbeat_time")
     ]
     return max(beats) - datetime.now(UTC).timestamp() if beats else None
-
-
-async def scopes(connection: Connection) -> tuple[str, ...]:
-    """What the token is good for, found out by asking for what each scope opens and nothing changes."""
-    questions = {
-        "submit": connection.call(connection.blobs.FindMissingBlobs, blobs_pb2.FindMissingBlobsRequest()),
-        "read-all": connection.call(connection.jobs.ListJobs, jobs_pb2.ListJobsRequest(page_size=1, all_users=True)),
-    }
-    found = [name for name, question in questions.items() if await _may(question)]
-    store = await connection.call(connection.store.GetStore, store_pb2.GetStoreRequest())
-    return (*found, "admin") if store.whole else tuple(found)
-
-
-async def _may(question: object) -> bool:
-    try:
-        await question  # type: ignore[misc]
-    except ClientError as error:
-        if error.code in _REFUSED:
-            return False
-        raise
-    return True
 
 
 async def _send(connection: Connection, size: int) -> float:

@@ -78,7 +78,7 @@ def translate(error: grpc.aio.AioRpcError, address: str, job: str = "", logged_i
         hint = "look at the daemon's log and report this"
     elif job and code in ("UNREACHABLE", "TIMEOUT"):
         hint = _goes_on(job)
-    elif reason(error) and code != "TOKEN":
+    elif reason(error) and (code != "TOKEN" or said.get("token")):  # it was good once: expired, or revoked
         message = error.details() or message
     if logged_in and error.code() is grpc.StatusCode.UNAUTHENTICATED:
         hint = f"ask whoever runs it for a new one, and log in with it: anyportal login {address}"

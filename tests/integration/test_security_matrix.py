@@ -148,6 +148,7 @@ MATRIX: dict[str, Row] = {
     "CatalogService.ListPresets": Row(lambda job: catalog_pb2.ListPresetsRequest(), EVERYBODY),
     "CatalogService.ListPlugins": Row(lambda job: catalog_pb2.ListPluginsRequest(), EVERYBODY),
     "CatalogService.ListModels": Row(lambda job: catalog_pb2.ListModelsRequest(), EVERYBODY),
+    "CatalogService.Measure": Row(lambda job: catalog_pb2.MeasureRequest(size_bytes=1), EVERYBODY),
     "StoreService.GetStore": Row(lambda job: store_pb2.GetStoreRequest(), EVERYBODY),
     "StoreService.VerifyStore": Row(lambda job: store_pb2.VerifyStoreRequest(), KEEPERS),
     "StoreService.PruneStore": Row(lambda job: store_pb2.PruneStoreRequest(), KEEPERS),

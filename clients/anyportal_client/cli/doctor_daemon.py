@@ -104,7 +104,12 @@ def _state(info: DaemonInfo) -> Iterator[Result]:
         yield warning("disk", f"{free} free", "there: free space, or give the store a smaller budget")
     else:
         yield ok("disk", f"{free} free")
-    yield ok("queue", f"{info.queued_jobs} waiting, {info.running_jobs} running")
+    queue = f"{info.queued_jobs} waiting, {info.running_jobs} running"
+    if info.draining:
+        yield warning("queue", f"{queue}; it takes no more jobs", "wait until it is back, or use another")
+    else:
+        yield ok("queue", queue)
+    yield _scopes(info)
 
 
 def _gpu(info: DaemonInfo) -> Result:
@@ -119,8 +124,15 @@ def _gpu(info: DaemonInfo) -> Result:
     return ok("gpu", devices)
 
 
+def _scopes(info: DaemonInfo) -> Result:
+    said = f"{info.user or 'somebody'} may {', '.join(info.scopes) or 'look'}"
+    if "submit" not in info.scopes:
+        return broken("scopes", said, f"there: anyportal users scopes {info.user} --scope submit", DaemonError)
+    return ok("scopes", said)
+
+
 async def _way(endpoint: Endpoint) -> list[Result]:
-    """The way there: clocks, time, speed, rights."""
+    """The way there: clocks, time, speed."""
     from anyportal_client.channel import Connection
     from anyportal_client.retry import Backoff
 
@@ -166,25 +178,14 @@ async def _bandwidth(connection: Connection) -> Result:
     from anyportal_client.network_measure import speed
 
     found = await speed(connection)
-    said = f"{size(int(found.up))}/s there, at least {size(int(found.down))}/s back"
+    said = f"{size(int(found.up))}/s there, {size(int(found.down))}/s back"
     if min(found.up, found.down) < SLOW:
         return warning("bandwidth", said, "use a cable of 1 Gbit/s or more; or let both reach the footage ([mappings])")
     return ok("bandwidth", said)
-
-
-async def _scopes(connection: Connection) -> Result:
-    from anyportal_client.network_measure import scopes
-
-    found = await scopes(connection)
-    if "submit" not in found:
-        hint = "there: anyportal users scopes NAME --scope submit"
-        return broken("scopes", f"the token may not submit; it may {', '.join(found) or 'look'}", hint, DaemonError)
-    return ok("scopes", ", ".join(found))
 
 
 _CHECKS: dict[str, Callable[[Connection], Awaitable[Result]]] = {
     "clock": _clock,
     "round_trip": _round_trip,
     "bandwidth": _bandwidth,
-    "scopes": _scopes,
 }
