@@ -178,7 +178,7 @@ def read_daemon_file(folder: Path) -> Endpoint | None:
         raise DaemonError(
             "the daemon's file belongs to somebody else", where=str(path), hint="set ANYPORTAL_STATE to your own"
         ) from error
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
         raise DaemonError(
             f"the daemon's file cannot be read: {error}", where=str(path), hint=f"delete it and {START_HINT}"
         ) from error

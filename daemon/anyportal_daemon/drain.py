@@ -45,7 +45,7 @@ def running(state: Path) -> Running:
             return Running(str(said["address"]), str(said["token"]), int(said["pid"]))
     except FileNotFoundError:
         pass
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         hint = "do it as the daemon's own user, or as root"
         raise NoDaemonError(f"the daemon's file cannot be read: {error}", where=str(state), hint=hint) from None
     raise NoDaemonError("no daemon uses this state directory", where=str(state), hint=START_HINT)

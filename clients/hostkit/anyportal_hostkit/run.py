@@ -225,7 +225,7 @@ class Run(object):
         """A line as an event; None for what is none."""
         try:
             event = json.loads(line.decode("utf-8"))
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         if not isinstance(event, dict) or "event" not in event:
             return None
