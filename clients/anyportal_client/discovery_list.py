@@ -18,7 +18,7 @@ from anyportal_client.discovery import (
 )
 from anyportal_client.discovery_mdns import Announced, browse
 from anyportal_client.errors import ClientError
-from anyportal_client.events import DaemonDiscovered
+from anyportal_client.events import DaemonDiscovered, LogLine, OnEvent
 from anyportal_client.messages import DaemonInfo
 
 SECONDS = 6.0
@@ -27,14 +27,21 @@ SECONDS = 6.0
 Row = tuple[Announced | None, Endpoint | None]
 
 
-async def discovered(seconds: float, interfaces: list[str] | None = None) -> list[DaemonDiscovered]:
+async def discovered(
+    seconds: float, interfaces: list[str] | None = None, on_event: OnEvent = lambda event: None
+) -> list[DaemonDiscovered]:
     """Everybody that can be found, each once: who announces itself, who was logged in to, and who runs here.
 
     Args:
         seconds: to listen for announcements.
         interfaces: the addresses of this machine to listen on; None: all.
+        on_event: is told where this machine cannot listen; the others are listed all the same.
     """
-    announced = await browse(seconds, interfaces)
+    try:
+        announced = await browse(seconds, interfaces)
+    except OSError as error:
+        on_event(LogLine("", 0, "warning", f"announcements cannot be heard on this network: {error}"))
+        announced = []
     rows = list(_rows(announced, list(saved_hosts().values())))
     return list(await asyncio.gather(*(_described(each, endpoint) for each, endpoint in rows)))
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+sys.path.append(str(Path(__file__).parents[2] / "clients/hostkit"))
+import anyportal_hostkit as hostkit
 
 from tests.e2e.test_cli import GREY, write_movies
 from tests.integration.network_house import Box, Desk
@@ -92,7 +96,31 @@ def test_a_host_script_needs_only_the_name(desk: Desk, boxes: tuple[Box, Box], m
     del desk.env["ANYPORTAL_DAEMON"]
     (desk.folder / "config" / "client.toml").write_text(f'daemon = "{boxes[1].address}"')
     assert desk.run("presets")[0]["event"] == "preset"
-    assert desk.run("jobs") != [] and desk.run("discover", "--seconds", "0.1") != []
+    assert desk.run("jobs") != []
+
+
+def test_a_host_script_lists_the_daemons(desk: Desk, boxes: tuple[Box, Box], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in desk.env.items():
+        monkeypatch.setenv(name, value)
+    command = [sys.executable, "-m", "anyportal_client.cli"]
+    found = {line["address"]: line for line in hostkit.ask(["discover", "--seconds", "0.1"], command)}
+    assert all(found[box.address]["queued_jobs"] is not None and found[box.address]["logged_in"] for box in boxes)
+
+
+def test_a_token_that_was_good_once_says_so(desk: Desk, boxes: tuple[Box, Box]) -> None:
+    for name, more, said in (("brief", ("--days", "0"), "expired"), ("gone", (), "revoked")):
+        token = boxes[0].add(name, *more)
+        if said == "revoked":
+            desk.login(boxes[0], token)
+            boxes[0].run("users", "revoke", name)
+        else:
+            hosts = desk.folder / "config" / "hosts.json"
+            kept = json.loads(hosts.read_text())
+            kept[boxes[0].address]["token"] = token
+            hosts.write_text(json.dumps(kept))
+        refused = desk.run("jobs", "--daemon", boxes[0].address, code=5)[-1]
+        assert refused["code"] == "TOKEN" and said in refused["message"]
+        assert f"anyportal login {boxes[0].address}" in refused["hint"] and token not in str(refused)
 
 
 def test_a_token_is_in_no_output_and_no_process_title(desk: Desk, boxes: tuple[Box, Box]) -> None:

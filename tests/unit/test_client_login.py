@@ -126,6 +126,24 @@ def test_nobody_is_trusted_unseen(serve: Serve, login: Callable[..., Ended]) -> 
     assert saved_hosts() == {} and daemon.calls == []
 
 
+def test_a_person_compares_the_fingerprint_and_types_the_token_unseen(serve: Serve) -> None:
+    pty = pytest.importorskip("pty", reason="this system has no pseudo-terminals")
+    daemon = serve(authority().serve())
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "anyportal_client.cli", "login", daemon.address]
+    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    os.close(theirs)
+    seen = ""
+    for asked, answer in (("[y/N]", "y"), ("Token:", TOKEN), ("the token is in a file", "")):
+        while asked not in seen:
+            seen += os.read(ours, 1024).decode()
+        os.write(ours, f"{answer}\n".encode())
+    assert process.wait(30) == 0
+    os.close(ours)
+    assert fingerprint(authority().pem) in seen and TOKEN not in seen
+    assert saved_hosts()[daemon.address].token == TOKEN
+
+
 def test_a_token_that_is_not_taken_is_not_kept(serve: Serve, login: Callable[..., Ended]) -> None:
     daemon = serve(authority().serve())
     code, said = login(

@@ -13,7 +13,7 @@ import pytest
 from anyportal_client.credentials import SavedHost, save
 from anyportal_client.discovery_list import discovered
 from anyportal_client.discovery_mdns import Announced, browse
-from anyportal_client.events import DaemonDiscovered
+from anyportal_client.events import DaemonDiscovered, Event, LogLine
 from anyportal_daemon.announcing import announced, gpu_names
 from anyportal_daemon.config import Address
 from tests.unit.client_fakes import TOKEN, FakeDaemon
@@ -98,6 +98,14 @@ async def test_a_network_that_refuses_is_no_reason_not_to_serve(caplog: pytest.L
     async with announced(Address("192.0.2.1", 4003), "1"):  # no address of this machine
         await asyncio.sleep(0.5)
     assert "does not announce itself" in caplog.text
+
+
+async def test_who_cannot_listen_is_told_and_sees_what_it_knows(daemon: FakeDaemon) -> None:
+    save(SavedHost(daemon.address, authority().pem), TOKEN)
+    told: list[Event] = []
+    [known] = await discovered(0.2, ["192.0.2.1"], told.append)  # no address of this machine
+    assert known.logged_in and known.queued_jobs == 0
+    assert isinstance(told[0], LogLine) and "cannot be heard" in told[0].text
 
 
 @pytest.mark.parametrize(

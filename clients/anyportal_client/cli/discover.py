@@ -21,9 +21,10 @@ def discover(
 
     Their queues are asked where you are logged in. What others announce nobody has checked.
     """
+    from anyportal_client.cli.output import reporter
     from anyportal_client.discovery_list import discovered
 
-    found = asyncio.run(discovered(seconds))
+    found = asyncio.run(discovered(seconds, on_event=reporter(as_json)))
     for each in found:
         print(json.dumps(each.as_json()) if as_json else _line(each), flush=True)
     if not found and not as_json:
