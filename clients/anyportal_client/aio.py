@@ -273,10 +273,14 @@ class AsyncClient:
         request = jobs_pb2.GetJobRequest(name=name)
         return Job.of(await self._connection.call(self._connection.jobs.GetJob, request, job=name))
 
-    async def jobs(self, states: Iterable[str] = (), limit: int = 50) -> list[Job]:
-        """The newest jobs, of any state or of some; without their results."""
+    async def jobs(self, states: Iterable[str] = (), limit: int = 50, all_users: bool = False) -> list[Job]:
+        """The newest jobs, of any state or of some; without their results.
+
+        Args:
+            all_users: everybody's, for who has the scope `read-all` or `admin`.
+        """
         found: list[Job] = []
-        page = jobs_pb2.ListJobsRequest(states=[_state(word) for word in states])
+        page = jobs_pb2.ListJobsRequest(states=[_state(word) for word in states], all_users=all_users)
         while len(found) < limit:
             page.page_size = min(1000, limit - len(found))
             reply = await self._connection.call(self._connection.jobs.ListJobs, page)

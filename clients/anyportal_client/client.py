@@ -136,9 +136,9 @@ class Client:
         """A job as it is now."""
         return self._loop.run(self._client.job(name))
 
-    def jobs(self, states: Iterable[str] = (), limit: int = 50) -> list[Job]:
+    def jobs(self, states: Iterable[str] = (), limit: int = 50, all_users: bool = False) -> list[Job]:
         """See AsyncClient.jobs."""
-        return self._loop.run(self._client.jobs(states, limit))
+        return self._loop.run(self._client.jobs(states, limit, all_users))
 
     def cancel(self, name: str) -> Job:
         """See AsyncClient.cancel."""

@@ -295,6 +295,7 @@ class JobListed(Event):
     queue_position: int = 0
     start_seconds: float | None = None
     end_seconds: float | None = None
+    user: str = ""
 
     @classmethod
     def of(cls, job: Job) -> JobListed:
@@ -312,6 +313,7 @@ class JobListed(Event):
             outlook.queue_position,
             outlook.start_seconds,
             outlook.end_seconds,
+            job.user,
         )
 
 

@@ -65,6 +65,7 @@ class Job:
         stage_seconds: wall seconds of the stages that ran.
         frames: the frames delivered; empty until the job runs.
         outlook: what is to be expected of it; None where it has ended.
+        user: who submitted it.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Job:
     last_sequence: int = 0
     priority: int = 0
     outlook: Outlook | None = None
+    user: str = ""
 
     @property
     def final(self) -> bool:
@@ -127,6 +129,7 @@ class Job:
             last_sequence=message.last_sequence,
             priority=message.priority,
             outlook=Outlook.of(message.outlook) if message.HasField("outlook") else None,
+            user=message.user,
         )
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
@@ -51,6 +52,7 @@ class Told:
     state: Path
     log: str
     said: str
+    listed: list[dict[str, Any]]
 
 
 class Machines:
@@ -118,15 +120,26 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
         assert process and process.stdin and process.stdout
         owner = str(json.loads((machines.state / "daemon.json").read_text())["token"])
         strangers(machines, token)
+        listed = everybodys_jobs(machines)
         daemon = psutil.Process(process.pid)
         for each in (daemon, *daemon.children(recursive=True)):
             running.append(" ".join([each.name(), *each.cmdline()]))
         said = process.communicate(timeout=60)[0]
-        yield Told(lines, token, owner, running, machines.state, (folder / "daemon.log").read_text(), said)
+        yield Told(lines, token, owner, running, machines.state, (folder / "daemon.log").read_text(), said, listed)
     finally:
         if process and process.poll() is None:
             process.kill()
             process.wait()
+
+
+def everybodys_jobs(machines: Machines) -> list[dict[str, Any]]:
+    """What Ann sees of them at first, and with the scope for it."""
+    command = [BIN / "anyportal", "jobs", "--all-users", "--json", "--daemon", f"localhost:{machines.port}"]
+    said = ""
+    for scope in ("submit", "read-all"):
+        machines.run(f"anyportal users scopes ann --scope {scope}")
+        said += subprocess.run(command, env=machines.desk, capture_output=True, text=True, timeout=60).stdout
+    return [json.loads(line) for line in said.splitlines()]
 
 
 def strangers(machines: Machines, token: str) -> None:
@@ -155,6 +168,8 @@ def test_what_the_commands_of_the_page_do(told: Told) -> None:
     assert "revoked" in told.lines["anyportal users revoke bob"]
     submitted = next(said for line, said in told.lines.items() if line.startswith("anyportal submit"))
     assert "plate" in submitted
+    refused, job = told.listed
+    assert (refused["code"], refused["exit_code"], job["user"]) == ("SCOPE", 5, "ann")
     with closing(Accounts(told.state)) as accounts:
         assert {account.name for account in accounts.all()} == {"ann", "bob"}
     records = [json.loads(line) for line in (told.state / "audit.jsonl").read_text().splitlines()]

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import jsonschema
 import pytest
 
+import anyportal_client
 from anyportal_client.cli.app import run
 from anyportal_daemon.errors import TokenError, UserError
 from anyportal_daemon.security.accounts import DAY, AccountAuthenticator, Accounts
@@ -118,8 +120,14 @@ def test_there_is_one_of_each(accounts: Accounts) -> None:
             change("bob")
 
 
+SCHEMA = Path(anyportal_client.__file__).parent / "cli" / "events.schema.json"
+
+
 def told(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
-    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    for each in found:
+        jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text("utf-8"))).validate(each)
+    return found
 
 
 def test_the_commands(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

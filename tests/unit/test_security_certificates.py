@@ -9,16 +9,20 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.verification import ClientVerifier, PolicyBuilder, Store
 
+import anyportal_client
 from anyportal_client.cli.app import run
 from anyportal_daemon.errors import CertificateError
 from anyportal_daemon.security.tls import authority, setup
 from anyportal_daemon.security.tls.credentials import TlsFiles
 from anyportal_daemon.security.tls.folder import TlsFolder, write_private
+
+SCHEMA = Path(anyportal_client.__file__).parent / "cli" / "events.schema.json"
 
 
 @pytest.fixture
@@ -114,7 +118,10 @@ def test_the_commands(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkey
 
     def tls(*words: str) -> tuple[int, list[dict[str, Any]]]:
         code = run(["tls", *words, "--state", str(tmp_path / "state"), "--json"])
-        return code, [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        for each in found:
+            jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text("utf-8"))).validate(each)
+        return code, found
 
     assert tls("show")[0] == tls("renew")[0] == 2
     code, (own, server) = tls("init", "--name", "gpu-box.studio")
