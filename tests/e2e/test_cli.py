@@ -318,6 +318,8 @@ EVERY = {
     "discover": ["discover", "--seconds", "0.1"],
     "doctor": ["doctor"],
     "serve": ["serve", "--listen", "127.0.0.1:0", "--config", "{media}/gone.toml"],
+    "tls": ["tls", "show"],
+    "users": ["users", "revoke", "nobody"],
     "models": ["models", "list"],
     "make-tiny": ["models", "make-tiny", "{media}"],
     "demo": ["demo", "--out", "{media}/plate.mp4"],

@@ -33,7 +33,6 @@ def state_directory(state: Path | None, config: Path | None) -> Path:
     from anyportal_daemon.config import default_file, load
     from anyportal_daemon.database import file_errors
 
-    os.umask(0o077)
     found = load(config or default_file(), state=state).state
     with file_errors(found):
         found.mkdir(mode=0o700, parents=True, exist_ok=True)
