@@ -15,6 +15,8 @@ from typing import Any
 
 import psutil
 
+from tests.e2e.test_cli import VALIDATOR
+
 Line = dict[str, Any]
 
 _COMMAND = [sys.executable, "-m", "anyportal_client.cli"]
@@ -51,6 +53,8 @@ class Machine:
         process = self.start(*arguments, "--json", stdin=subprocess.PIPE)
         out, err = process.communicate(told, timeout=150)
         lines = [json.loads(line) for line in out.splitlines()]
+        for line in lines:
+            VALIDATOR.validate(line)
         assert code is None or process.returncode == code, f"{process.returncode}: {lines[-1:]} {err}"
         return lines
 
