@@ -108,7 +108,7 @@ class Journal:
         marks = ",".join("?" * len(states))
         query = (
             f"SELECT number, spec, status, user FROM jobs WHERE {'user = ?' if user is not None else '? IS NULL'}"
-            f" AND number < ?{f' AND state IN ({marks})' if states else ''} ORDER BY number DESC"
+            f" AND number < ?{f' AND state IN ({marks})' if states else ''} ORDER BY number DESC"  # nosec B608: marks alone
         )
         jobs: list[Job] = []
         number, room = before, PAGE_BYTES

@@ -192,7 +192,7 @@ class Ledger:
         """The same stage in a user's earlier jobs, the latest first."""
         query = (
             f"{_ROW} WHERE user = ? AND number < (SELECT number FROM jobs WHERE id = ?) AND stage = ?"
-            " ORDER BY number DESC LIMIT ?"
+            " ORDER BY number DESC LIMIT ?"  # nosec B608: the row is a constant
         )
         with self._database.reading() as db:
             return [_stage(row) for row in db.execute(query, (user, job_id, stage, LOOKED_AT))]
