@@ -19,7 +19,6 @@ CALLS = {
         "eval",
         "exec",
         "compile",
-        "__import__",
         "os.system",
         "os.popen",
         "os.execl",
