@@ -29,12 +29,14 @@ class Prospect:
         end: seconds until it would be done; None where nobody knows.
         jobs: that wait or run there.
         device: what it works on.
+        why: what speaks for it, where that is something else.
     """
 
     start: float | None
     end: float | None
     jobs: int = 0
     device: str = ""
+    why: str = ""
 
 
 Suits = Callable[["AsyncClient"], Awaitable[Prospect]]
@@ -85,6 +87,8 @@ def _first(prospects: Sequence[Prospect], promised: Sequence[tuple[Endpoint, Pro
 
 
 def _reason(what: Prospect, count: int) -> str:
+    if what.why:
+        return what.why
     if count == 1:
         return "no other answers and accepts it"
     if what.end is not None:

@@ -202,6 +202,10 @@ def _another_authority(endpoint: Endpoint) -> DaemonError:
     pinned, shown = fingerprint(endpoint.tls.authority), "unknown"
     with suppress(ClientError):
         shown = fingerprint(served_authority(endpoint.address))
+    if shown == pinned:
+        message = "the daemon does not show the certificate of its authority, by which it could be known"
+        hint = f"have a copy of it sent to you: anyportal login {endpoint.address} --ca FILE"
+        return DaemonError(message, code="UNTRUSTED", where=endpoint.address, hint=hint)
     code = "CA_CHANGED" if endpoint.tls.pinned else "UNTRUSTED"
     message = f"the daemon's certificate comes from another authority ({shown}) than the one that is trusted ({pinned})"
     hint = "somebody may be in between: ask whoever runs it. Only if it was made anew: " + (

@@ -58,7 +58,9 @@ def test_the_queue_decides_where_nobody_knows_how_long_it_takes(
         assert chosen["address"] == idle.address and chosen["asked"] == 2 and chosen["reason"]
         assert events[-1]["event"] == "done"
         # Whoever asks about a job is led to the daemon that has it.
-        assert desk.run("cancel", job, "--daemon", "any")[-1]["state"] == "cancelled"
+        led = desk.run("cancel", job, "--daemon", "any")
+        assert (led[-1]["state"], led[-1]["job"]) == ("cancelled", job)
+        assert next(each for each in led if each["event"] == "chosen")["reason"] == "it has the job"
     finally:
         desk.run("cancel", job, "--daemon", busy.address, code=None)
 

@@ -196,6 +196,17 @@ def test_an_authority_that_was_given_and_is_another(serve: Serve) -> None:
     assert refused.value.code == "UNTRUSTED"
 
 
+def test_a_daemon_that_does_not_show_its_authority(
+    serve: Serve, login: Callable[..., Ended], own_folders: Path
+) -> None:
+    """One with a certificate of the studio's own authority, as it may be configured."""
+    pair = authority().sign()
+    daemon = serve(grpc.ssl_server_credentials([(pair.key.encode(), pair.certificate.encode())]))
+    code, said = login(daemon.address, "--token-stdin", "--fingerprint", fingerprint(pair.certificate))
+    assert (code, said["code"]) == (5, "UNTRUSTED") and "--ca FILE" in said["hint"] and saved_hosts() == {}
+    assert login(daemon.address, "--token-stdin", "--ca", file_of(own_folders, "ca.pem", authority().pem))[0] == 0
+
+
 def test_plain_where_tls_is_expected_and_the_reverse(serve: Serve) -> None:
     plain, secure = serve(), serve(authority().serve())
     with pytest.raises(ClientError, match="does not speak TLS") as refused:

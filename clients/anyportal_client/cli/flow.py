@@ -135,7 +135,7 @@ def _holds(job: str) -> Suits:
 
     async def ask(client: AsyncClient) -> Prospect:
         await client.job(job)
-        return Prospect(0.0, 0.0)
+        return Prospect(0.0, None, why="it has the job")
 
     return ask
 
