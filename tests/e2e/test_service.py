@@ -103,6 +103,12 @@ def anyportal(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=200)
 
 
+def listed(service: Service) -> str:
+    command = [sys.executable, "-m", "anyportal_client.cli", "jobs"]
+    environment = os.environ | {"ANYPORTAL_STATE": str(service.state)}
+    return subprocess.run(command, capture_output=True, text=True, timeout=200, env=environment).stdout
+
+
 def decoders(pid: int) -> set[str]:
     """The libraries that read pictures and movies, as far as a process has loaded them."""
     loaded = Path(f"/proc/{pid}/maps").read_text("utf-8")
@@ -169,6 +175,7 @@ def test_a_drain_ends_what_runs_and_keeps_what_waits(service: Service) -> None:
     assert said.startswith("UNAVAILABLE the daemon takes no more jobs") and "DRAINING" in said
     assert "RetryInfo" in said
     assert service.job(waiting).state == Job.QUEUED
+    assert "the daemon is draining" in listed(service)
     service.wait_for(running, lambda event: event.state.state == Job.SUCCEEDED)
     assert service.process.wait(60) == 0
     draining.join(60)

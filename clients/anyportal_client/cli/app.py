@@ -35,6 +35,12 @@ _SUMMARIES = {
     "doctor": "Check this installation, and say how to mend what is missing.",
     "window": "Serve the window of a host; its script starts this.",
     "serve": "Run the daemon: it owns the models and works on jobs.",
+    "config": "Check the daemon's configuration, show it, or list its keys.",
+    "drain": "Let the daemon of this machine finish what runs, and end it.",
+    "tls": "Give the daemon certificates for other machines, renew them, show them.",
+    "users": "Add, list and revoke who may call the daemon from other machines.",
+    "backup": "Copy the daemon's jobs and the files they need, while it runs.",
+    "health": "Say whether the daemon of this machine serves.",
     "models": "List the models that plug-ins need, or make tiny ones to try with.",
     "demo": "Process a small cut from beginning to end, and show the report.",
 }

@@ -60,6 +60,8 @@ def jobs(
 
     with Client.connect(daemon, start=False) as client:
         found = client.jobs(state or (), limit, all_users)
+        unfinished = any(job.state in ("queued", "running") for job in found)
+        draining = unfinished and not as_json and client.daemon().draining
     if as_json:
         for job in found:
             print(json.dumps(JobListed.of(job).as_json()))
@@ -70,5 +72,7 @@ def jobs(
         line = f"{job.name:<24} {job.state:<10} {job.fraction:>4.0%}  {created}  {whose}{job.display_name}"
         expected = in_words(job.outlook) if job.outlook is not None else ""
         print(f"{line}  ({expected})" if expected else line)
+    if draining:
+        print("the daemon is draining: what runs is done first, and the rest when it is back")
     if not found:
         print("there are no jobs")
