@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import OpenImageIO as oiio
@@ -19,11 +20,30 @@ from anyportal_core.media.clip import ClipInfo, Frame, Kind, Storage, Window
 from anyportal_core.media.encoding import Encoding, named, primaries_of
 from anyportal_core.shot import MediaRef
 
+Given = ParamSpec("Given")
+Read = TypeVar("Read")
+
 _BITS = {"uint8": 8, "uint16": 16, "half": 16, "float": 32}
 # Anything but stuffing, restarts and filling.
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 
 
+def _legible(read: Callable[Concatenate[Path, Given], Read]) -> Callable[Concatenate[Path, Given], Read]:
+    """A reader to which text that is no UTF-8 is damage: OpenImageIO fails at it, in a header or its own complaint."""
+
+    @wraps(read)
+    def guarded(path: Path, /, *args: Given.args, **kwargs: Given.kwargs) -> Read:
+        try:
+            return read(path, *args, **kwargs)
+        except UnicodeDecodeError as error:
+            raise MediaUnreadableError(
+                "a text in its header is none: it is damaged", where=str(path), hint="render or copy it again"
+            ) from error
+
+    return guarded
+
+
+@_legible
 def describe(path: Path, ref: MediaRef, kind: Kind, numbers: Sequence[int]) -> ClipInfo:
     """Read the header of an image.
 
@@ -61,6 +81,7 @@ def describe(path: Path, ref: MediaRef, kind: Kind, numbers: Sequence[int]) -> C
     )
 
 
+@_legible
 def windows(path: Path) -> tuple[Window, Window] | None:
     """Display and data window of an EXR, None for others.
 
@@ -92,6 +113,7 @@ def _windows(spec: Any) -> tuple[Window, Window]:
     return display, (spec.x, spec.y, spec.width, spec.height)
 
 
+@_legible
 def read(path: Path, number: int, alpha: bool) -> Frame:
     """The picture in its display window, black around a smaller data window, float32, not clamped.
 
