@@ -40,6 +40,9 @@ check: $(READY)
 	$(BIN)/mypy --config-file clients/mypy.ini
 	$(BIN)/lint-imports
 	$(BIN)/python protos/generate.py --check
+	$(BIN)/bandit --quiet --configfile pyproject.toml --severity-level medium --recursive daemon anyportal_core clients
+	$(BIN)/python .ci/licences.py
+	$(BIN)/python .ci/audit.py
 
 protos: $(READY)
 	$(BIN)/python protos/generate.py

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import av
 from av.container import InputContainer
 
 from anyportal_core.errors import MediaNotFoundError, MediaUnreadableError
+from anyportal_core.media import bounds
 
 # Files that hold their own pictures or sound. libav knows others: playlists that make it open what they name, on
 # this machine or elsewhere, whatever the file is called; and any text is a film of a terminal to it.
@@ -23,7 +25,28 @@ def open_file(path: Path) -> InputContainer:
 
     Raises:
         MediaNotFoundError, MediaUnreadableError: it is not there, empty, or holds nothing that could be a movie.
+        ShotError: its pictures are too large.
     """
+    container = _opened(path)
+    try:
+        _bound(container, path)
+    except BaseException:
+        container.close()
+        raise
+    return container
+
+
+def _bound(container: InputContainer, path: Path) -> None:
+    """Keep to the limit what the header says, and what its decoders will find."""
+    most = bounds.pixels()
+    for stream in container.streams.video if most is not None else ():
+        context: Any = stream.codec_context  # typed as always there
+        if context is not None:
+            bounds.check(context.width, context.height, path)
+            context.options = {"max_pixels": str(most)}
+
+
+def _opened(path: Path) -> InputContainer:
     try:
         if path.stat().st_size == 0:
             raise MediaUnreadableError("the file is empty", where=str(path), hint="copy or export it again")

@@ -3,27 +3,50 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import numpy as np
 import OpenImageIO as oiio
 
 from anyportal_core.errors import MediaNotFoundError, MediaUnreadableError, NonFinitePixelsError
 from anyportal_core.frames import Image
-from anyportal_core.media import timecode
+from anyportal_core.media import bounds, timecode
 from anyportal_core.media.channels import find_channels
 from anyportal_core.media.clip import ClipInfo, Frame, Kind, Storage, Window
 from anyportal_core.media.encoding import Encoding, named, primaries_of
 from anyportal_core.shot import MediaRef
+
+Given = ParamSpec("Given")
+Read = TypeVar("Read")
+
+_FASTEST, _WIDEST = 100_000, 1000
+"""Frames a second and pixel aspects above these are damage."""
 
 _BITS = {"uint8": 8, "uint16": 16, "half": 16, "float": 32}
 # Anything but stuffing, restarts and filling.
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 
 
+def _legible(read: Callable[Concatenate[Path, Given], Read]) -> Callable[Concatenate[Path, Given], Read]:
+    """A reader to which text that is no UTF-8 is damage: OpenImageIO fails at it, in a header or its own complaint."""
+
+    @wraps(read)
+    def guarded(path: Path, /, *args: Given.args, **kwargs: Given.kwargs) -> Read:
+        try:
+            return read(path, *args, **kwargs)
+        except UnicodeDecodeError as error:
+            raise MediaUnreadableError(
+                "a text in its header is none: it is damaged", where=str(path), hint="render or copy it again"
+            ) from error
+
+    return guarded
+
+
+@_legible
 def describe(path: Path, ref: MediaRef, kind: Kind, numbers: Sequence[int]) -> ClipInfo:
     """Read the header of an image.
 
@@ -33,14 +56,13 @@ def describe(path: Path, ref: MediaRef, kind: Kind, numbers: Sequence[int]) -> C
     file = _open(path)
     try:
         found = find_channels(file, path)
-        spec = file.spec(found.part, 0)
+        spec = _bounded(file.spec(found.part, 0), path)
     finally:
         file.close()
     encoding = _encoding(spec)
-    turned = spec.getattribute("Orientation") in (5, 6, 7, 8)
+    turned = spec.get_int_attribute("Orientation", 1) in (5, 6, 7, 8)
     width, height = spec.full_width, spec.full_height
-    aspect = Fraction(spec.get_float_attribute("PixelAspectRatio", 1.0) or 1.0).limit_denominator(1000)
-    bits = spec.getattribute("smpte:TimeCode")
+    bits = _several(spec, "smpte:TimeCode")
     display, data = _windows(spec) if _is_exr(path) else (None, None)
     return ClipInfo(
         path=path,
@@ -52,15 +74,16 @@ def describe(path: Path, ref: MediaRef, kind: Kind, numbers: Sequence[int]) -> C
         encoding=named(ref.colour_space, encoding) if ref.colour_space else encoding,
         storage=_storage(spec, found.colours[0]),
         has_alpha=found.alpha is not None,
-        pixel_aspect=aspect,
-        timecode=timecode.valid(timecode.from_bits(int(bits[0]))) if bits is not None else None,
+        pixel_aspect=_aspect(spec),
+        timecode=timecode.valid(timecode.from_bits(int(bits[0]))) if bits else None,
         display_window=display,
         data_window=data,
-        date=str(spec.getattribute("DateTime") or ""),
+        date=_text(spec, "DateTime"),
         layer=found.layer,
     )
 
 
+@_legible
 def windows(path: Path) -> tuple[Window, Window] | None:
     """Display and data window of an EXR, None for others.
 
@@ -76,6 +99,13 @@ def windows(path: Path) -> tuple[Window, Window] | None:
         file.close()
 
 
+def _bounded(spec: Any, path: Path) -> Any:
+    """Raises ShotError where the picture, or what is stored of it, is too large."""
+    bounds.check(spec.full_width, spec.full_height, path)
+    bounds.check(spec.width, spec.height, path)
+    return spec
+
+
 def _is_exr(path: Path) -> bool:
     return path.suffix.lower() == ".exr"
 
@@ -85,6 +115,7 @@ def _windows(spec: Any) -> tuple[Window, Window]:
     return display, (spec.x, spec.y, spec.width, spec.height)
 
 
+@_legible
 def read(path: Path, number: int, alpha: bool) -> Frame:
     """The picture in its display window, black around a smaller data window, float32, not clamped.
 
@@ -96,7 +127,7 @@ def read(path: Path, number: int, alpha: bool) -> Frame:
     try:
         found = find_channels(file, path)
         channels, cover = found.colours, found.alpha
-        spec = file.spec(found.part, 0)
+        spec = _bounded(file.spec(found.part, 0), path)
         wanted = [*channels, *([cover] if alpha and cover is not None else [])]
         first, last = min(wanted), max(wanted) + 1
         stored = file.read_image(found.part, 0, first, last, oiio.FLOAT)
@@ -111,7 +142,7 @@ def read(path: Path, number: int, alpha: bool) -> Frame:
     pixels = _placed(stored.reshape(spec.height, spec.width, -1), spec)
     if _storage(spec, channels[0]) in ("half", "float"):
         _refuse_non_finite(pixels[..., [c - first for c in wanted]], number, path)
-    pixels = _upright(pixels, spec.getattribute("Orientation"))
+    pixels = _upright(pixels, spec.get_int_attribute("Orientation", 1))
     rgb = np.ascontiguousarray(pixels[..., [c - first for c in channels]])
     if alpha and cover is not None:
         return Frame(number, rgb, np.ascontiguousarray(np.clip(pixels[..., cover - first], 0, 1)))
@@ -160,22 +191,43 @@ def _storage(spec: Any, channel: int) -> Storage:
 def _encoding(spec: Any) -> Encoding:
     storage = _storage(spec, 0)
     if storage in ("half", "float"):
-        stated = spec.getattribute("chromaticities")
-        primaries = primaries_of(stated) if stated is not None and len(stated) == 8 else None
+        stated = _several(spec, "chromaticities")
+        primaries = primaries_of(stated) if len(stated) == 8 and np.isfinite(stated).all() else None
         return Encoding("linear", primaries or "bt709", bits=_BITS[storage])
     bits = spec.get_int_attribute("oiio:BitsPerSample", _BITS[storage])
-    space = str(spec.getattribute("oiio:ColorSpace") or "").lower()
-    log = "log" in space or str(spec.getattribute("dpx:Transfer") or "").lower() in ("printing density", "logarithmic")
+    space, transfer = (_text(spec, name).lower() for name in ("oiio:ColorSpace", "dpx:Transfer"))
+    log = "log" in space or transfer in ("printing density", "logarithmic")
     return Encoding("cineon" if log else "srgb", bits=bits)
 
 
 def _rate(spec: Any) -> Fraction | None:
     stated = spec.getattribute("FramesPerSecond")
-    if isinstance(stated, (tuple, list)) and len(stated) == 2 and stated[1]:
-        return Fraction(int(stated[0]), int(stated[1]))
-    if isinstance(stated, float) and stated > 0:
+    exact = _several(spec, "FramesPerSecond")
+    if len(exact) == 2 and min(exact) > 0:
+        return Fraction(int(exact[0]), int(exact[1]))
+    if isinstance(stated, float) and 0 < stated < _FASTEST:
         return Fraction(stated).limit_denominator(1001)
     return None
+
+
+def _aspect(spec: Any) -> Fraction:
+    stated = spec.get_float_attribute("PixelAspectRatio", 1.0)
+    return Fraction(stated if 0 < stated < _WIDEST else 1.0).limit_denominator(1000)
+
+
+# A damaged header may give an attribute another kind than it has.
+
+
+def _text(spec: Any, name: str) -> str:
+    stated = spec.getattribute(name)
+    return stated if isinstance(stated, str) else ""
+
+
+def _several(spec: Any, name: str) -> Sequence[float]:
+    """An attribute of several numbers; none where it is not there, or something else."""
+    stated = spec.getattribute(name)
+    several = isinstance(stated, tuple | list) and all(isinstance(each, int | float) for each in stated)
+    return cast(Sequence[float], stated) if several else ()
 
 
 def _placed(pixels: Image, spec: Any) -> Image:
@@ -196,7 +248,7 @@ def _placed(pixels: Image, spec: Any) -> Image:
     return canvas
 
 
-def _upright(pixels: Image, orientation: int | None) -> Image:
+def _upright(pixels: Image, orientation: int) -> Image:
     """Undo the camera's orientation flag (EXIF 1..8)."""
     if orientation in (5, 6, 7, 8):
         pixels = np.swapaxes(pixels, 0, 1)

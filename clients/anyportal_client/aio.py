@@ -15,7 +15,8 @@ import grpc.aio
 from anyportal.v1 import catalog_pb2, jobs_pb2
 from anyportal_client import storekeeping
 from anyportal_client.channel import Connection
-from anyportal_client.discovery import Endpoint, find_endpoint, process_gone, state_directory
+from anyportal_client.discovery import ANY, Endpoint, find_endpoint, named_address, process_gone, state_directory
+from anyportal_client.discovery_any import Suits, choose, queue_of
 from anyportal_client.errors import ClientError, DaemonError, UsageError
 from anyportal_client.events import Done, Event, Expected, JobEvent, LogLine, OnEvent, ResultsReady, read_event
 from anyportal_client.expectations import Outlook, StageExplanation
@@ -63,33 +64,36 @@ class AsyncClient:
     @classmethod
     async def connect(
         cls,
-        address: str | None = None,
+        address: str | Endpoint | None = None,
         token: str | None = None,
         state_dir: Path | None = None,
         start: bool = True,
         mappings: Mapping[str, Path] | None = None,
         on_event: OnEvent | None = None,
         patience: float = PATIENCE,
+        suits: Suits = queue_of,
     ) -> Self:
         """Connect to a daemon and make sure that it answers.
 
         From then on a daemon that goes away is waited for, and found again where its daemon.json says.
 
         Args:
-            address: HOST:PORT; else $ANYPORTAL_DAEMON, else the one that daemon.json names.
+            address: HOST:PORT, or `any` for the one that will be done first; else $ANYPORTAL_DAEMON, else that of the
+                configuration, else the one that daemon.json names.
             token: what it wants to see; else $ANYPORTAL_TOKEN, else that of daemon.json.
             state_dir: where daemon.json lies; else $ANYPORTAL_STATE, else the system's usual place.
             start: where no address is given and none runs, start one for as long as this client lives.
             mappings: folders that a daemon with a mapping of that name reaches too; else those of the configuration.
             on_event: is told when the daemon is away (DaemonAway) and back (DaemonBack); else that is logged.
             patience: seconds to wait for it. One that was started for this client is not waited for.
+            suits: what speaks for a daemon, where `any` may do the work.
 
         Raises:
             DaemonError: it cannot be reached, or refuses the token.
             MissingExtraError: one would have to be started, and cannot be.
         """
         folders = read_mappings() if mappings is None else mappings
-        endpoint = find_endpoint(address, token, state_dir)
+        endpoint = await _sought(address, token, state_dir, suits, on_event)
         if endpoint is not None:
             client = await cls._reach(endpoint, folders, Backoff(patience), on_event)
             if client is not None:
@@ -269,10 +273,14 @@ class AsyncClient:
         request = jobs_pb2.GetJobRequest(name=name)
         return Job.of(await self._connection.call(self._connection.jobs.GetJob, request, job=name))
 
-    async def jobs(self, states: Iterable[str] = (), limit: int = 50) -> list[Job]:
-        """The newest jobs, of any state or of some; without their results."""
+    async def jobs(self, states: Iterable[str] = (), limit: int = 50, all_users: bool = False) -> list[Job]:
+        """The newest jobs, of any state or of some; without their results.
+
+        Args:
+            all_users: everybody's, for who has the scope `read-all` or `admin`.
+        """
         found: list[Job] = []
-        page = jobs_pb2.ListJobsRequest(states=[_state(word) for word in states])
+        page = jobs_pb2.ListJobsRequest(states=[_state(word) for word in states], all_users=all_users)
         while len(found) < limit:
             page.page_size = min(1000, limit - len(found))
             reply = await self._connection.call(self._connection.jobs.ListJobs, page)
@@ -322,7 +330,7 @@ class AsyncClient:
         """Have the daemon hash its store again and remove what is damaged: progress and damage as it goes.
 
         Raises:
-            DaemonError: NOT_OWNER, only who holds the token of its `daemon.json` may, on its machine.
+            DaemonError: SCOPE, only admins may, and on its machine who holds the token of its `daemon.json`.
         """
         return storekeeping.verify(self._connection)
 
@@ -336,6 +344,16 @@ class AsyncClient:
             DaemonError: as `verify_store`.
         """
         return await storekeeping.prune(self._connection, keep, recent)
+
+
+async def _sought(
+    address: str | Endpoint | None, token: str | None, state_dir: Path | None, suits: Suits, on_event: OnEvent | None
+) -> Endpoint | None:
+    """Where to connect; of several daemons the one that suits best. None where nobody names any."""
+    if isinstance(address, Endpoint):
+        return address
+    local = find_endpoint(address, token, state_dir)
+    return local if named_address(address)[0] != ANY else await choose(local, suits, on_event or _ignore)
 
 
 async def _greet(connection: Connection) -> DaemonInfo:

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from anyportal_client.aio import AsyncClient
+from anyportal_client.discovery import Endpoint
 from anyportal_client.events import JobEvent, OnEvent
 from anyportal_client.expectations import StageExplanation
 from anyportal_client.messages import DaemonInfo, Job, PresetInfo
@@ -61,7 +62,7 @@ class Client:
     @classmethod
     def connect(
         cls,
-        address: str | None = None,
+        address: str | Endpoint | None = None,
         token: str | None = None,
         state_dir: Path | None = None,
         start: bool = True,
@@ -135,9 +136,9 @@ class Client:
         """A job as it is now."""
         return self._loop.run(self._client.job(name))
 
-    def jobs(self, states: Iterable[str] = (), limit: int = 50) -> list[Job]:
+    def jobs(self, states: Iterable[str] = (), limit: int = 50, all_users: bool = False) -> list[Job]:
         """See AsyncClient.jobs."""
-        return self._loop.run(self._client.jobs(states, limit))
+        return self._loop.run(self._client.jobs(states, limit, all_users))
 
     def cancel(self, name: str) -> Job:
         """See AsyncClient.cancel."""

@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from anyportal_client.credentials import SavedHost, find_saved
 from anyportal_client.errors import DaemonError, UsageError
+from anyportal_client.network_config import read_config
 
 DEFAULT_PORT = 29571
 START_HINT = "start one: anyportal serve"
+
+ANY = "any"
+"""In place of an address: the daemon that will be done first."""
+
+
+@dataclass(frozen=True)
+class Tls:
+    """How a daemon is known to be the right one, and how this client shows that it is.
+
+    Args:
+        authority: the certificate, as PEM, of who must have signed the daemon's.
+        certificate, key: this client's own, for a daemon that wants one.
+        pinned: the authority was kept at a login; another one later is an alarm.
+    """
+
+    authority: str
+    certificate: Path | None = None
+    key: Path | None = None
+    pinned: bool = False
 
 
 @dataclass(frozen=True)
@@ -18,10 +40,11 @@ class Endpoint:
     """An address and what to show there.
 
     Args:
-        origin: who named it, for messages: `--daemon`, `ANYPORTAL_DAEMON`, or the path of a daemon.json.
+        origin: who named it, for messages: `--daemon`, `ANYPORTAL_DAEMON`, `configuration`, or a daemon.json's path.
         pid: of the daemon, where its daemon.json was asked for the address.
         file: the daemon.json that said the address, the token or both, and says them anew when it is restarted.
         token_of_file: the token is that of the file, not one that a user was given.
+        tls: without it the daemon is called in clear text, which is for this machine alone.
     """
 
     address: str
@@ -30,6 +53,7 @@ class Endpoint:
     pid: int | None = None
     file: Path | None = None
     token_of_file: bool = False
+    tls: Tls | None = None
 
 
 def state_directory(given: Path | None = None) -> Path:
@@ -44,27 +68,54 @@ def state_directory(given: Path | None = None) -> Path:
     return Path(platformdirs.user_state_dir("anyportal", appauthor=False))
 
 
+def named_address(address: str | None = None) -> tuple[str, str]:
+    """The address that somebody named, as written, and who: as given, $ANYPORTAL_DAEMON, or the configuration.
+
+    Both are empty where nobody did.
+
+    Raises:
+        UsageError: a configuration that cannot be read.
+    """
+    if address:
+        return address, "--daemon"
+    named = os.environ.get("ANYPORTAL_DAEMON", "")
+    if named:
+        return named, "ANYPORTAL_DAEMON"
+    configured = read_config().daemon
+    return (configured, "configuration") if configured else ("", "")
+
+
 def find_endpoint(
     address: str | None = None, token: str | None = None, state_dir: Path | None = None
 ) -> Endpoint | None:
-    """The daemon to talk to: as given, $ANYPORTAL_DAEMON, or daemon.json; None where nothing names one.
+    """The daemon to talk to: as given, or of $ANYPORTAL_DAEMON, the configuration, or daemon.json; else None.
+
+    What was kept of it at a login is used with it.
 
     Raises:
-        UsageError: an address that is none.
+        UsageError: an address that is none, or a configuration that cannot be read.
         DaemonError: a daemon.json that cannot be read.
     """
     token = token or os.environ.get("ANYPORTAL_TOKEN") or ""
-    origin = "--daemon"
-    if not address:
-        address, origin = os.environ.get("ANYPORTAL_DAEMON", ""), "ANYPORTAL_DAEMON"
-    if not address:
+    address, origin = named_address(address)
+    if not address or address == ANY:
         found = read_daemon_file(state_directory(state_dir))
         return found if found is None or not token else replace(found, token=token, token_of_file=False)
-    address = complete(address)
-    own = None if token else _local(address, state_dir)
-    if own is None:
-        return Endpoint(address, token, origin)
-    return Endpoint(address, own.token, origin, file=own.file, token_of_file=True)
+    saved = find_saved(address, DEFAULT_PORT)
+    address = saved.address if saved is not None else complete(address)
+    own = _local(address, state_dir)
+    if own is not None and not token:
+        return Endpoint(address, own.token, origin, file=own.file, token_of_file=True)
+    if saved is not None:
+        return endpoint_of(saved, token, origin)
+    return Endpoint(address, token, origin)
+
+
+def endpoint_of(saved: SavedHost, token: str = "", origin: str = "") -> Endpoint:
+    """A daemon that was logged in to, with another token where one is given."""
+    own = Path(saved.certificate) if saved.certificate else None
+    tls = Tls(saved.authority, own, Path(saved.key) if saved.key else None, True) if saved.authority else None
+    return Endpoint(saved.address, token or saved.secret(), origin, tls=tls)
 
 
 def renewed(before: Endpoint) -> Endpoint | None:
@@ -127,7 +178,7 @@ def read_daemon_file(folder: Path) -> Endpoint | None:
         raise DaemonError(
             "the daemon's file belongs to somebody else", where=str(path), hint="set ANYPORTAL_STATE to your own"
         ) from error
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
         raise DaemonError(
             f"the daemon's file cannot be read: {error}", where=str(path), hint=f"delete it and {START_HINT}"
         ) from error
@@ -146,6 +197,23 @@ def _local(address: str, state_dir: Path | None) -> Endpoint | None:
 def _loopback(address: str) -> str:
     host, _, port = address.rpartition(":")
     return f"loopback:{port}" if host in ("127.0.0.1", "localhost", "[::1]") else address
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """The parts of HOST:PORT, brackets taken off."""
+    host, _, port = address.rpartition(":")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def is_loopback(address: str) -> bool:
+    """Whether what is sent to HOST:PORT stays on this machine."""
+    host, _ = host_and_port(address)
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def process_gone(pid: int | None) -> bool:

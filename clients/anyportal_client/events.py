@@ -50,6 +50,52 @@ class DaemonFound(Event):
 
 
 @dataclass(frozen=True)
+class DaemonChosen(Event):
+    """Of several daemons this one: `reason` says why; `end_seconds` until it would be done, where that is known."""
+
+    event = "chosen"
+    address: str
+    reason: str
+    end_seconds: float | None
+    asked: int
+
+
+@dataclass(frozen=True)
+class DaemonDiscovered(Event):
+    """A daemon of `anyportal discover`. `queued_jobs` is null where it was not asked or did not say: see `note`."""
+
+    event = "discovered"
+    name: str
+    address: str
+    gpu: str
+    version: str
+    queued_jobs: int | None
+    running_jobs: int | None
+    tls: bool
+    logged_in: bool
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class HostSaved(Event):
+    """A daemon of `anyportal login`: the token works and is kept; with `--list` one that is."""
+
+    event = "login"
+    address: str
+    user: str
+    fingerprint: str
+    keyring: bool
+
+
+@dataclass(frozen=True)
+class HostForgotten(Event):
+    """`anyportal logout`: the token is kept no longer. The daemon still takes it until it is revoked there."""
+
+    event = "logout"
+    address: str
+
+
+@dataclass(frozen=True)
 class DaemonAway(Event):
     """For two seconds nobody has answered: the daemon is waited for, and its jobs are safe with it."""
 
@@ -249,6 +295,7 @@ class JobListed(Event):
     queue_position: int = 0
     start_seconds: float | None = None
     end_seconds: float | None = None
+    user: str = ""
 
     @classmethod
     def of(cls, job: Job) -> JobListed:
@@ -266,6 +313,7 @@ class JobListed(Event):
             outlook.queue_position,
             outlook.start_seconds,
             outlook.end_seconds,
+            job.user,
         )
 
 

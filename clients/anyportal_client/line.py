@@ -11,7 +11,8 @@ from typing import Any
 
 import grpc.aio
 
-from anyportal_client.discovery import Endpoint
+from anyportal_client.discovery import Endpoint, Tls, is_loopback
+from anyportal_client.errors import ClientError, DaemonError, UsageError
 from anyportal_client.events import DaemonAway, DaemonBack, Event, OnEvent
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,15 @@ _OPTIONS = (
     ("grpc.max_send_message_length", 64 << 20),  # a manifest of 100,000 frames is 10 MiB
 )
 
+_OPTIONS_OF_NETWORK = (
+    # A machine that vanished says nothing: whoever waits for it asks, and has noticed within 30 seconds. The daemon
+    # takes one such question in ten seconds.
+    ("grpc.keepalive_time_ms", 15_000),
+    ("grpc.keepalive_timeout_ms", 8_000),
+    # Also the time that a connection and its handshake get, and the first try over a bad line needs more than 100 ms.
+    ("grpc.min_reconnect_backoff_ms", 5000),
+)
+
 
 class Line:
     """Stands for a channel: each call goes to where the daemon is at that moment.
@@ -42,6 +52,9 @@ class Line:
     Args:
         patience: seconds for which the daemon is waited for, to be told.
         on_event: is told of a daemon that is away, and that it is back.
+
+    Raises:
+        ClientError: it would be called in clear text on another machine, or a certificate of this client is not there.
     """
 
     def __init__(self, endpoint: Endpoint, renew: Renew, patience: float, on_event: OnEvent | None = None) -> None:
@@ -49,7 +62,7 @@ class Line:
         self._renew = renew
         self._patience = patience
         self._tell = on_event or _log
-        self._channel = _open(endpoint.address)
+        self._channel = _open(endpoint)
         self._left: list[grpc.aio.Channel] = []
         self._lost_at: float | None = None
         self._told = False
@@ -89,9 +102,15 @@ class Line:
             # What is under way on the old channel ends by itself, with the daemon that it went to. To close it would
             # cancel the tasks that wait for it. Without calls it holds no connection, so it may stay until the end.
             self._left.append(self._channel)
-            self._channel = _open(found.address)
+            self._channel = _open(found)
         self.endpoint = found
         return True
+
+    async def insecure(self) -> ClientError | None:
+        """Why a call cannot have come through, where that is about TLS. Makes a connection of its own to see."""
+        from anyportal_client.network_tls import trouble
+
+        return await asyncio.to_thread(trouble, self.endpoint)
 
     def lost(self) -> None:
         """Nobody answered."""
@@ -123,8 +142,32 @@ class Line:
         self._lost_at, self._timer, self._told = None, None, False
 
 
-def _open(address: str) -> grpc.aio.Channel:
-    return grpc.aio.insecure_channel(address, options=_OPTIONS)
+def _open(endpoint: Endpoint) -> grpc.aio.Channel:
+    if endpoint.tls is not None:
+        options = dict(_OPTIONS) | dict(_OPTIONS_OF_NETWORK)
+        return grpc.aio.secure_channel(endpoint.address, _credentials(endpoint.tls), options=tuple(options.items()))
+    if not is_loopback(endpoint.address):
+        raise DaemonError(
+            "this daemon is on another machine, and nobody has said how to know it: nothing was sent",
+            code="NOT_SECURE",
+            where=endpoint.address,
+            hint=f"log in first: anyportal login {endpoint.address}",
+        )
+    return grpc.aio.insecure_channel(endpoint.address, options=_OPTIONS)
+
+
+def _credentials(tls: Tls) -> grpc.ChannelCredentials:
+    own: list[bytes | None] = [None, None]
+    if tls.certificate is not None:
+        key = tls.key or tls.certificate
+        try:
+            own = [key.read_bytes(), tls.certificate.read_bytes()]
+        except OSError as error:
+            hint = "give it back its place, or log in again with --certificate and --key"
+            raise UsageError(
+                f"this client's certificate cannot be read: {error.strerror}", where=str(error.filename), hint=hint
+            ) from error
+    return grpc.ssl_channel_credentials(tls.authority.encode(), *own)
 
 
 def _log(event: Event) -> None:

@@ -1,7 +1,7 @@
 """Folders that the daemon reaches too: of what lies in them a path is sent, and no bytes.
 
-They are listed in the client's configuration, `client.toml` in the user's configuration folder or the file that
-$ANYPORTAL_CLIENT_CONFIG names, under the names that the daemon's configuration has for them:
+They are listed in the client's configuration (network_config.py), under the names that the daemon's configuration has
+for them:
 
     [mappings]
     footage = "/mnt/nas"
@@ -9,15 +9,14 @@ $ANYPORTAL_CLIENT_CONFIG names, under the names that the daemon's configuration 
 
 from __future__ import annotations
 
-import os
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from anyportal_client.clips import Clip
 from anyportal_client.errors import UsageError
+from anyportal_client.network_config import read_config
 from anyportal_client.shot import ReadyShot
 
 _ODD = re.compile(r"[\\:\x00\ud800-\udfff]")
@@ -30,34 +29,13 @@ def read_mappings(pairs: Iterable[str] = ()) -> dict[str, Path]:
     Raises:
         UsageError: a configuration that cannot be read, or no pair.
     """
-    found = _configured(_file())
+    found = dict(read_config().mappings)
     for pair in pairs:
         name, equals, folder = pair.partition("=")
         if not equals or not name or not folder:
             raise UsageError(f"'{pair}' is no mapping", where="--map", hint="write NAME=FOLDER: --map footage=/mnt/nas")
         found[name] = Path(folder).absolute()
     return found
-
-
-def _file() -> Path:
-    named = os.environ.get("ANYPORTAL_CLIENT_CONFIG")
-    if named:
-        return Path(named)
-    import platformdirs
-
-    return Path(platformdirs.user_config_dir("anyportal", appauthor=False)) / "client.toml"
-
-
-def _configured(file: Path) -> dict[str, Path]:
-    try:
-        table = tomllib.loads(file.read_text("utf-8")).get("mappings", {})
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    except (OSError, ValueError) as error:
-        raise UsageError(f"the configuration cannot be read: {error}", where=str(file)) from error
-    if not isinstance(table, dict) or not all(isinstance(folder, str) for folder in table.values()):
-        raise UsageError("[mappings] is no table of folders", where=str(file), hint='write footage = "/mnt/nas"')
-    return {name: Path(folder).expanduser() for name, folder in table.items()}
 
 
 def shared(ready: ReadyShot, folders: Mapping[str, Path]) -> ReadyShot:

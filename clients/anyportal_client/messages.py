@@ -65,6 +65,7 @@ class Job:
         stage_seconds: wall seconds of the stages that ran.
         frames: the frames delivered; empty until the job runs.
         outlook: what is to be expected of it; None where it has ended.
+        user: who submitted it.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Job:
     last_sequence: int = 0
     priority: int = 0
     outlook: Outlook | None = None
+    user: str = ""
 
     @property
     def final(self) -> bool:
@@ -127,6 +129,7 @@ class Job:
             last_sequence=message.last_sequence,
             priority=message.priority,
             outlook=Outlook.of(message.outlook) if message.HasField("outlook") else None,
+            user=message.user,
         )
 
 
@@ -149,11 +152,12 @@ def job_error(message: jobs_pb2.JobError, job: str) -> ClientError:
 
 @dataclass(frozen=True)
 class WorkerInfo:
-    """A process of the daemon that owns one GPU, or the CPU."""
+    """A process of the daemon that owns one GPU, or the CPU; `trouble` says why it is dead, where that is known."""
 
     device: str
     state: str
     job: str
+    trouble: str = ""
 
 
 @dataclass(frozen=True)
@@ -163,6 +167,9 @@ class DaemonInfo:
     Args:
         broken_plugins: what could not be read, and why.
         mappings: names of folders of which paths can be sent instead of bytes.
+        user: who asked.
+        scopes: what they may do: submit, read-all, admin.
+        draining: it takes no more jobs.
     """
 
     version: str
@@ -173,11 +180,14 @@ class DaemonInfo:
     free_disk_bytes: int
     broken_plugins: Mapping[str, str]
     mappings: tuple[str, ...] = ()
+    user: str = ""
+    scopes: tuple[str, ...] = ()
+    draining: bool = False
 
     @classmethod
     def of(cls, message: catalog_pb2.Daemon) -> DaemonInfo:
         workers = (
-            WorkerInfo(each.device, catalog_pb2.Worker.State.Name(each.state).lower(), each.job)
+            WorkerInfo(each.device, catalog_pb2.Worker.State.Name(each.state).lower(), each.job, each.trouble)
             for each in message.workers
         )
         return cls(
@@ -189,6 +199,9 @@ class DaemonInfo:
             message.free_disk_bytes,
             dict(message.broken_plugins),
             tuple(message.mappings),
+            message.user,
+            tuple(message.scopes),
+            message.draining,
         )
 
 

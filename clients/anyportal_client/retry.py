@@ -82,13 +82,15 @@ class Attempts:
         reason = rpc_errors.reason(error)
         refused = error.code() is grpc.StatusCode.UNAUTHENTICATED
         if not worth_retrying(error, reason) and not (refused and self._line.endpoint.token_of_file):
-            raise rpc_errors.translate(error, self._line.endpoint.address, self._job) from error
+            raise self._translated(error) from error
         trouble = self._trouble(reason, refused)
+        if trouble == "AWAY" and self._line.endpoint.tls is not None and (found := await self._line.insecure()):
+            raise found from error
         until = self._since.setdefault(trouble, time.monotonic()) + self._patience(trouble)
         delay = self._delay(rpc_errors.retry_delay(error))
         while True:
             if time.monotonic() + delay > until:
-                raise self._given_up(error, refused) from error
+                raise await self._given_up(error, refused) from error
             await asyncio.sleep(delay)
             if await self._line.renew():
                 return
@@ -111,10 +113,15 @@ class Attempts:
         own = self._backoff.patience
         return {"STARTING": STARTING_PATIENCE, "TOKEN": min(own, TOKEN_PATIENCE)}.get(trouble, own)
 
-    def _given_up(self, error: grpc.aio.AioRpcError, refused: bool) -> ClientError:
+    async def _given_up(self, error: grpc.aio.AioRpcError, refused: bool) -> ClientError:
         if self._line.away and not refused:  # what it said as it went is old news
-            return rpc_errors.unreachable(self._line.endpoint.address, self._job)
-        return rpc_errors.translate(error, self._line.endpoint.address, self._job)
+            insecure = await self._line.insecure()
+            return insecure or rpc_errors.unreachable(self._line.endpoint.address, self._job)
+        return self._translated(error)
+
+    def _translated(self, error: grpc.aio.AioRpcError) -> ClientError:
+        endpoint = self._line.endpoint
+        return rpc_errors.translate(error, endpoint.address, self._job, logged_in=endpoint.tls is not None)
 
     def _delay(self, asked: float | None) -> float:
         backoff = self._backoff
@@ -126,7 +133,7 @@ class Attempts:
 def worth_retrying(error: grpc.aio.AioRpcError, reason: str) -> bool:
     """Whether the same call may succeed later."""
     if reason:
-        return error.code() is grpc.StatusCode.UNAVAILABLE or reason == "UPLOAD_BUSY"
+        return error.code() is grpc.StatusCode.UNAVAILABLE or reason in ("UPLOAD_BUSY", "RATE")
     return any(sign in (error.details() or "") for sign in _CUT.get(error.code(), ()))
 
 

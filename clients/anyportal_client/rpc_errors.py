@@ -68,8 +68,8 @@ def retry_delay(error: grpc.aio.AioRpcError) -> float | None:
     return float(info.retry_delay.seconds + info.retry_delay.nanos / 1e9) if info is not None else None
 
 
-def translate(error: grpc.aio.AioRpcError, address: str, job: str = "") -> ClientError:
-    """The error for a person; `address` is where the call went."""
+def translate(error: grpc.aio.AioRpcError, address: str, job: str = "", logged_in: bool = False) -> ClientError:
+    """The error for a person; `address` is where the call went, `logged_in` how the token was come by."""
     said = metadata(error)
     code = reason(error) or _CODES.get(error.code(), "INTERNAL")
     message, hint = _PLAIN.get(code, ("", ""))
@@ -78,8 +78,10 @@ def translate(error: grpc.aio.AioRpcError, address: str, job: str = "") -> Clien
         hint = "look at the daemon's log and report this"
     elif job and code in ("UNREACHABLE", "TIMEOUT"):
         hint = _goes_on(job)
-    elif reason(error) and code != "TOKEN":
+    elif reason(error) and (code != "TOKEN" or said.get("token")):  # it was good once: expired, or revoked
         message = error.details() or message
+    if logged_in and error.code() is grpc.StatusCode.UNAUTHENTICATED:
+        hint = f"ask whoever runs it for a new one, and log in with it: anyportal login {address}"
     where = said.get("where") or _field(error) or ("" if job and code != "UNREACHABLE" else address)
     if code != "TOKEN":  # what the daemon says of tokens is for those who speak gRPC themselves
         hint = said.get("hint") or hint

@@ -21,7 +21,12 @@ def serve(
         str | None, typer.Option(metavar="HOST:PORT", help="Loopback address to serve on; port 0 takes a free one.")
     ] = None,
     state: Annotated[Path | None, typer.Option(metavar="DIR", help="Where jobs, blobs and stage results live.")] = None,
-    config: Annotated[Path | None, typer.Option(metavar="FILE", help="A TOML file; options override it.")] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A TOML file instead of the usual one (docs/config.md); options override it."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
     stop_with_stdin: Annotated[bool, typer.Option("--stop-with-stdin", help="Stop when standard input ends.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Log more, and show where an error comes from.")] = False,
@@ -47,7 +52,8 @@ def _announce(found: dict[str, object], as_json: bool) -> None:
     if as_json:
         print(json.dumps({"schema": SCHEMA, "event": "serving", **found}), flush=True)
     else:
-        print(f"anyportal {found['version']} serves on {found['address']} (state: {found['state']})", flush=True)
+        lan = f", and other machines with TLS on {found['lan']}" if found["lan"] else ""
+        print(f"anyportal {found['version']} serves on {found['address']}{lan} (state: {found['state']})", flush=True)
 
 
 def _complain(as_json: bool, exit_code: int, code: str, message: str, where: str, hint: str) -> None:

@@ -4,34 +4,32 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
 import platformdirs
 
-from anyportal_core.errors import UnknownNameError, unknown_name
+from anyportal_daemon.config_keys import FOLDERS, SIZE, SWITCH, Kind, key, path, read, section
 from anyportal_daemon.errors import AddressError, ConfigError
 from anyportal_daemon.jobs.scheduler import Rules
+from anyportal_daemon.security.limits import CallLimits
+from anyportal_daemon.security.tls.keys import TlsKeys
 from anyportal_daemon.worker.limits import Limits
-
-Numbers = TypeVar("Numbers", Rules, Limits)
 
 DEFAULT_LISTEN = "127.0.0.1:29571"
 """Below the ephemeral range, so that no outgoing connection sits on it by chance."""
 
-_UNITS = {"": 1, "b": 1} | {
-    f"{letter}{end}": base**power for power, letter in enumerate("kmgt", 1) for end, base in (("ib", 1024), ("b", 1000))
-}
-_SIZE = re.compile(rf"(\d{{1,20}}(?:\.\d{{1,20}})?)\s*({'|'.join(_UNITS)})", re.IGNORECASE)
+VARIABLE = "ANYPORTAL_DAEMON_CONFIG"
+"""Names another file than those of ``default_file``; empty: none."""
+
+SYSTEM_FILE = Path("/etc/anyportal/daemon.toml")
 
 
 @dataclass(frozen=True)
 class Address:
-    """A loopback host and a port; port 0 takes a free one."""
+    """A host and a port; port 0 takes a free one."""
 
     host: str
     port: int
@@ -41,23 +39,24 @@ class Address:
         """Read ``HOST:PORT``.
 
         Raises:
-            AddressError: malformed, or not on loopback.
+            AddressError: malformed.
         """
         host, _, port = text.rpartition(":")
         host = host.removeprefix("[").removesuffix("]")
-        if not host or not port.isdecimal() or int(port) > 65535:
+        if not host or not (port.isascii() and port.isdecimal()) or int(port) > 65535:
             raise AddressError(
                 f"'{text}' is no address", where="listen", hint=f"write HOST:PORT, such as {DEFAULT_LISTEN}"
             )
         host = "127.0.0.1" if host == "localhost" else host
-        if not _is_loopback(host):
-            raise AddressError(
-                f"'{host}' is not a loopback address: other machines could reach it, and this version has "
-                "neither TLS nor users to keep strangers out",
-                where="listen",
-                hint=f"listen on {DEFAULT_LISTEN}, and reach it from elsewhere through an SSH tunnel",
-            )
         return cls(host, int(port))
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine reaches it. A name is asked nobody about: it may be another address tomorrow."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
 
     def with_port(self, port: int) -> Address:
         return Address(self.host, port)
@@ -66,34 +65,53 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _address(value: object) -> Address:
+    if not isinstance(value, str):
+        raise ValueError
+    return Address.parse(value)
+
+
+ADDRESS = Kind("HOST:PORT", f'"{DEFAULT_LISTEN}"', _address)
 
 
 @dataclass(frozen=True)
 class Config:
-    """Everything that can be configured.
+    """Everything that can be configured: the keys of the file, and its tables."""
 
-    Args:
-        listen: where to serve.
-        state: the directory of the journal, the blobs, the stage results and ``daemon.json``.
-        models: the root of the model weights; None: $ANYPORTAL_MODELS, or the user's data folder.
-        mappings: folders that daemon and clients share: name to root. Files are read only inside the root.
-        budget: bytes that blobs, uploads and stage results may come to; None: half of the disk.
-        jobs: how many a user may have, and who goes first.
-        worker: what a worker may take, and how long it may be silent.
-    """
-
-    listen: Address
-    state: Path
-    models: Path | None = None
-    mappings: Mapping[str, Path] = field(default_factory=dict)
-    budget: int | None = None
-    jobs: Rules = field(default_factory=Rules)
-    worker: Limits = field(default_factory=Limits)
+    listen: Address = key(
+        ADDRESS,
+        "Where to serve; port 0 takes a free one. For other machines it needs TLS and a user. `--listen` overrides it.",
+        unset=f'`"{DEFAULT_LISTEN}"`',
+    )
+    state: Path = key(
+        path("/var/lib/anyportal"),
+        "The directory of jobs, blobs and stage results. `--state` overrides it.",
+        unset="`$ANYPORTAL_STATE`, else the system's usual place",
+    )
+    models: Path | None = key(
+        path("/srv/models"),
+        "The folder of the model weights.",
+        None,
+        unset="`$ANYPORTAL_MODELS`, else the user's data folder",
+    )
+    mappings: Mapping[str, Path] = key(
+        FOLDERS,
+        "Folders that daemon and clients share. Files are read only inside of them, links resolved.",
+        {},
+        unset="none",
+    )
+    budget: int | None = key(
+        SIZE, "Bytes that blobs, uploads and stage results may come to.", None, unset="half of the disk", reloads=True
+    )
+    announce: bool = key(
+        SWITCH,
+        "Whether a daemon that other machines reach makes itself known on the network, for `anyportal discover`.",
+        True,
+    )
+    jobs: Rules = section(Rules, "How many jobs a user may have, and who goes first.")
+    tls: TlsKeys = section(TlsKeys, "What other machines are served with; `docs/security.md`.")
+    limits: CallLimits = section(CallLimits, "What callers may take of the daemon's time.")
+    worker: Limits = section(Limits, "What a worker process may take, and how long it may be silent.")
 
 
 def load(file: Path | None, listen: str | None = None, state: Path | None = None) -> Config:
@@ -103,88 +121,34 @@ def load(file: Path | None, listen: str | None = None, state: Path | None = None
         ConfigError: unreadable, an unknown key (the nearest is offered), or a value of the wrong kind.
         AddressError: an address that will not be served.
     """
-    table = _read(file) if file else {}
-    try:
-        for key in table:
-            if key not in Config.__dataclass_fields__:
-                raise unknown_name("key", key, Config.__dataclass_fields__, where=str(file))
-    except UnknownNameError as error:
-        raise ConfigError(error.message, where=error.where, hint=error.hint) from None
-    models = _text(table, "models", file)
-    return Config(
-        listen=Address.parse(listen or _text(table, "listen", file) or DEFAULT_LISTEN),
-        state=(state or Path(_text(table, "state", file) or default_state())).expanduser().absolute(),
-        models=Path(models).expanduser() if models else None,
-        mappings=_mappings(table.get("mappings", {}), file),
-        budget=_size(table, "budget", file),
-        jobs=_numbers(table, "jobs", Rules, file),
-        worker=_numbers(table, "worker", Limits, file),
-    )
+    values = read(Config, _parsed(file), str(file)) if file else {}
+    if listen is not None:
+        values["listen"] = Address.parse(listen)
+    if state is not None:
+        values["state"] = state.expanduser().absolute()
+    values.setdefault("listen", Address.parse(DEFAULT_LISTEN))
+    values.setdefault("state", Path(default_state()).expanduser().absolute())
+    return Config(**values)
 
 
 def default_state() -> str:
     return os.environ.get("ANYPORTAL_STATE") or platformdirs.user_state_dir("anyportal")
 
 
-def _read(file: Path) -> dict[str, object]:
+def default_file() -> Path | None:
+    """The file that is read where none is named: the user's own, else the system's; None: neither is there."""
+    named = os.environ.get(VARIABLE)
+    if named is not None:
+        return Path(named) if named else None
+    own = Path(platformdirs.user_config_dir("anyportal", appauthor=False)) / "daemon.toml"
+    return next((file for file in (own, SYSTEM_FILE) if file.is_file()), None)
+
+
+def _parsed(file: Path) -> dict[str, object]:
     try:
         return tomllib.loads(file.read_text("utf-8"))
     except OSError as error:
-        raise ConfigError(
-            f"cannot be read: {error.strerror}", where=str(file), hint="check the path after --config"
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        hint = "check the path after --config"
+        raise ConfigError(f"cannot be read: {error.strerror}", where=str(file), hint=hint) from None
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"is no TOML: {error}", where=str(file)) from None
-
-
-def _text(table: Mapping[str, object], key: str, file: Path | None) -> str | None:
-    value = table.get(key)
-    if value is not None and not isinstance(value, str):
-        raise ConfigError(f"{key} is not a text", where=str(file), hint=f'write {key} = "..."')
-    return value
-
-
-def _numbers(table: Mapping[str, object], name: str, kind: type[Numbers], file: Path | None) -> Numbers:
-    """A section whose every key is a number above 0."""
-    section = table.get(name, {})
-    if not isinstance(section, dict):
-        raise ConfigError(f"{name} is not a table", where=str(file), hint=f"write [{name}]")
-    known = {each.name: "int" in str(each.type) for each in fields(kind)}
-    values: dict[str, Any] = {}
-    for key, value in section.items():
-        where = f"{file}: {name}.{key}"
-        if key not in known:
-            error = unknown_name("key", key, known, where=where)
-            raise ConfigError(error.message, where=where, hint=error.hint)
-        whole = known[key]
-        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)) or not 0 < value < 2**53:
-            what = "a whole number above 0" if whole else "a number above 0"
-            raise ConfigError(f"is not {what}", where=where, hint=f"write {key} = 8, or leave it out")
-        values[key] = value
-    return kind(**values)
-
-
-def _size(table: Mapping[str, object], key: str, file: Path | None) -> int | None:
-    """Bytes: a number, or a text with a unit."""
-    value = table.get(key)
-    if value is None:
-        return None
-    found = _SIZE.fullmatch(str(value)) if isinstance(value, int | str) and not isinstance(value, bool) else None
-    size = int(float(found[1]) * _UNITS[found[2].lower()]) if found else 0
-    if not 0 < size < 2**63:
-        raise ConfigError(f"{key} is no size", where=str(file), hint=f'write {key} = "200 GiB", or bytes above 0')
-    return size
-
-
-def _mappings(table: object, file: Path | None) -> dict[str, Path]:
-    if not isinstance(table, dict):
-        raise ConfigError("mappings is not a table", where=str(file), hint="write [mappings]")
-    roots: dict[str, Path] = {}
-    for name, root in table.items():
-        where = f"{file}: mappings.{name}"
-        if not isinstance(root, str) or not Path(root).is_absolute():
-            raise ConfigError("is not an absolute path", where=where, hint=f'write {name} = "/mnt/footage"')
-        if not Path(root).is_dir():
-            raise ConfigError(f"there is no folder {root}", where=where, hint="mount or create it first")
-        roots[name] = Path(root).resolve()
-    return roots

@@ -1,14 +1,20 @@
 """What the daemon refuses, and why. ``server/errors.py`` holds the one table that turns them into gRPC statuses.
 
 AnyPortalError
+├── NoDaemonError               UNREACHABLE         no daemon of this machine can be asked or told something
 ├── StartError                  the daemon cannot start
 │   ├── ConfigError             CONFIG              a key of the configuration is wrong
 │   ├── AddressError            ADDRESS             an address it will not serve on
 │   ├── AddressInUseError       ADDRESS_IN_USE      another program has the port
+│   ├── UnsafeError             UNSAFE              other machines could reach it, and nothing keeps strangers out
+│   ├── CertificateError        CERTIFICATE         a certificate or key is missing, spoilt, expired or there already
+│   ├── UserError               USER                no such user, or there is one already
 │   └── StateInUseError         STATE_IN_USE        another daemon has the state directory
 ├── Refusal                     an rpc is refused
 │   ├── TokenError              TOKEN               no token, or a wrong one
-│   ├── NotOwnerError           NOT_OWNER           for the daemon's owner alone
+│   ├── ScopeError              SCOPE               the user has not the scope for it
+│   ├── RateError               RATE                too many calls, or too many wrong tokens, in too short a time
+│   ├── SilentError             SILENT              nothing has come of an upload for a long time
 │   ├── BlobError               BLOB                a malformed blob, or more bytes than announced
 │   ├── BlobNotFoundError       BLOB_NOT_FOUND      no such blob, or another user's
 │   ├── BlobCorruptError        BLOB_CORRUPT        the stored bytes are damaged
@@ -24,6 +30,7 @@ AnyPortalError
 │   ├── PageTokenError          PAGE_TOKEN          not a token that ListJobs gave
 │   ├── StartingError           STARTING            the worker is not ready yet
 │   └── StoppingError           STOPPING            the daemon is going down
+│       └── DrainingError       DRAINING            it takes no more jobs, and goes down when those that run are done
 └── WorkerError                 a running job ended with its worker
     ├── WorkerLostError         WORKER_LOST         several worker processes died under it
     ├── MemoryLimitError        MEMORY_LIMIT        it took more of the machine's memory than it may
@@ -33,9 +40,12 @@ AnyPortalError
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
 
 from anyportal_core.errors import AnyPortalError
+
+
+class NoDaemonError(AnyPortalError):
+    code = "UNREACHABLE"
 
 
 class StartError(AnyPortalError):
@@ -58,6 +68,18 @@ class StateInUseError(StartError):
     code = "STATE_IN_USE"
 
 
+class UnsafeError(StartError):
+    code = "UNSAFE"
+
+
+class CertificateError(StartError):
+    code = "CERTIFICATE"
+
+
+class UserError(StartError):
+    code = "USER"
+
+
 class Refusal(AnyPortalError):
     """An rpc is refused.
 
@@ -67,7 +89,7 @@ class Refusal(AnyPortalError):
     """
 
     code = "REFUSED"
-    retry_after: ClassVar[float | None] = None
+    retry_after: float | None = None
     """Seconds after which a retry may succeed; None: a retry as it is will not."""
 
     def __init__(
@@ -88,8 +110,27 @@ class TokenError(Refusal):
     code = "TOKEN"
 
 
-class NotOwnerError(Refusal):
-    code = "NOT_OWNER"
+class ScopeError(Refusal):
+    code = "SCOPE"
+
+
+class RateError(Refusal):
+    """Too much in too short a time.
+
+    Args:
+        wait: seconds until it would be let through.
+    """
+
+    code = "RATE"
+
+    def __init__(self, message: str, wait: float, *, where: str = "", hint: str = "") -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.retry_after = wait
+
+
+class SilentError(Refusal):
+    code = "SILENT"
+    retry_after = 0.5
 
 
 class BlobError(Refusal):
@@ -154,6 +195,11 @@ class StartingError(Refusal):
 class StoppingError(Refusal):
     code = "STOPPING"
     retry_after = 5.0
+
+
+class DrainingError(StoppingError):
+    code = "DRAINING"
+    retry_after = 30.0
 
 
 class WorkerError(AnyPortalError):

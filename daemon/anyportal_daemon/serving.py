@@ -8,14 +8,19 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from anyportal_core.errors import AnyPortalError as AnyPortalError
 from anyportal_core.errors import StorageError
 from anyportal_daemon.bootstrap import daemon
-from anyportal_daemon.config import Config, load
+from anyportal_daemon.config import Config, default_file, load
 from anyportal_daemon.errors import AddressInUseError, StartError, StateInUseError
+from anyportal_daemon.notify import notify
+from anyportal_daemon.upkeep import Upkeep
+
+log = logging.getLogger(__name__)
 
 _EXIT_CODES: dict[type[AnyPortalError], int] = {
     AddressInUseError: 5,
@@ -39,7 +44,9 @@ def run(
     stop_with_stdin: bool,
     debug: bool,
 ) -> None:
-    """Serve until SIGINT or SIGTERM (or the end of standard input).
+    """Serve until SIGINT or SIGTERM (or the end of standard input), or until a drain (SIGUSR1) has come to its end.
+
+    SIGHUP reads the configuration again.
 
     Raises:
         AnyPortalError: it cannot start.
@@ -47,33 +54,81 @@ def run(
     os.umask(0o077)  # nobody else on this machine reads what users send
     level = logging.DEBUG if debug else logging.WARNING
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    asyncio.run(_serve(load(config, listen, state), announce, stop_with_stdin))
+
+    def read() -> Config:
+        return load(config or default_file(), listen, state)
+
+    asyncio.run(_serve(read, announce, stop_with_stdin))
 
 
-async def _serve(config: Config, announce: Callable[[dict[str, object]], None], stop_with_stdin: bool) -> None:
+async def _serve(
+    read: Callable[[], Config], announce: Callable[[dict[str, object]], None], stop_with_stdin: bool
+) -> None:
     stop = asyncio.Event()
-    _stop_on_signals(stop)
-    async with daemon(config) as announcement:
+    for name in ("SIGINT", "SIGTERM"):
+        _on_signal(name, stop.set)
+    config = read()
+    async with daemon(config) as served:
         if stop_with_stdin:
             _stop_at_end_of_input(stop)
+        hands = _Hands(served.upkeep, read, stop)
+        _on_signal("SIGHUP", hands.reload)
+        _on_signal("SIGUSR1", hands.drain)
         announce(
             {
-                "address": announcement.address,
-                "pid": announcement.pid,
-                "version": announcement.version,
+                "address": served.address,
+                "lan": served.lan,
+                "pid": served.pid,
+                "version": served.version,
                 "state": str(config.state),
             }
         )
+        notify("READY=1", f"STATUS=serves on {served.lan or served.address}")
         await stop.wait()
+        notify("STOPPING=1")
+        hands.close()
 
 
-def _stop_on_signals(stop: asyncio.Event) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+class _Hands:
+    """What signals ask of a daemon that serves. Used on its event loop."""
+
+    def __init__(self, upkeep: Upkeep, read: Callable[[], Config], stop: asyncio.Event) -> None:
+        self._upkeep, self._read, self._stop = upkeep, read, stop
+        self._draining: asyncio.Task[None] | None = None
+
+    def reload(self) -> None:
+        """Read the configuration again. What is wrong with it is told, and changes nothing."""
+        notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
-            loop.add_signal_handler(number, stop.set)
-        except NotImplementedError:  # Windows
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+            self._upkeep.reload(self._read())
+        except AnyPortalError as error:
+            log.error("the configuration stays as it was: %s", error)
+        notify("READY=1")
+
+    def drain(self) -> None:
+        """Take no new jobs, and stop when those that run have ended."""
+        if self._draining is None:
+            notify("STATUS=draining")
+            self._draining = asyncio.create_task(self._drain())
+
+    async def _drain(self) -> None:
+        await self._upkeep.drain()
+        self._stop.set()
+
+    def close(self) -> None:
+        if self._draining is not None:
+            self._draining.cancel()
+
+
+def _on_signal(name: str, call: Callable[[], None]) -> None:
+    number = getattr(signal, name, None)  # Windows has few of them
+    if number is None:
+        return
+    loop = asyncio.get_running_loop()
+    try:
+        loop.add_signal_handler(number, call)
+    except NotImplementedError:  # Windows
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(call))
 
 
 def _stop_at_end_of_input(stop: asyncio.Event) -> None:

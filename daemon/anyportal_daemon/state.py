@@ -9,6 +9,8 @@ from pathlib import Path
 from anyportal_daemon.database import file_errors, sqlite_errors
 from anyportal_daemon.errors import StateInUseError
 
+_LOCK = "daemon.lock"
+
 
 @dataclass(frozen=True)
 class StateDirectory:
@@ -28,6 +30,16 @@ class StateDirectory:
     def scratch(self) -> Path:
         return self.root / "scratch"
 
+    def held(self) -> bool:
+        """Whether a daemon has it now."""
+        if not (self.root / _LOCK).exists():
+            return False
+        try:
+            self.lock().close()
+        except StateInUseError:
+            return True
+        return False
+
     def lock(self) -> sqlite3.Connection:
         """Make the directory and take it, until the connection is closed or the process ends.
 
@@ -39,7 +51,7 @@ class StateDirectory:
         """
         with file_errors(self.root):
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self.root / "daemon.lock"
+        path = self.root / _LOCK
         with sqlite_errors(path):
             held = sqlite3.connect(path, isolation_level=None, timeout=0)
             try:

@@ -372,10 +372,10 @@ def test_an_upload_that_is_written_is_not_evicted(store: BlobStore) -> None:
 
 def test_who_has_not_fetched_what_was_made_for_them(store: BlobStore) -> None:
     blob, sent = put(store, "worker", b"result"), put(store, "ann", b"footage")
-    assert not store.made(blob.sha256)
+    assert store.maker(blob.sha256) is None
     store.grant("ann", [blob])
     store.grant("bob", [blob])
-    assert store.made(blob.sha256) and not store.made(sent.sha256)
+    assert (store.maker(blob.sha256), store.maker(sent.sha256)) == ("ann", None)
 
     def unfetched() -> set[str]:
         """Who has not fetched it, asked in both ways."""

@@ -66,6 +66,7 @@ class Shell:
         self.state = folder / "state"
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("ANYPORTAL_")}
         self.env |= {"ANYPORTAL_STATE": str(self.state), "XDG_CACHE_HOME": str(folder / "cache")}
+        self.env["ANYPORTAL_CLIENT_CONFIG"] = str(folder / "config" / "client.toml")
 
     def run(self, *arguments: str | Path, **env: str) -> Ended:
         """Run the command in this process, which is quick; the daemon is in another all the same."""
@@ -312,8 +313,13 @@ EVERY = {
     "verify": ["store", "verify"],
     "prune": ["store", "prune", "--keep", "1TiB"],
     "hosts": ["hosts", "list"],
+    "login": ["login", "127.0.0.1:1"],
+    "logout": ["logout", "nobody"],
+    "discover": ["discover", "--seconds", "0.1"],
     "doctor": ["doctor"],
     "serve": ["serve", "--listen", "127.0.0.1:0", "--config", "{media}/gone.toml"],
+    "tls": ["tls", "show"],
+    "users": ["users", "revoke", "nobody"],
     "models": ["models", "list"],
     "make-tiny": ["models", "make-tiny", "{media}"],
     "demo": ["demo", "--out", "{media}/plate.mp4"],

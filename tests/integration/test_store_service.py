@@ -26,10 +26,8 @@ from anyportal_client.errors import DaemonError
 from anyportal_daemon import bootstrap
 from anyportal_daemon.bootstrap import daemon
 from anyportal_daemon.config import Address, Config
-from anyportal_daemon.errors import NotOwnerError
 from anyportal_daemon.security.users import Principal, let_in
 from anyportal_daemon.server.blobs import BlobService
-from anyportal_daemon.server.store import _need_owner
 from anyportal_daemon.storage.blobs import BlobId
 from anyportal_daemon.storage.memory import MemoryBlobStore
 from tests.integration.store_house import flip
@@ -215,7 +213,7 @@ async def test_a_result_is_fetched_when_its_last_byte_is_read(offset: int, limit
     let_in(Principal("ann"))
     wire = media_pb2.Blob(sha256=blob.sha256, size_bytes=blob.size)
     request = blobs_pb2.ReadBlobRequest(blob=wire, offset=offset, limit_bytes=limit)
-    parts = [part.data async for part in BlobService(store).ReadBlob(request, Peer(""))]  # type: ignore[arg-type]
+    parts = [part.data async for part in BlobService(store).ReadBlob(request, None)]  # type: ignore[arg-type]
     assert b"".join(parts) == data[offset : offset + limit if limit else None]
     assert store.unfetched(blob.sha256) == (set() if fetched else {"ann"})
 
@@ -224,28 +222,3 @@ async def test_a_wrong_token_is_no_owner(served: Served) -> None:
     with pytest.raises(DaemonError) as caught:
         await AsyncClient.connect(served.address, "wrong")
     assert caught.value.code == "TOKEN"
-
-
-class Peer:
-    """A context that knows where a call comes from."""
-
-    def __init__(self, address: str) -> None:
-        self._address = address
-
-    def peer(self) -> str:
-        return self._address
-
-
-@pytest.mark.parametrize("address", ["ipv4:127.0.0.1:5", "ipv6:[::1]:5", "ipv6:%5B::1%5D:5", "unix:/run/x"])
-async def test_the_owner_on_the_daemons_machine_may(address: str) -> None:
-    let_in(Principal("local", owner=True))
-    _need_owner(Peer(address))  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("address", "owner"), [("ipv4:10.0.0.5:5", True), ("ipv6:[fe80::1]:5", True), ("ipv4:127.0.0.1:5", False)]
-)
-async def test_nobody_else_may(address: str, owner: bool) -> None:
-    let_in(Principal("local", owner))
-    with pytest.raises(NotOwnerError):
-        _need_owner(Peer(address))  # type: ignore[arg-type]

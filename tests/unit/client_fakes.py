@@ -51,7 +51,7 @@ class FakeDaemon(
 ):
     """Serves in this process. A job does what `script` says: events, with files out of `results`."""
 
-    def __init__(self, token: str = TOKEN) -> None:
+    def __init__(self, token: str = TOKEN, credentials: grpc.ServerCredentials | None = None) -> None:
         self.token = token
         self.blobs: dict[str, bytes] = {}
         self.uploads: dict[str, bytearray] = {}
@@ -69,7 +69,10 @@ class FakeDaemon(
         blobs_pb2_grpc.add_BlobServiceServicer_to_server(self, self.server)
         jobs_pb2_grpc.add_JobServiceServicer_to_server(self, self.server)
         catalog_pb2_grpc.add_CatalogServiceServicer_to_server(self, self.server)
-        self.port = self.server.add_insecure_port("127.0.0.1:0")
+        here = "127.0.0.1:0"
+        self.port = (
+            self.server.add_secure_port(here, credentials) if credentials else self.server.add_insecure_port(here)
+        )
         self.address = f"127.0.0.1:{self.port}"
         self.server.start()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from anyportal_core.errors import StorageError
-from anyportal_daemon.config import Address, load
+from anyportal_daemon.config import Address, default_file, load
 from anyportal_daemon.errors import AddressError, ConfigError, StateInUseError, TokenError
 from anyportal_daemon.jobs.scheduler import Rules
 from anyportal_daemon.security.announcement import Announcement, new_token
@@ -53,17 +53,19 @@ def test_what_users_and_workers_may_take_is_read(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("lisen = 'x'", "did you mean listen"),
-        ("listen = 5", "is not a text"),
+        ("listen = 5", "is not HOST:PORT"),
+        ("state = ''", "is not a path"),
         ("listen = ", "is no TOML"),
-        ("mappings = 5", "is not a table"),
+        ("x = " + "[" * 5000, "is no TOML"),
+        ("mappings = 5", "is not names and absolute paths"),
         *(
-            (f"budget = {value}", "budget is no size")
+            (f"budget = {value}", "is not bytes, or a text with a unit")
             for value in ("true", "0", "-5", "'0 GB'", "'much'", "1.5", "'1 PB'")
         ),
-        ("jobs = 5", "jobs is not a table"),
+        ("jobs = 5", "is not a table"),
         ("[jobs]\nqueues = 5", "did you mean queued"),
-        ("[jobs]\nqueued = 0", "a whole number above 0"),
-        ("[jobs]\nqueued = 1.5", "a whole number above 0"),
+        ("[jobs]\nqueued = 0", "a whole number of 1 or more"),
+        ("[jobs]\nqueued = 1.5", "a whole number of 1 or more"),
         ("[worker]\nheartbeat_seconds = true", "a number above 0"),
         ("[worker]\nmemory_gigabytes = inf", "a number above 0"),
         ("[mappings]\nfootage = 'relative/path'", "is not an absolute path"),
@@ -93,15 +95,46 @@ def test_the_stores_budget(tmp_path: Path, text: str, size: int | None) -> None:
     assert load(write(tmp_path, text)).budget == size
 
 
+def test_the_key_at_fault_is_named_with_what_to_write(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(write(tmp_path, "[jobs]\nqueued = 'many'"))
+    assert caught.value.where == f"{tmp_path}/daemon.toml: jobs.queued"
+    assert caught.value.hint == "write queued = 200, or leave it out"
+    with pytest.raises(AddressError) as refused:
+        load(write(tmp_path, "listen = '0.0.0.0'"))
+    assert refused.value.where == f"{tmp_path}/daemon.toml: listen"
+
+
+def test_the_users_own_file_goes_before_the_systems(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    system, own = tmp_path / "etc.toml", tmp_path / "home" / "daemon.toml"
+    own.parent.mkdir()
+    monkeypatch.delenv("ANYPORTAL_DAEMON_CONFIG", raising=False)
+    monkeypatch.setattr("anyportal_daemon.config.SYSTEM_FILE", system)
+    monkeypatch.setattr("platformdirs.user_config_dir", lambda *_, **__: str(own.parent))
+    assert default_file() is None
+    system.touch()
+    assert default_file() == system
+    own.touch()
+    assert default_file() == own
+    monkeypatch.setenv("ANYPORTAL_DAEMON_CONFIG", str(system))
+    assert default_file() == system
+    monkeypatch.setenv("ANYPORTAL_DAEMON_CONFIG", "")
+    assert default_file() is None
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         load(tmp_path / "none.toml")
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:29571", "192.168.1.5:1", "[::]:1", "example.com:1", "10.0.0.1:29571"])
-def test_other_machines_are_kept_out(address: str) -> None:
-    with pytest.raises(AddressError, match="TLS"):
-        Address.parse(address)
+def test_other_machines_would_reach_it(address: str) -> None:
+    assert not Address.parse(address).is_loopback
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "localhost:1", "[::1]:1", "127.9.9.9:1"])
+def test_only_this_machine_would_reach_it(address: str) -> None:
+    assert Address.parse(address).is_loopback
 
 
 @pytest.mark.parametrize("address", ["", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:70000", ":29571", "127.0.0.1:-1"])
@@ -114,7 +147,8 @@ def test_only_its_user_can_read_the_announcement(tmp_path: Path) -> None:
     for token in ("first", "second"):  # a stale one is replaced
         Announcement("127.0.0.1:1", token, 1, "0").write(tmp_path)
     found = tmp_path / "daemon.json"
-    assert json.loads(found.read_text()) == {"address": "127.0.0.1:1", "token": "second", "pid": 1, "version": "0"}
+    said = {"address": "127.0.0.1:1", "token": "second", "pid": 1, "version": "0", "lan": ""}
+    assert json.loads(found.read_text()) == said
     if os.name == "posix":
         assert stat.S_IMODE(found.stat().st_mode) == 0o600
     Announcement.remove(tmp_path)

@@ -272,3 +272,18 @@ def test_a_child_that_takes_no_message_is_killed(tmp_path: Path) -> None:
     with pytest.raises(ChildLostError, match="took no message"):
         child.send(cast(Any, bytes(8 << 20)))
     assert time.monotonic() - begun < 30 and not child.alive
+
+
+@pytest.mark.parametrize(
+    ("limits", "says"), [({"frames": 5}, "6 frames from the first"), ({"picture_megapixels": 0.001}, "pixels: 0.001")]
+)
+def test_a_shot_that_is_too_long_or_too_large_is_refused_before_anything_is_made(
+    build: Build, limits: dict[str, float], says: str
+) -> None:
+    house = build(**limits)
+    job = house.submit(6)
+    house.until(lambda: house.state(job) in ENDED)
+    status = house.journal.status(job)
+    assert (status.state, status.error.code) == (Job.FAILED, "SHOT")
+    assert says in status.error.message and "raise worker." in status.error.hint
+    assert not house.journal.job("ann", job).results

@@ -41,6 +41,7 @@ from anyportal_core.errors import (
 from anyportal_daemon.bootstrap import daemon
 from anyportal_daemon.config import Address, Config
 from anyportal_daemon.errors import Refusal, TokenError
+from anyportal_daemon.security.limits import CallLimits
 from anyportal_daemon.security.users import Principal, TokenAuthenticator
 from anyportal_daemon.server.errors import STATUS, to_status
 
@@ -82,7 +83,7 @@ class Wire:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def wire(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Wire]:
     state = tmp_path_factory.mktemp("state")
-    config = Config(Address("127.0.0.1", 0), state)
+    config = Config(Address("127.0.0.1", 0), state, limits=CallLimits(wrong_tokens_per_minute=10_000))
     async with daemon(config, authenticator=TwoUsers()) as found, aio.insecure_channel(found.address) as channel:
         wire = Wire(channel, found.address, state)
         await until_ready(wire)
@@ -424,7 +425,7 @@ async def test_users_see_their_own_totals_and_touch_nobodys_files(wire: Wire) ->
     for call in (wire.store.PruneStore(store_pb2.PruneStoreRequest(recent=True), metadata=ANN),
                  wire.store.VerifyStore(store_pb2.VerifyStoreRequest(), metadata=BOB)):  # fmt: skip
         code, found = await refused(call)
-        assert (code, found.reason) == (StatusCode.PERMISSION_DENIED, "NOT_OWNER")
+        assert (code, found.reason) == (StatusCode.PERMISSION_DENIED, "SCOPE")
     assert await download(wire, b"one more of Bob's", metadata=BOB) == b"one more of Bob's"
 
 

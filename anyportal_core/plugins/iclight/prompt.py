@@ -53,7 +53,7 @@ def load_tokenizer(folder: Path) -> CLIPTokenizer:
         if not (folder / name).is_file():
             raise not_found("the vocabulary", folder / name)
     try:
-        tokenizer: CLIPTokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer: CLIPTokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)  # nosec B615
     except Exception as error:  # for a broken file the library raises just this
         raise _no_vocabulary(folder, " ".join(str(error).split())) from error
     # The library adds them behind the others, where the encoder has no row for them.

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import typer
 
+from anyportal_client.cli.check import Result, broken, ok
 from anyportal_client.cli.failures import arrow
 from anyportal_client.cli.hosts import in_words
 from anyportal_client.cli.options import Daemon, Debug, Json
-from anyportal_client.discovery import find_endpoint, state_directory
+from anyportal_client.discovery import state_directory
 from anyportal_client.errors import ClientError, MissingExtraError, StorageError
 from anyportal_client.events import Checked
 from anyportal_client.extras import DISTRIBUTION, known_extras, missing_packages
@@ -25,7 +26,6 @@ _PURPOSES = {
     "daemon": "a daemon can be started on this machine",
     "diffusion": "the presets that need a GPU can run on this machine",
 }
-_ELSEWHERE = f"name one: --daemon HOST:PORT or ANYPORTAL_DAEMON; or pip install '{DISTRIBUTION}[daemon]'"
 _SIGNS = {"ok": "ok     ", "warning": "warning", "broken": "BROKEN "}
 
 
@@ -44,9 +44,6 @@ def doctor(daemon: Daemon = None, as_json: Json = False, debug: Debug = False) -
     raise typer.Exit(code)
 
 
-Result = tuple[Checked, type[ClientError] | None]
-
-
 def _checks(daemon: str | None) -> Iterator[Result]:
     yield _python()
     yield _packages()
@@ -56,27 +53,21 @@ def _checks(daemon: str | None) -> Iterator[Result]:
     for extra, purpose in _PURPOSES.items():
         if extra in known_extras():
             yield _extra(extra, purpose)
-    yield _daemon(daemon)
+    from anyportal_client.cli.doctor_daemon import daemon_checks
 
-
-def _ok(name: str, message: str) -> Result:
-    return Checked(name, "ok", message), None
-
-
-def _broken(name: str, message: str, hint: str, kind: type[ClientError]) -> Result:
-    return Checked(name, "broken", message, hint), kind
+    yield from daemon_checks(daemon)
 
 
 def _python() -> Result:
-    return _ok("python", f"{platform.python_version()} on {platform.platform()} ({sys.executable})")
+    return ok("python", f"{platform.python_version()} on {platform.platform()} ({sys.executable})")
 
 
 def _packages() -> Result:
     missing = missing_packages()
     if missing:
         hint = f"pip install --force-reinstall {DISTRIBUTION}"
-        return _broken("packages", f"missing: {', '.join(missing)}", hint, MissingExtraError)
-    return _ok("packages", f"{DISTRIBUTION} {__version__} with all it needs")
+        return broken("packages", f"missing: {', '.join(missing)}", hint, MissingExtraError)
+    return ok("packages", f"{DISTRIBUTION} {__version__} with all it needs")
 
 
 def _movies() -> Result:
@@ -84,13 +75,13 @@ def _movies() -> Result:
         import av
     except ImportError as error:
         hint = "pip install --force-reinstall av"
-        return _broken("movies", f"FFmpeg's libraries do not load: {error}", hint, MissingExtraError)
+        return broken("movies", f"FFmpeg's libraries do not load: {error}", hint, MissingExtraError)
     version = ".".join(map(str, av.library_versions["libavcodec"]))
     lacking = [name for name in ("libx264", "prores_ks") if name not in av.codecs_available]
     if lacking:
         note = f"av {av.__version__} lacks the encoders {', '.join(lacking)}"
         return Checked("movies", "warning", note, "install av from PyPI: it brings them"), None
-    return _ok("movies", f"av {av.__version__}, libavcodec {version}")
+    return ok("movies", f"av {av.__version__}, libavcodec {version}")
 
 
 def _state() -> Result:
@@ -99,10 +90,10 @@ def _state() -> Result:
     free = shutil.disk_usage(there).free
     message = f"{folder}, {free / (1 << 30):.1f} GiB free"
     if free < _LOW_DISK:
-        return _broken("state", message, "free space, or set ANYPORTAL_STATE to another disk", StorageError)
+        return broken("state", message, "free space, or set ANYPORTAL_STATE to another disk", StorageError)
     if not _writable(there):
-        return _broken("state", f"{folder} cannot be written", "set ANYPORTAL_STATE to a folder of yours", StorageError)
-    return _ok("state", message)
+        return broken("state", f"{folder} cannot be written", "set ANYPORTAL_STATE to a folder of yours", StorageError)
+    return ok("state", message)
 
 
 def _hosts() -> Result:
@@ -122,7 +113,7 @@ def _hosts() -> Result:
     wrong = sorted({each.host for each in found if each.wrong})
     if wrong:
         return Checked("hosts", "warning", message, f"anyportal hosts install {' '.join(wrong)}"), None
-    return _ok("hosts", message)
+    return ok("hosts", message)
 
 
 def _writable(folder: Path) -> bool:
@@ -140,28 +131,4 @@ def _extra(extra: str, purpose: str) -> Result:
     if missing:
         hint = f"only if you want it: pip install '{DISTRIBUTION}[{extra}]'"
         return Checked(extra, "warning", f"not installed: {', '.join(missing)}", hint), None
-    return _ok(extra, purpose)
-
-
-def _daemon(address: str | None) -> Result:
-    from anyportal_client.client import Client
-
-    try:
-        named = find_endpoint(address) is not None
-        with Client.connect(address, start=False) as client:
-            info, where = client.daemon(), client.address
-    except ClientError as error:
-        if error.code == "UNREACHABLE" and not address and not missing_packages("daemon"):
-            stale = " (daemon.json is of one that has ended)" if named else ""
-            return _ok("running", f"none{stale}: each call starts one, anyportal serve keeps one")
-        hint = error.hint if address or error.code != "UNREACHABLE" else _ELSEWHERE
-        return _broken("running", error.message, hint, type(error))
-    broken = "; ".join(f"{name}: {reason}" for name, reason in info.broken_plugins.items())
-    if broken:
-        return Checked("running", "warning", f"{where}: plug-ins that cannot be read: {broken}", "reinstall them"), None
-    if info.version != __version__:
-        note = f"{where} is version {info.version}, this is {__version__}"
-        return Checked("running", "warning", note, "install the same version on both sides"), None
-    workers = ", ".join(f"{worker.device} {worker.state}" for worker in info.workers)
-    free = info.free_disk_bytes / (1 << 30)
-    return _ok("running", f"{where}, version {info.version}, {workers}, {free:.1f} GiB free")
+    return ok(extra, purpose)

@@ -46,6 +46,9 @@ def jobs(
         typer.Option(metavar="STATE", help="Only queued, running, succeeded, failed or cancelled ones."),
     ] = None,
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="At most so many.")] = 20,
+    all_users: Annotated[
+        bool, typer.Option("--all-users", help="Everybody's, for who has the scope read-all or admin.")
+    ] = False,
     daemon: Daemon = None,
     as_json: Json = False,
     debug: Debug = False,
@@ -56,15 +59,20 @@ def jobs(
     from anyportal_client.events import JobListed
 
     with Client.connect(daemon, start=False) as client:
-        found = client.jobs(state or (), limit)
+        found = client.jobs(state or (), limit, all_users)
+        unfinished = any(job.state in ("queued", "running") for job in found)
+        draining = unfinished and not as_json and client.daemon().draining
     if as_json:
         for job in found:
             print(json.dumps(JobListed.of(job).as_json()))
         return
     for job in found:
         created = job.created.astimezone().strftime("%Y-%m-%d %H:%M") if job.created else ""
-        line = f"{job.name:<24} {job.state:<10} {job.fraction:>4.0%}  {created}  {job.display_name}"
+        whose = f"{job.user:<12}  " if all_users else ""
+        line = f"{job.name:<24} {job.state:<10} {job.fraction:>4.0%}  {created}  {whose}{job.display_name}"
         expected = in_words(job.outlook) if job.outlook is not None else ""
         print(f"{line}  ({expected})" if expected else line)
+    if draining:
+        print("the daemon is draining: what runs is done first, and the rest when it is back")
     if not found:
         print("there are no jobs")

@@ -18,8 +18,8 @@ Daemon = Annotated[
     str | None,
     typer.Option(
         "--daemon",
-        metavar="HOST:PORT",
-        help="The daemon to use. Default: $ANYPORTAL_DAEMON, or the one on this machine.",
+        metavar="HOST[:PORT]",
+        help="The daemon to use, or any: the one done first. Default: $ANYPORTAL_DAEMON, client.toml, this machine's.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON event a line (docs/events.md).")]

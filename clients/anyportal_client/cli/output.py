@@ -10,6 +10,7 @@ from typing import Protocol
 from anyportal_client.events import (
     DaemonAway,
     DaemonBack,
+    DaemonChosen,
     DaemonFound,
     Done,
     Event,
@@ -92,6 +93,8 @@ def sentence(event: Event) -> str:
     """An event in words; empty for those that are not worth a line."""
     if isinstance(event, DaemonFound):
         return f"no daemon runs: started one for this call ({event.address})" if event.started else ""
+    if isinstance(event, DaemonChosen):
+        return f"of {event.asked} daemons {event.address}: {event.reason}"
     if isinstance(event, DaemonAway):
         return f"the daemon is away; its jobs are safe with it: waiting for up to {duration(event.patience_seconds)}"
     if isinstance(event, DaemonBack):

@@ -127,6 +127,6 @@ def _read(descriptor: int) -> bytes:
 def _says_cancel(line: bytes) -> bool:
     try:
         said = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(said, dict) and said.get("cancel") is True

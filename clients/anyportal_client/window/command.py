@@ -71,7 +71,7 @@ def _listen(state: State, ended: threading.Event) -> None:
         for line in lines:
             try:
                 said = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(said, dict) and _follow(state, said):
                 break

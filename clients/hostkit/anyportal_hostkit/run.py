@@ -225,7 +225,7 @@ class Run(object):
         """A line as an event; None for what is none."""
         try:
             event = json.loads(line.decode("utf-8"))
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         if not isinstance(event, dict) or "event" not in event:
             return None
@@ -244,7 +244,7 @@ class Run(object):
 
 
 def ask(arguments, command=None, timeout=60.0, any_code=False):
-    """The events of a command that answers at once: `presets`, `jobs`, `explain`, `doctor`.
+    """The events of a command that answers at once: `presets`, `jobs`, `explain`, `doctor`, `discover`.
 
     Args:
         timeout: seconds after which it is given up.

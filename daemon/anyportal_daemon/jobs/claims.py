@@ -70,6 +70,15 @@ class Claims:
         with self._database.reading() as db:
             return [row[0] for row in db.execute(query, (job_id,))]
 
+    def stages_of_live(self) -> set[str]:
+        """The keys of the stage results that queued and running jobs have made, reused or begun."""
+        query = (
+            "SELECT key FROM (SELECT key, job FROM stages UNION SELECT stage, job FROM resumptions)"
+            " JOIN jobs ON number = job WHERE state IN (?, ?) AND key != ''"
+        )
+        with self._database.reading() as db:
+            return {row[0] for row in db.execute(query, LIVE)}
+
     def begun(self) -> int | None:
         """When the first of the queued and running jobs was begun for the first time, in nanoseconds since 1970.
 

@@ -116,6 +116,10 @@ class Experience:
             self._by_plugin.setdefault((stage, _plugin(maker)), []).extend(found)
         self._last = openings[next(reversed(list(openings)))] if openings else None
 
+    def of_text(self, size: str) -> Estimate:
+        """How long a job will take whose size is known as a text (`JobSize.as_text`)."""
+        return self.estimate(JobSize.of_text(size))
+
     def estimate(self, size: JobSize, opened: Opening | None = None) -> Estimate:
         """How long a job will take.
 

@@ -100,12 +100,15 @@ class Journal:
         with self._database.reading() as db:
             return _whole(db, _number(db, job_id, user))
 
-    def page(self, user: str, states: Sequence[int], size: int, before: int | None) -> tuple[list[Job], int | None]:
-        """A user's jobs, newest first and without results, and where the next page begins (None: nowhere)."""
+    def page(
+        self, user: str | None, states: Sequence[int], size: int, before: int | None
+    ) -> tuple[list[Job], int | None]:
+        """The jobs of a user (None: of all), newest first and without results, and where the next page begins (None:
+        nowhere)."""
         marks = ",".join("?" * len(states))
         query = (
-            "SELECT number, spec, status FROM jobs WHERE user = ? AND number < ?"
-            f"{f' AND state IN ({marks})' if states else ''} ORDER BY number DESC"
+            f"SELECT number, spec, status, user FROM jobs WHERE {'user = ?' if user is not None else '? IS NULL'}"
+            f" AND number < ?{f' AND state IN ({marks})' if states else ''} ORDER BY number DESC"  # nosec B608: marks alone
         )
         jobs: list[Job] = []
         number, room = before, PAGE_BYTES
@@ -114,7 +117,7 @@ class Journal:
                 if len(jobs) == size or (jobs and room < 0):
                     return jobs, number
                 number, room = row[0], room - len(row[1])
-                jobs.append(_merged(row[1], row[2]))
+                jobs.append(_merged(*row[1:]))
         return jobs, None
 
     def events(self, user: str, job_id: str, after: int, limit: int = 256) -> tuple[list[JobEvent], bool]:
@@ -162,6 +165,8 @@ class Journal:
     def user_of(self, job_id: str) -> str:
         with self._database.reading() as db:
             row = db.execute("SELECT user FROM jobs WHERE id = ?", (job_id,)).fetchone()
+        if row is None:
+            raise _no_job(job_id)
         return str(row[0])
 
     def status(self, job_id: str) -> Job:
@@ -262,8 +267,12 @@ class Journal:
 def _number(db: sqlite3.Connection, job_id: str, user: str | None) -> int:
     row = db.execute("SELECT number, user FROM jobs WHERE id = ?", (job_id,)).fetchone()
     if row is None or user not in (None, row[1]):
-        raise JobNotFoundError("there is no such job", where=f"jobs/{job_id}", hint="`anyportal jobs` lists them")
+        raise _no_job(job_id)
     return int(row[0])
+
+
+def _no_job(job_id: str) -> JobNotFoundError:
+    return JobNotFoundError("there is no such job", where=f"jobs/{job_id}", hint="`anyportal jobs` lists them")
 
 
 def _requested(db: sqlite3.Connection, user: str, request: Request | None) -> Job | None:
@@ -285,15 +294,16 @@ def _status(db: sqlite3.Connection, number: int) -> Job:
 
 
 def _whole(db: sqlite3.Connection, number: int) -> Job:
-    job = _merged(*db.execute("SELECT spec, status FROM jobs WHERE number = ?", (number,)).fetchone())
+    job = _merged(*db.execute("SELECT spec, status, user FROM jobs WHERE number = ?", (number,)).fetchone())
     for row in db.execute("SELECT file FROM results WHERE job = ? ORDER BY rowid", (number,)):
         job.results.add().ParseFromString(row[0])
     return job
 
 
-def _merged(spec: bytes, status: bytes) -> Job:
+def _merged(spec: bytes, status: bytes, user: str) -> Job:
     job = Job.FromString(spec)
     job.MergeFromString(status)
+    job.user = user
     return job
 
 

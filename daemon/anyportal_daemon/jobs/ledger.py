@@ -225,7 +225,7 @@ class Ledger:
         query = (  # rows are written as stages end, so their ids are in that order
             f"{_ROW} WHERE stage = ?1 AND user = ?2 AND id != ?3 AND stages.rowid <"
             " (SELECT own.rowid FROM stages AS own JOIN jobs AS asked ON asked.number = own.job"
-            " WHERE asked.id = ?3 AND own.stage = ?1) ORDER BY stages.rowid DESC LIMIT ?4"
+            " WHERE asked.id = ?3 AND own.stage = ?1) ORDER BY stages.rowid DESC LIMIT ?4"  # nosec B608: a constant
         )
         with self._database.reading() as db:
             return [_stage(row) for row in db.execute(query, (stage, user, job_id, LOOKED_AT))]

@@ -46,6 +46,10 @@ class Lookout:
         if job.state not in ENDED and not (await self.seen()).add(job):
             (await self._anew()).add(job)
 
+    async def promise(self, job: Job) -> None:
+        """Write into a checked job what would be to be expected of it if it was queued now, behind all others."""
+        job.outlook.CopyFrom((await self.seen()).behind(job))
+
     async def add_to_page(self, jobs: Iterable[Job]) -> None:
         """The same for a list of jobs: what changed this moment may lack it."""
         look = await self.seen()

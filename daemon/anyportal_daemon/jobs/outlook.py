@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
 from anyportal.v1.jobs_pb2 import Job, Outlook
 from anyportal_daemon.errors import JobNotFoundError
-from anyportal_daemon.jobs.estimates import Estimate, Experience, JobSize
+from anyportal_daemon.jobs.estimates import Estimate, Experience, size_of
 from anyportal_daemon.jobs.journal import Journal
 from anyportal_daemon.jobs.order import Waiting, order
 from anyportal_daemon.jobs.scheduler import Scheduler
@@ -42,15 +42,24 @@ class Look:
     Args:
         running: by id, what is to be expected of jobs that run.
         waiting: by id, the places of the others.
+        until: seconds until the device is free of all of them; None where that is not known.
+        estimate: how long a job of a size takes, the size as a text.
     """
 
     running: Mapping[str, Outlook] = field(default_factory=dict)
     waiting: Mapping[str, Place] = field(default_factory=dict)
+    until: float | None = 0.0
+    estimate: Callable[[str], Estimate] = Experience({}, {}, {}).of_text
 
     def of(self, job_id: str) -> Outlook | None:
         """What is to be expected of a job; None where it had ended, or was not yet there."""
         place = self.waiting.get(job_id)
         return self.running.get(job_id) if place is None else _waiting(place)
+
+    def behind(self, job: Job) -> Outlook:
+        """What would be to be expected of a checked job that was queued behind all others."""
+        number = len(self.waiting) + 1 if self.running or self.waiting else 0
+        return _waiting(Place(number, self.until, self.estimate(size_of(job).as_text())))
 
     def add(self, job: Job) -> bool:
         """Write into a job what is to be expected of it; False where it came to be what it is after this look."""
@@ -86,7 +95,7 @@ class Outlooks:
             until = None if until is None or estimate.seconds is None else until + estimate.seconds
             if number % SLICE == 0:
                 time.sleep(BREATH)
-        return Look(running, waiting)
+        return Look(running, waiting, until, self._estimated)
 
     def _running(self) -> tuple[dict[str, Outlook], float | None]:
         """Jobs that run, and the seconds until the device is free; None where that is not known."""
@@ -103,7 +112,7 @@ class Outlooks:
         return found, free
 
     def _estimate(self, size: str) -> Estimate:
-        return self._experience.estimate(JobSize.of_text(size))
+        return self._experience.of_text(size)
 
     def _lasts(self, job: Waiting) -> float:
         seconds = self._estimated(job.size).seconds

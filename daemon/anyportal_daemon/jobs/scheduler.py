@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
+from anyportal_daemon.config_keys import key, number, whole
 from anyportal_daemon.errors import QuotaError
 from anyportal_daemon.jobs.journal import Journal
 from anyportal_daemon.jobs.order import LONGEST_WAIT, Standing, order
@@ -12,17 +13,22 @@ from anyportal_daemon.jobs.order import LONGEST_WAIT, Standing, order
 
 @dataclass(frozen=True)
 class Rules:
-    """What a user may have, and what everybody gets.
+    """What a user may have, and what everybody gets."""
 
-    Args:
-        queued: jobs that a user may have waiting.
-        running: jobs that a user may have running at once; None: as many as there are workers.
-        longest_wait: seconds without a turn after which a user goes before priority and share.
-    """
-
-    queued: int = 10_000
-    running: int | None = None
-    longest_wait: float = LONGEST_WAIT
+    queued: int = key(whole(200), "Jobs that a user may have waiting.", 10_000, reloads=True)
+    running: int | None = key(
+        whole(1),
+        "Jobs that a user may have running at once.",
+        None,
+        unset="as many as there are workers",
+        reloads=True,
+    )
+    longest_wait: float = key(
+        number(3600),
+        "Seconds without a turn after which a user goes before priority and share.",
+        LONGEST_WAIT,
+        reloads=True,
+    )
 
 
 class Scheduler:
@@ -31,6 +37,11 @@ class Scheduler:
     def __init__(self, journal: Journal, rules: Rules | None = None) -> None:
         self._ledger, self.rules = journal.ledger, rules or Rules()
         self._news = threading.Condition()
+
+    def follow(self, rules: Rules) -> None:
+        """Other rules from now on, also for what waits."""
+        self.rules = rules
+        self.wake()
 
     def wake(self) -> None:
         """A job was queued, or the daemon stops."""

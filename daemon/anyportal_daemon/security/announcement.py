@@ -15,12 +15,17 @@ FILE = "daemon.json"
 
 @dataclass(frozen=True)
 class Announcement:
-    """What a client on this machine needs to call."""
+    """What a client on this machine needs to call.
+
+    Args:
+        lan: the address at which other machines are served, with TLS; empty: they are not.
+    """
 
     address: str
     token: str
     pid: int
     version: str
+    lan: str = ""
 
     def write(self, state: Path) -> None:
         """Write aside, then rename: a client reads all of it or none."""

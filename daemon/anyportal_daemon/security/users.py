@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from anyportal_daemon.errors import TokenError
+from anyportal_daemon.security.scopes import Scope, Scopes
 
 METADATA_KEY = "authorization"
 _SCHEME = "Bearer "
+
+Metadata = Mapping[str, str | bytes]
 
 
 @dataclass(frozen=True)
@@ -19,21 +22,38 @@ class Principal:
     """Somebody who may call.
 
     Args:
-        owner: holds the daemon's own token, and so may do what concerns everybody's files.
+        owner: holds the daemon's own token, and so may do everything, on its machine.
+        scopes: what they may do beside looking at what is theirs.
     """
 
     user: str
     owner: bool = False
+    scopes: Scopes = frozenset({Scope.SUBMIT})
+
+    def may(self, *scopes: Scope) -> bool:
+        """Whether one of these scopes is theirs."""
+        return self.owner or not self.scopes.isdisjoint(scopes)
+
+    @property
+    def sees_all(self) -> bool:
+        return self.may(Scope.READ_ALL, Scope.ADMIN)
 
 
 class Authenticator(Protocol):
-    def principal(self, metadata: Mapping[str, str | bytes]) -> Principal:
+    def principal(self, metadata: Metadata) -> Principal:
         """Who sent this metadata.
 
         Raises:
             TokenError: nobody known.
         """
         ...
+
+
+def token_of(metadata: Metadata) -> str:
+    """The token that is shown; empty: none."""
+    value = metadata.get(METADATA_KEY, "")
+    text = value.decode("latin-1") if isinstance(value, bytes) else value
+    return text.removeprefix(_SCHEME) if text.startswith(_SCHEME) else ""
 
 
 class TokenAuthenticator:
@@ -43,15 +63,13 @@ class TokenAuthenticator:
         self._token = token.encode()
         self._principal = Principal(user, owner)
 
-    def principal(self, metadata: Mapping[str, str | bytes]) -> Principal:
-        value = metadata.get(METADATA_KEY, "")
-        text = value.decode("latin-1") if isinstance(value, bytes) else value
-        given = text.removeprefix(_SCHEME).encode()
-        if not text.startswith(_SCHEME) or not hmac.compare_digest(given, self._token):
+    def principal(self, metadata: Metadata) -> Principal:
+        if not hmac.compare_digest(token_of(metadata).encode(), self._token):
             raise TokenError(
                 "no token, or a wrong one",
                 where=METADATA_KEY,
-                hint="send 'authorization: Bearer TOKEN' with the token of daemon.json in the state directory",
+                hint="send 'authorization: Bearer TOKEN' with the token that `anyportal users add` printed, or on the"
+                " daemon's machine that of daemon.json in the state directory",
             )
         return self._principal
 

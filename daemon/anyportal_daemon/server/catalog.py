@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import platform
 import shutil
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,17 @@ from anyportal.v1.jobs_pb2 import Job
 from anyportal_core import settings
 from anyportal_core.models import Models
 from anyportal_core.registry import OPTIONAL_ROLES, ROLES, Catalogue, PluginSpec
+from anyportal_daemon.errors import JobNotFoundError
 from anyportal_daemon.jobs.journal import Journal
+from anyportal_daemon.security.scopes import Scope
+from anyportal_daemon.security.users import Principal, calling
 from anyportal_daemon.server.gate import Context
+from anyportal_daemon.storage.blobs import CHUNK
 from anyportal_daemon.storage.shared import SharedFolders
 from anyportal_daemon.worker.supervisor import Supervisor
+
+MEASURED = 16 * 1024 * 1024
+"""Random bytes that a call to measure the network gets at most."""
 
 _STATES = {
     "starting": catalog_pb2.Worker.STARTING,
@@ -46,15 +54,15 @@ class CatalogService(catalog_pb2_grpc.CatalogServiceServicer):
         self._models, self._mappings = models, folders.names()
 
     async def GetDaemon(self, request: catalog_pb2.GetDaemonRequest, context: Context) -> catalog_pb2.Daemon:
-        return await asyncio.to_thread(self._daemon)
+        return await asyncio.to_thread(self._daemon, calling())
 
-    def _daemon(self) -> catalog_pb2.Daemon:
+    def _daemon(self, principal: Principal) -> catalog_pb2.Daemon:
         broken = self._supervisor.catalogue.broken
         status = self._supervisor.status
         worker = catalog_pb2.Worker(
             device=status.device,
             state=_STATES[status.state],
-            job=status.job,
+            job=status.job if self._is_seen(status.job, principal) else "",
             process_id=status.pid,
             trouble=status.trouble,
             memory_bytes=status.memory_bytes,
@@ -70,7 +78,24 @@ class CatalogService(catalog_pb2_grpc.CatalogServiceServicer):
             free_disk_bytes=shutil.disk_usage(self._state).free,
             broken_plugins=broken,
             mappings=self._mappings,
+            draining=self._supervisor.resting,
+            user=principal.user,
+            scopes=sorted(scope for scope in Scope if principal.may(scope)),
         )
+
+    def _is_seen(self, job: str, principal: Principal) -> bool:
+        """Whether somebody may know of a job, by its name."""
+        try:
+            return principal.sees_all or self._journal.user_of(job.removeprefix("jobs/")) == principal.user
+        except JobNotFoundError:
+            return False
+
+    async def Measure(
+        self, request: catalog_pb2.MeasureRequest, context: Context
+    ) -> AsyncIterator[catalog_pb2.MeasureResponse]:
+        piece = os.urandom(CHUNK)
+        for at in range(0, min(request.size_bytes, MEASURED), CHUNK):
+            yield catalog_pb2.MeasureResponse(data=piece[: request.size_bytes - at])
 
     async def ListPresets(
         self, request: catalog_pb2.ListPresetsRequest, context: Context

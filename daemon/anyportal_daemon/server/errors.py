@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode, aio
 
@@ -26,7 +27,9 @@ FIELDS_ROOM = 3000
 
 STATUS: dict[type[core.AnyPortalError], StatusCode] = {
     errors.TokenError: StatusCode.UNAUTHENTICATED,
-    errors.NotOwnerError: StatusCode.PERMISSION_DENIED,
+    errors.ScopeError: StatusCode.PERMISSION_DENIED,
+    errors.RateError: StatusCode.RESOURCE_EXHAUSTED,
+    errors.SilentError: StatusCode.UNAVAILABLE,
     errors.BlobError: StatusCode.INVALID_ARGUMENT,
     errors.BlobNotFoundError: StatusCode.NOT_FOUND,
     errors.BlobCorruptError: StatusCode.DATA_LOSS,
@@ -52,6 +55,8 @@ STATUS: dict[type[core.AnyPortalError], StatusCode] = {
 
 async def abort(context: aio.ServicerContext[Any, Any], error: Exception) -> NoReturn:
     """End an rpc with an error's status and details."""
+    if isinstance(error, DecodeError):
+        error = errors.BlobError("the bytes are no message of this rpc", hint="update the client, or the daemon")
     if not isinstance(error, core.AnyPortalError):
         log.error("an rpc met a bug", exc_info=error)
         error = Bug(f"a bug in the daemon: {type(error).__name__}", hint="report it with the daemon's log")
@@ -61,13 +66,17 @@ async def abort(context: aio.ServicerContext[Any, Any], error: Exception) -> NoR
     raise AssertionError("abort raises")
 
 
+def to_code(error: core.AnyPortalError) -> StatusCode:
+    return next(STATUS[base] for base in type(error).__mro__ if base in STATUS)
+
+
 class Bug(core.AnyPortalError):
     code = "INTERNAL"
 
 
 def to_status(error: core.AnyPortalError) -> status_pb2.Status:
     """The status message of an error: ErrorInfo always, BadRequest and RetryInfo where they say something."""
-    code = next(STATUS[base] for base in type(error).__mro__ if base in STATUS)
+    code = to_code(error)
     facts = error.facts if isinstance(error, errors.Refusal) else {}
     metadata = {key: _short(value) for key, value in (("where", error.where), ("hint", error.hint)) if value}
     info = error_details_pb2.ErrorInfo(reason=error.code, domain=DOMAIN, metadata={**metadata, **facts})

@@ -15,7 +15,7 @@ from google.protobuf import empty_pb2
 
 from anyportal.v1 import jobs_pb2, jobs_pb2_grpc
 from anyportal.v1.jobs_pb2 import Job
-from anyportal_daemon.errors import JobNotFoundError, PageTokenError, StoppingError
+from anyportal_daemon.errors import JobNotFoundError, PageTokenError, ScopeError, StoppingError
 from anyportal_daemon.jobs.book import JobBook
 from anyportal_daemon.jobs.explain import explain
 from anyportal_daemon.jobs.journal import Journal, Request
@@ -23,7 +23,8 @@ from anyportal_daemon.jobs.lookout import Lookout
 from anyportal_daemon.jobs.outlook import Outlooks
 from anyportal_daemon.jobs.plan import plan
 from anyportal_daemon.jobs.scheduler import Scheduler
-from anyportal_daemon.security.users import caller
+from anyportal_daemon.security.scopes import Scope
+from anyportal_daemon.security.users import caller, calling
 from anyportal_daemon.server.bell import Bell
 from anyportal_daemon.server.gate import Context
 from anyportal_daemon.storage.shared import SharedFolders
@@ -53,21 +54,25 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         self._lookout = Lookout(Outlooks(journal, scheduler).look)
         self._admitting = threading.Lock()
         """Held while a user's jobs are counted and one is added."""
-        self._refusing = False
+        self._refusing: StoppingError | None = None
 
-    def refuse(self) -> None:
-        """Take no new jobs: the daemon stops."""
-        self._refusing = True
+    def refuse(self, why: StoppingError | None = None) -> None:
+        """Take no new jobs, and say why: by default that the daemon stops. A job that was taken is told of again."""
+        self._refusing = why or _stopping()
+
+    def _need_open(self) -> None:
+        if self._refusing:
+            raise self._refusing
 
     async def close(self) -> None:
         """Let go of the journal; no rpc is running any more."""
         await self._lookout.close()
 
     async def CreateJob(self, request: jobs_pb2.CreateJobRequest, context: Context) -> Job:
-        if self._refusing:
-            raise _stopping()
         job = await asyncio.to_thread(self._create, caller(), request)
-        if not request.validate_only:
+        if request.validate_only:
+            await self._lookout.promise(job)
+        else:
             await self._lookout.add(job)
         return job
 
@@ -76,6 +81,7 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         known = None if request.validate_only else self._journal.requested(user, own)
         if known is not None:
             return known
+        self._need_open()
         checked = plan(request.job, self._supervisor.catalogue, self._folders)
         if request.validate_only:
             return checked.job
@@ -90,19 +96,29 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         return job
 
     async def GetJob(self, request: jobs_pb2.GetJobRequest, context: Context) -> Job:
-        return await self._job(caller(), _id(request.name))
+        user = await asyncio.to_thread(self._as_whom, _id(request.name), calling().sees_all)
+        return await self._job(user, _id(request.name))
+
+    def _as_whom(self, job_id: str, everybody: bool) -> str:
+        """In whose name a job is looked at or changed: the caller's own, or its user's where ``everybody``'s may be."""
+        return self._journal.user_of(job_id) if everybody else caller()
 
     async def ListJobs(self, request: jobs_pb2.ListJobsRequest, context: Context) -> jobs_pb2.ListJobsResponse:
         states = sorted(set(request.states))
+        if request.all_users and not calling().sees_all:
+            hint = "leave all_users out, or on the daemon's machine: anyportal users scopes NAME --scope read-all"
+            raise ScopeError("everybody's jobs are for those with the scope read-all or admin", hint=hint)
+        user = None if request.all_users else caller()
         before = _read_token(request.page_token, states) if request.page_token else None
         size = min(max(request.page_size, 0) or DEFAULT_PAGE, MAX_PAGE)
-        jobs, following = await asyncio.to_thread(self._journal.page, caller(), states, size, before)
+        jobs, following = await asyncio.to_thread(self._journal.page, user, states, size, before)
         await self._lookout.add_to_page(jobs)
         token = "" if following is None else _token(following, states)
         return jobs_pb2.ListJobsResponse(jobs=jobs, next_page_token=token)
 
     async def WatchJob(self, request: jobs_pb2.WatchJobRequest, context: Context) -> AsyncIterator[jobs_pb2.JobEvent]:
-        user, job_id, after = caller(), _id(request.name), request.after_sequence
+        job_id, after = _id(request.name), request.after_sequence
+        user = await asyncio.to_thread(self._as_whom, job_id, calling().sees_all)
         told: jobs_pb2.Outlook | None = None
         while True:
             news = self._bell.listen(job_id)
@@ -127,16 +143,20 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
                     await asyncio.wait_for(news.wait(), NEWS)
 
     async def CancelJob(self, request: jobs_pb2.CancelJobRequest, context: Context) -> Job:
-        user, job_id = caller(), _id(request.name)
+        job_id = _id(request.name)
+        user = await asyncio.to_thread(self._changing, job_id)
         await asyncio.to_thread(self._book.cancel, user, job_id)
         return await self._job(user, job_id)
 
     async def RetryJob(self, request: jobs_pb2.RetryJobRequest, context: Context) -> Job:
-        if self._refusing:
-            raise _stopping()
-        user, job_id = caller(), _id(request.name)
+        self._need_open()
+        job_id = _id(request.name)
+        user = await asyncio.to_thread(self._changing, job_id)
         await asyncio.to_thread(self._retry, user, job_id)
         return await self._job(user, job_id)
+
+    def _changing(self, job_id: str) -> str:
+        return self._as_whom(job_id, calling().may(Scope.ADMIN))
 
     def _retry(self, user: str, job_id: str) -> None:
         with self._admitting:
@@ -145,11 +165,15 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
             self._book.retry(user, job_id)
 
     async def DeleteJob(self, request: jobs_pb2.DeleteJobRequest, context: Context) -> empty_pb2.Empty:
-        await asyncio.to_thread(self._book.delete, caller(), _id(request.name))
+        job_id = _id(request.name)
+        user = await asyncio.to_thread(self._changing, job_id)
+        await asyncio.to_thread(self._book.delete, user, job_id)
         return empty_pb2.Empty()
 
     async def ExplainJob(self, request: jobs_pb2.ExplainJobRequest, context: Context) -> jobs_pb2.Explanation:
-        return await asyncio.to_thread(explain, self._journal, caller(), _id(request.name))
+        job_id = _id(request.name)
+        user = await asyncio.to_thread(self._as_whom, job_id, calling().sees_all)
+        return await asyncio.to_thread(explain, self._journal, user, job_id)
 
 
 def _worth_telling(told: jobs_pb2.Outlook | None, outlook: jobs_pb2.Outlook) -> bool:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import grpc
 from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
@@ -22,12 +24,12 @@ from anyportal.v1 import (
 )
 from anyportal_daemon.config import Address
 from anyportal_daemon.errors import AddressInUseError
-from anyportal_daemon.security.users import Authenticator
 from anyportal_daemon.server.blobs import BlobService
 from anyportal_daemon.server.catalog import CatalogService
 from anyportal_daemon.server.gate import Gate
 from anyportal_daemon.server.jobs import JobService
 from anyportal_daemon.server.store import StoreService
+from anyportal_daemon.server.visit import Watch
 from anyportal_daemon.storage.blobs import CHUNK
 
 MAX_MESSAGE = 64 * 1024 * 1024
@@ -36,9 +38,14 @@ MAX_MESSAGE = 64 * 1024 * 1024
 READ_AHEAD = 2 * CHUNK
 """Bytes of a stream that gRPC takes before the daemon asks for them: enough for the full rate of a local network."""
 
+HANDSHAKE_SECONDS = 10
+"""Within this a connection has spoken TLS and HTTP/2, or is closed."""
+
 OPTIONS: Sequence[tuple[str, Any]] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE),
     ("grpc.max_metadata_size", 16 * 1024),
+    ("grpc.absolute_max_metadata_size", 16 * 1024),  # else between the two some calls are refused by chance
+    ("grpc.server_handshake_timeout_ms", HANDSHAKE_SECONDS * 1000),
     # What is read ahead of a stream nobody has taken is lost when its connection is cut, and has to be sent again.
     ("grpc.http2.bdp_probe", 0),
     ("grpc.http2.lookahead_bytes", READ_AHEAD),
@@ -65,19 +72,32 @@ def _is_news(record: logging.LogRecord) -> bool:
     return not record.getMessage().startswith("ExecuteBatchError raised in core")
 
 
+@dataclass(frozen=True)
+class Served:
+    """Where the daemon serves: without TLS on this machine, and with it for others, if at all."""
+
+    local: Address
+    lan: Address | None = None
+
+
 class Server:
     """Serves from ``start`` to ``stop``."""
 
     def __init__(
         self,
-        authenticator: Authenticator,
+        watch: Watch,
         blobs: BlobService,
         store: StoreService,
         jobs: JobService,
         catalog: CatalogService,
     ) -> None:
         logging.getLogger("grpc._cython.cygrpc").addFilter(_is_news)
-        self._server = aio.server(interceptors=(Gate(authenticator),), options=OPTIONS)
+        limits = (
+            ("grpc.max_concurrent_streams", watch.limits.streams_per_connection),
+            ("grpc.max_allowed_incoming_connections", watch.limits.connections),
+            ("grpc.max_connection_idle_ms", watch.limits.idle_seconds * 1000),
+        )
+        self._server = aio.server(interceptors=(Gate(watch),), options=(*OPTIONS, *limits))
         blobs_pb2_grpc.add_BlobServiceServicer_to_server(blobs, self._server)
         jobs_pb2_grpc.add_JobServiceServicer_to_server(jobs, self._server)
         catalog_pb2_grpc.add_CatalogServiceServicer_to_server(catalog, self._server)
@@ -86,26 +106,41 @@ class Server:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
 
-    async def start(self, listen: Address) -> Address:
-        """Serve; gives the address with the port that was taken.
+    async def start(self, listen: Address, credentials: grpc.ServerCredentials | None = None) -> Served:
+        """Serve.
+
+        Args:
+            credentials: with them ``listen`` speaks TLS, and loopback stays plain on a free port of its own: gRPC has
+                one way of speaking for each port, and who reads ``daemon.json`` finds any port.
 
         Raises:
-            AddressInUseError: another program has it.
+            AddressInUseError: another program has the address.
         """
+        if credentials is None:
+            served = Served(self._bind(listen))
+        else:
+            lan = self._bind(listen, credentials)
+            served = Served(self._bind(Address("127.0.0.1", 0)), lan)
+        await self._server.start()
+        for service in ("", *SERVICES):
+            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        return served
+
+    def _bind(self, address: Address, credentials: grpc.ServerCredentials | None = None) -> Address:
         try:
-            port = self._server.add_insecure_port(str(listen))
+            if credentials is None:
+                port = self._server.add_insecure_port(str(address))
+            else:
+                port = self._server.add_secure_port(str(address), credentials)
         except RuntimeError:
             port = 0
         if port == 0:
             raise AddressInUseError(
                 "the address is in use, or this machine does not have it",
-                where=str(listen),
+                where=str(address),
                 hint="another daemon may run already; or give another port with --listen HOST:PORT",
             )
-        await self._server.start()
-        for service in ("", *SERVICES):
-            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
-        return listen.with_port(port)
+        return address.with_port(port)
 
     async def refuse(self) -> None:
         """Say that the end is near: health turns to NOT_SERVING."""

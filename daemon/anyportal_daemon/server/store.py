@@ -10,7 +10,7 @@ from pathlib import Path
 
 from anyportal.v1 import store_pb2, store_pb2_grpc
 from anyportal.v1.store_pb2 import Holding
-from anyportal_daemon.errors import NotOwnerError
+from anyportal_daemon.security.scopes import Scope
 from anyportal_daemon.security.users import calling
 from anyportal_daemon.server.gate import Context
 from anyportal_daemon.storage.blobs import BlobStore
@@ -31,9 +31,6 @@ _RECOVERIES = {
 QUIET = 0.1
 """Seconds between two reports of progress."""
 
-_HERE = ("ipv4:127.", "ipv6:[::1]", "ipv6:%5B::1%5D", "unix:")
-"""How gRPC calls a peer on this machine."""
-
 
 class StoreService(store_pb2_grpc.StoreServiceServicer):
     """See store.proto. All file work happens in threads."""
@@ -46,12 +43,11 @@ class StoreService(store_pb2_grpc.StoreServiceServicer):
 
     async def GetStore(self, request: store_pb2.GetStoreRequest, context: Context) -> store_pb2.Store:
         principal = calling()
-        owner = principal.owner and _is_here(context)
-        return await asyncio.to_thread(self._describe, principal.user, owner)
+        return await asyncio.to_thread(self._describe, principal.user, principal.may(Scope.ADMIN))
 
-    def _describe(self, user: str, owner: bool) -> store_pb2.Store:
+    def _describe(self, user: str, whole: bool) -> store_pb2.Store:
         store = store_pb2.Store(budget_bytes=self._keeper.budget, free_disk_bytes=shutil.disk_usage(self._root).free)
-        if owner:
+        if whole:
             store.prunable_bytes = self._keeper.prunable()  # finds what is gone, so that it is in no sum
             store.whole.extend(_holdings((shelf.kind, shelf.total()) for shelf in self._shelves))
         store.own.extend(_holdings(self._store.holdings(user).items()))
@@ -60,7 +56,6 @@ class StoreService(store_pb2_grpc.StoreServiceServicer):
     async def VerifyStore(
         self, request: store_pb2.VerifyStoreRequest, context: Context
     ) -> AsyncIterator[store_pb2.VerifyStoreResponse]:
-        _need_owner(context)
         steps = self._verifier.verify()
         last = Step(0, 0, 0)
         while step := await asyncio.to_thread(_next, steps):
@@ -71,7 +66,6 @@ class StoreService(store_pb2_grpc.StoreServiceServicer):
         )
 
     async def PruneStore(self, request: store_pb2.PruneStoreRequest, context: Context) -> store_pb2.PruneStoreResponse:
-        _need_owner(context)
         freed = await asyncio.to_thread(self._keeper.prune, max(request.keep_bytes, 0), request.recent)
         used = await asyncio.to_thread(self._keeper.used)
         return store_pb2.PruneStoreResponse(count=freed.count, freed_bytes=freed.size, used_bytes=used)
@@ -84,19 +78,6 @@ def _next(steps: Iterator[Step]) -> Step | None:
         if step.damage or time.monotonic() - begun >= QUIET:
             break
     return step
-
-
-def _need_owner(context: Context) -> None:
-    """Raises NotOwnerError unless whoever calls holds the daemon's own token, on its machine."""
-    if not (calling().owner and _is_here(context)):
-        raise NotOwnerError(
-            "only the daemon's owner may do this",
-            hint="do it on the daemon's machine, with the token of its daemon.json",
-        )
-
-
-def _is_here(context: Context) -> bool:
-    return context.peer().startswith(_HERE)
 
 
 def _holdings(totals: Iterable[tuple[Kind, Total]]) -> list[Holding]:

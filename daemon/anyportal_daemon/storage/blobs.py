@@ -129,8 +129,8 @@ class BlobStore(Protocol):
         """By user, the digests of all that they were given and have not read to its end since."""
         ...
 
-    def made(self, sha256: str) -> bool:
-        """Whether it was given to somebody: a job has made it."""
+    def maker(self, sha256: str) -> str | None:
+        """A user to whom it was given, because a job of theirs has made it; None: no job has."""
         ...
 
     def holdings(self, user: str) -> Mapping[Kind, Total]:

@@ -138,8 +138,8 @@ class DiskBlobStore:
     def all_unfetched(self) -> Mapping[str, Collection[str]]:
         return self._possessions.all_unfetched()
 
-    def made(self, sha256: str) -> bool:
-        return self._possessions.made(sha256)
+    def maker(self, sha256: str) -> str | None:
+        return self._possessions.maker(sha256)
 
     def holdings(self, user: str) -> Mapping[Kind, Total]:
         partials = UploadShelf(self._folder(user), self._lock, self._busy)

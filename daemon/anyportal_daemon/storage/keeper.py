@@ -97,11 +97,15 @@ class Keeper:
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._root, self._shelves, self._needs, self._grace, self._clock = root, shelves, needs, grace, clock
-        self.budget = shutil.disk_usage(root).total // 2 if budget is None else budget
+        self.limit(budget)
         self._lock = threading.Lock()
         self._counted, self._counted_at = 0, -RECOUNT
         """What the store takes, with all that was promised; and when it was counted last."""
         self._rooms: set[Room] = set()
+
+    def limit(self, budget: int | None) -> None:
+        """Another budget, from the next look on."""
+        self.budget = shutil.disk_usage(self._root).total // 2 if budget is None else budget
 
     def used(self) -> int:
         """Bytes that the store takes."""

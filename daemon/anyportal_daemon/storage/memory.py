@@ -85,8 +85,8 @@ class MemoryBlobStore:
             found.setdefault(user, []).append(blob.sha256)
         return found
 
-    def made(self, sha256: str) -> bool:
-        return any(blob.sha256 == sha256 for _, blob in self._made & self._owned)
+    def maker(self, sha256: str) -> str | None:
+        return next((user for user, blob in self._made & self._owned if blob.sha256 == sha256), None)
 
     def holdings(self, user: str) -> Mapping[Kind, Total]:
         blobs = [blob.size for owner, blob in self._owned if owner == user]

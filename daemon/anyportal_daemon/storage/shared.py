@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from anyportal_core.errors import MediaNotFoundError, MediaUnreadableError, ShotError, unknown_name
@@ -15,10 +16,15 @@ _NUMBER = re.compile(r"%0?\d*d|#+|@+")
 
 
 class SharedFolders:
-    """Path mappings: name to root. Nothing outside a root is reached, by ``..`` or by links."""
+    """Path mappings: name to root. Nothing outside a root is reached, by ``..`` or by links.
 
-    def __init__(self, roots: Mapping[str, Path]) -> None:
+    Args:
+        closed: nothing in this folder is reached either, whatever is mapped: the daemon's own, with everybody's blobs.
+    """
+
+    def __init__(self, roots: Mapping[str, Path], closed: Path | None = None) -> None:
         self._roots = roots
+        self._closed = closed.resolve() if closed else None
 
     def find(self, mapping: str, path: str, field: str) -> tuple[Path, list[Path]]:
         """The path on this machine, as written (a sequence keeps its notation), and the files it stands for.
@@ -28,14 +34,15 @@ class SharedFolders:
             ShotError: the path, or a file it stands for, leads out of the root.
             MediaNotFoundError: there is no such file.
         """
-        root, whole = self._below(mapping, path, field)
-        files = _files(whole)
-        if not files:
-            raise MediaNotFoundError(f"there is no {path} in '{mapping}'", where=f"{field}.path")
-        for file in files:
-            if not file.resolve().is_relative_to(root):
-                raise ShotError(f"'{file.name}' is a link out of '{mapping}'", where=f"{field}.path")
-        return whole, files
+        with _reaching(mapping, path, field):
+            root, whole = self._below(mapping, path, field)
+            files = _files(whole) if self._is_open(whole.resolve(), root) else [whole]
+            if not files:
+                raise MediaNotFoundError(f"there is no {path} in '{mapping}'", where=f"{field}.path")
+            for file in files:
+                if not self._is_open(file.resolve(), root):
+                    raise ShotError(f"'{file.name}' is a link out of '{mapping}'", where=f"{field}.path")
+            return whole, files
 
     def file(self, mapping: str, path: str, size: int, field: str) -> Path:
         """One file that a client has seen, links resolved.
@@ -44,21 +51,25 @@ class SharedFolders:
             UnknownNameError, ShotError, MediaNotFoundError: as ``find``.
             MediaUnreadableError: it has another size.
         """
-        root, whole = self._below(mapping, path, field)
-        if not whole.is_file():
-            hint = "check that the mapping is the same folder on both sides"
-            raise MediaNotFoundError(f"there is no {path} in '{mapping}'", where=field, hint=hint)
-        real = whole.resolve()
-        if not real.is_relative_to(root):
-            raise ShotError(f"'{whole.name}' is a link out of '{mapping}'", where=f"{field}.path")
-        found = real.stat().st_size
-        if found != size:
-            raise MediaUnreadableError(
-                f"{path} in '{mapping}' has {found} bytes here, not {size}",
-                where=field,
-                hint="check that the mapping is the same folder on both sides, and that the file is whole",
-            )
-        return real
+        with _reaching(mapping, path, field):
+            root, whole = self._below(mapping, path, field)
+            if not whole.is_file():
+                hint = "check that the mapping is the same folder on both sides"
+                raise MediaNotFoundError(f"there is no {path} in '{mapping}'", where=field, hint=hint)
+            real = whole.resolve()
+            if not self._is_open(real, root):
+                raise ShotError(f"'{whole.name}' is a link out of '{mapping}'", where=f"{field}.path")
+            found = real.stat().st_size
+            if found != size:
+                raise MediaUnreadableError(
+                    f"{path} in '{mapping}' has {found} bytes here, not {size}",
+                    where=field,
+                    hint="check that the mapping is the same folder on both sides, and that the file is whole",
+                )
+            return real
+
+    def _is_open(self, real: Path, root: Path) -> bool:
+        return real.is_relative_to(root) and not (self._closed and real.is_relative_to(self._closed))
 
     def _below(self, mapping: str, path: str, field: str) -> tuple[Path, Path]:
         """The root of a mapping, and a path below it as written."""
@@ -72,11 +83,26 @@ class SharedFolders:
                 where=f"{field}.path",
                 hint="give a relative path with forward slashes, without '..'",
             )
-        return root, root / relative
+        whole = root / relative
+        if not self._is_open(whole.parent.resolve(), root):  # of what is elsewhere not even the names are read
+            raise ShotError(f"'{path}' leads by a link out of '{mapping}'", where=f"{field}.path")
+        return root, whole
 
     def names(self) -> list[str]:
         """Of the mappings."""
         return sorted(self._roots)
+
+
+@contextmanager
+def _reaching(mapping: str, path: str, field: str) -> Iterator[None]:
+    """A name that no file can have, a ring of links, a folder that is closed to the daemon: nothing is there."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        said = getattr(error, "strerror", None) or "its links lead in a ring"
+        raise MediaNotFoundError(
+            f"{path[:200]} in '{mapping}' cannot be reached: {said}", where=f"{field}.path"
+        ) from None
 
 
 def digest_files(files: list[Path]) -> str:

@@ -91,5 +91,5 @@ class Verifier:
     def _damage(self, kind: Kind, item: Item, gone: bool) -> Damage:
         if kind == "stage":
             return Damage(kind, item.name, item.size, gone, "computed")
-        recovery: Recovery = "run" if self._store.made(item.name) else "sent"
+        recovery: Recovery = "run" if self._store.maker(item.name) is not None else "sent"
         return Damage(kind, item.name, item.size, gone, recovery, tuple(self._jobs(item.name)))

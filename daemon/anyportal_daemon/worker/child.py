@@ -151,9 +151,11 @@ class Worker:
             raise
 
     def _render(self, job: RunJob, folder: Path) -> None:
-        from anyportal_core.pipeline import render_shot  # decoders and OpenCV: not before they are needed
+        from anyportal_core.media import bounds  # decoders and OpenCV: not before they are needed
+        from anyportal_core.pipeline import render_shot
         from anyportal_daemon.worker.observer import PipeObserver
 
+        bounds.limit(int(self._limits.picture_megapixels * bounds.MEGAPIXEL))
         shutil.rmtree(folder, ignore_errors=True)
         results = folder / "results"
         with file_errors(results):
@@ -173,7 +175,7 @@ class Worker:
         )
         recipe = resolve_canonical(job.recipe, self._catalogue)
         delivery = Delivery(job.layers, job.format)
-        with PipeObserver(self._send, self._blobs, self._cancel, loan.check) as observer:
+        with PipeObserver(self._send, self._blobs, self._cancel, self._limits.frames, loan.check) as observer:
             render_shot(
                 shot,
                 recipe,

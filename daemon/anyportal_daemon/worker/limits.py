@@ -4,24 +4,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from anyportal_daemon.config_keys import key, number, whole
+
 GIGABYTE = 1_000_000_000
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Of one worker child. None: no limit.
+    """Of one worker child. None: no limit."""
 
-    Args:
-        memory_gigabytes: of the machine's memory. A job that takes more is ended, and so is its child.
-        job_seconds: that one job may run.
-        heartbeat_seconds: without a sign of life after which a child is killed.
-        silence_seconds: without news from a stage after which a child is killed, though it lives.
-        resident_gigabytes: of models that stay loaded between jobs; None: half of the machine's memory, on a GPU as
-            many as leave room for the work.
-    """
-
-    memory_gigabytes: float | None = None
-    job_seconds: float | None = None
-    heartbeat_seconds: float = 60
-    silence_seconds: float = 1800
-    resident_gigabytes: float | None = None
+    memory_gigabytes: float | None = key(
+        number(48),
+        "Of the machine's memory. A job that takes more is ended, and so is its process.",
+        None,
+        unset="no limit",
+    )
+    frames: int = key(whole(100_000), "That one job may analyse: from the first to the last delivered one.", 100_000)
+    picture_megapixels: float = key(
+        number(300), "Millions of pixels that a picture of plate, matte, mask or backdrop may have.", 300
+    )
+    job_seconds: float | None = key(number(14_400), "That one job may run.", None, unset="no limit")
+    heartbeat_seconds: float = key(number(60), "Without a sign of life after which a worker process is killed.", 60)
+    silence_seconds: float = key(
+        number(1800), "Without news from a stage after which a worker process is killed, though it lives.", 1800
+    )
+    resident_gigabytes: float | None = key(
+        number(24),
+        "Of models that stay loaded between jobs.",
+        None,
+        unset="half of the machine's memory; on a GPU as many as leave room for the work",
+    )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
 
-from anyportal_core.errors import Cancelled
+from anyportal_core.errors import Cancelled, ShotError
 from anyportal_core.frames import FrameSet
 from anyportal_core.media.writers import Written
 from anyportal_core.record import Extent, StageRecord
@@ -34,6 +34,7 @@ class PipeObserver:
     Files go into the store from a thread of their own, since hashing and the disk would hold up the next frame.
 
     Args:
+        most: frames that the job may analyse.
         unchanged: called before files are told of; raises where what they were made from has changed since.
     """
 
@@ -42,9 +43,10 @@ class PipeObserver:
         send: Callable[[Report], None],
         blobs: BlobFiles,
         cancel: threading.Event,
+        most: int = 2**31,
         unchanged: Callable[[], None] = lambda: None,
     ) -> None:
-        self._send, self._blobs, self._cancel, self._unchanged = send, blobs, cancel, unchanged
+        self._send, self._blobs, self._cancel, self._most, self._unchanged = send, blobs, cancel, most, unchanged
         self._untold: list[MadeFile] = []
         self._next_check = 0.0
         self._told, self._next_report = Progressed("", 0, 0), 0.0
@@ -73,6 +75,13 @@ class PipeObserver:
         self._send(StageDone(stage, seconds, reused))
 
     def opened(self, extent: Extent) -> None:
+        """Raises ShotError where the shot is too long."""
+        if extent.frames > self._most:
+            raise ShotError(
+                f"{extent.frames} frames from the first to the last: {self._most} are allowed",
+                where="shot.frames",
+                hint="give fewer at once, or raise worker.frames in the daemon's configuration",
+            )
         self._send(Recorded(extent))
 
     def record(self, record: StageRecord) -> None:

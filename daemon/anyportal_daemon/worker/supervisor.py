@@ -56,6 +56,9 @@ class Supervisor:
         self._book, self._journal, self._scheduler, self._folders = book, journal, scheduler, folders
         self._child, self._setup, self._patience = child, setup, patience
         self._stop = StopSign()
+        self._resting = False
+        self._beginning = threading.Lock()
+        """Held while a job is begun."""
         self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
         self._catalogue: Catalogue | None = None
         self._trouble = ""
@@ -68,7 +71,8 @@ class Supervisor:
         status, child = self._status, self._child_process
         if child is not None and child.pid == status.pid:
             status = replace(status, memory_bytes=child.memory_bytes, beat_at=child.beat_at)
-        return replace(status, state="draining") if self._stop and status.state == "busy" else status
+        ending = self._stop or self._resting
+        return replace(status, state="draining") if ending and status.state == "busy" else status
 
     @property
     def catalogue(self) -> Catalogue:
@@ -86,6 +90,17 @@ class Supervisor:
 
     def start(self) -> None:
         self._thread.start()
+
+    @property
+    def resting(self) -> bool:
+        """Whether no more jobs are begun: the daemon drains."""
+        return self._resting
+
+    def rest(self) -> bool:
+        """From now on begin no job; says whether none runs."""
+        with self._beginning:
+            self._resting = True
+            return self._status.state != "busy"
 
     def stop(self) -> None:
         """Give a running job a little time, then end it. The child is gone afterwards."""
@@ -155,9 +170,8 @@ class Supervisor:
         idle = self._status
         while not self._stop:
             child.check()
-            job_id = self._next(child)
+            job_id = self._next(child, idle)
             if job_id is not None:
-                self._status = WorkerStatus("busy", idle.pid, idle.device, f"jobs/{job_id}")
                 self._job(job_id, child).run()
                 self._status = idle
 
@@ -165,12 +179,21 @@ class Supervisor:
         book, journal, folders = self._book, self._journal, self._folders
         return JobRun(job_id, child, book, journal, folders, self._setup, self._patience, self._stop)
 
-    def _next(self, child: ChildProcess) -> str | None:
+    def _next(self, child: ChildProcess, idle: WorkerStatus) -> str | None:
         """A job that was queued and is now started, unless the child died while it had nothing to do."""
         try:
             job_id = self._scheduler.next(self._patience.tick)
-            return job_id if job_id and child.alive and not self._stop and self._book.start(job_id) else None
+            return job_id if job_id and child.alive and self._begin(job_id, idle) else None
         except StorageError as error:
             log.error("no job can be started: %s", error)
             self._stop.wait(2)
             return None
+
+    def _begin(self, job_id: str, idle: WorkerStatus) -> bool:
+        with self._beginning:
+            begun = not self._stop and not self._resting and self._book.start(job_id)
+            if begun:
+                self._status = WorkerStatus("busy", idle.pid, idle.device, f"jobs/{job_id}")
+        if self._resting and not begun:
+            self._stop.wait(self._patience.tick)  # the queue would give it again at once
+        return begun

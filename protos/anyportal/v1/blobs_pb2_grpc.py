@@ -32,7 +32,9 @@ class BlobServiceStub(object):
     uploaded it whole (or a job of theirs has made it), even when the daemon holds the bytes for somebody else.
 
     Errors of every rpc carry google.rpc.ErrorInfo (domain `anyportal`; its `reason` is named below).
-    UNAUTHENTICATED `TOKEN`: no token, or a wrong one; a retry with the same token is no use.
+    UNAUTHENTICATED `TOKEN`: no token, or a wrong, expired or revoked one; a retry with the same token is no use.
+    PERMISSION_DENIED `SCOPE`: the user may not do this. RESOURCE_EXHAUSTED `RATE`: too many calls in too short a time;
+    retry after the RetryInfo delay.
     """
 
     def __init__(self, channel):
@@ -70,7 +72,9 @@ class BlobServiceServicer(object):
     uploaded it whole (or a job of theirs has made it), even when the daemon holds the bytes for somebody else.
 
     Errors of every rpc carry google.rpc.ErrorInfo (domain `anyportal`; its `reason` is named below).
-    UNAUTHENTICATED `TOKEN`: no token, or a wrong one; a retry with the same token is no use.
+    UNAUTHENTICATED `TOKEN`: no token, or a wrong, expired or revoked one; a retry with the same token is no use.
+    PERMISSION_DENIED `SCOPE`: the user may not do this. RESOURCE_EXHAUSTED `RATE`: too many calls in too short a time;
+    retry after the RetryInfo delay.
     """
 
     def FindMissingBlobs(self, request, context):
@@ -100,6 +104,7 @@ class BlobServiceServicer(object):
         byte; the daemon then checks the digest and the blob is the caller's.
 
         INVALID_ARGUMENT `BLOB`: a malformed digest, or more bytes than announced.
+        UNAVAILABLE `SILENT`: nothing has come for minutes; call GetUpload, then go on.
         FAILED_PRECONDITION `OFFSET`: the offset is not the committed size (metadata `committed_bytes` says it); call again from there.
         DATA_LOSS `DIGEST`: the bytes do not have the announced digest. The upload is dropped: start again at 0.
         ABORTED `UPLOAD_BUSY`: another call is writing the same upload; retry after the RetryInfo delay. A call from which
@@ -115,6 +120,8 @@ class BlobServiceServicer(object):
 
     def ReadBlob(self, request, context):
         """Read a blob, or a range of it.
+
+        Who has the scope `read-all` or `admin` reads what anybody's job has made, and nobody's footage.
 
         NOT_FOUND `BLOB_NOT_FOUND`: there is no such blob, or it is not the caller's (the two are not told apart).
         OUT_OF_RANGE `OFFSET`: the offset is beyond the end.
@@ -164,7 +171,9 @@ class BlobService(object):
     uploaded it whole (or a job of theirs has made it), even when the daemon holds the bytes for somebody else.
 
     Errors of every rpc carry google.rpc.ErrorInfo (domain `anyportal`; its `reason` is named below).
-    UNAUTHENTICATED `TOKEN`: no token, or a wrong one; a retry with the same token is no use.
+    UNAUTHENTICATED `TOKEN`: no token, or a wrong, expired or revoked one; a retry with the same token is no use.
+    PERMISSION_DENIED `SCOPE`: the user may not do this. RESOURCE_EXHAUSTED `RATE`: too many calls in too short a time;
+    retry after the RetryInfo delay.
     """
 
     @staticmethod

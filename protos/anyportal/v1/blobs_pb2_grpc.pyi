@@ -33,7 +33,9 @@ class BlobServiceStub:
     uploaded it whole (or a job of theirs has made it), even when the daemon holds the bytes for somebody else.
 
     Errors of every rpc carry google.rpc.ErrorInfo (domain `anyportal`; its `reason` is named below).
-    UNAUTHENTICATED `TOKEN`: no token, or a wrong one; a retry with the same token is no use.
+    UNAUTHENTICATED `TOKEN`: no token, or a wrong, expired or revoked one; a retry with the same token is no use.
+    PERMISSION_DENIED `SCOPE`: the user may not do this. RESOURCE_EXHAUSTED `RATE`: too many calls in too short a time;
+    retry after the RetryInfo delay.
     """
 
     @_typing.overload
@@ -59,6 +61,7 @@ class BlobServiceStub:
     byte; the daemon then checks the digest and the blob is the caller's.
 
     INVALID_ARGUMENT `BLOB`: a malformed digest, or more bytes than announced.
+    UNAVAILABLE `SILENT`: nothing has come for minutes; call GetUpload, then go on.
     FAILED_PRECONDITION `OFFSET`: the offset is not the committed size (metadata `committed_bytes` says it); call again from there.
     DATA_LOSS `DIGEST`: the bytes do not have the announced digest. The upload is dropped: start again at 0.
     ABORTED `UPLOAD_BUSY`: another call is writing the same upload; retry after the RetryInfo delay. A call from which
@@ -70,6 +73,8 @@ class BlobServiceStub:
     """
     ReadBlob: _grpc.UnaryStreamMultiCallable[_blobs_pb2.ReadBlobRequest, _blobs_pb2.ReadBlobResponse]
     """Read a blob, or a range of it.
+
+    Who has the scope `read-all` or `admin` reads what anybody's job has made, and nobody's footage.
 
     NOT_FOUND `BLOB_NOT_FOUND`: there is no such blob, or it is not the caller's (the two are not told apart).
     OUT_OF_RANGE `OFFSET`: the offset is beyond the end.
@@ -86,7 +91,9 @@ class BlobServiceAsyncStub(BlobServiceStub):
     uploaded it whole (or a job of theirs has made it), even when the daemon holds the bytes for somebody else.
 
     Errors of every rpc carry google.rpc.ErrorInfo (domain `anyportal`; its `reason` is named below).
-    UNAUTHENTICATED `TOKEN`: no token, or a wrong one; a retry with the same token is no use.
+    UNAUTHENTICATED `TOKEN`: no token, or a wrong, expired or revoked one; a retry with the same token is no use.
+    PERMISSION_DENIED `SCOPE`: the user may not do this. RESOURCE_EXHAUSTED `RATE`: too many calls in too short a time;
+    retry after the RetryInfo delay.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -109,6 +116,7 @@ class BlobServiceAsyncStub(BlobServiceStub):
     byte; the daemon then checks the digest and the blob is the caller's.
 
     INVALID_ARGUMENT `BLOB`: a malformed digest, or more bytes than announced.
+    UNAVAILABLE `SILENT`: nothing has come for minutes; call GetUpload, then go on.
     FAILED_PRECONDITION `OFFSET`: the offset is not the committed size (metadata `committed_bytes` says it); call again from there.
     DATA_LOSS `DIGEST`: the bytes do not have the announced digest. The upload is dropped: start again at 0.
     ABORTED `UPLOAD_BUSY`: another call is writing the same upload; retry after the RetryInfo delay. A call from which
@@ -120,6 +128,8 @@ class BlobServiceAsyncStub(BlobServiceStub):
     """
     ReadBlob: _aio.UnaryStreamMultiCallable[_blobs_pb2.ReadBlobRequest, _blobs_pb2.ReadBlobResponse]  # type: ignore[assignment]
     """Read a blob, or a range of it.
+
+    Who has the scope `read-all` or `admin` reads what anybody's job has made, and nobody's footage.
 
     NOT_FOUND `BLOB_NOT_FOUND`: there is no such blob, or it is not the caller's (the two are not told apart).
     OUT_OF_RANGE `OFFSET`: the offset is beyond the end.
@@ -135,7 +145,9 @@ class BlobServiceServicer(metaclass=_abc_1.ABCMeta):
     uploaded it whole (or a job of theirs has made it), even when the daemon holds the bytes for somebody else.
 
     Errors of every rpc carry google.rpc.ErrorInfo (domain `anyportal`; its `reason` is named below).
-    UNAUTHENTICATED `TOKEN`: no token, or a wrong one; a retry with the same token is no use.
+    UNAUTHENTICATED `TOKEN`: no token, or a wrong, expired or revoked one; a retry with the same token is no use.
+    PERMISSION_DENIED `SCOPE`: the user may not do this. RESOURCE_EXHAUSTED `RATE`: too many calls in too short a time;
+    retry after the RetryInfo delay.
     """
 
     @_abc_1.abstractmethod
@@ -174,6 +186,7 @@ class BlobServiceServicer(metaclass=_abc_1.ABCMeta):
         byte; the daemon then checks the digest and the blob is the caller's.
 
         INVALID_ARGUMENT `BLOB`: a malformed digest, or more bytes than announced.
+        UNAVAILABLE `SILENT`: nothing has come for minutes; call GetUpload, then go on.
         FAILED_PRECONDITION `OFFSET`: the offset is not the committed size (metadata `committed_bytes` says it); call again from there.
         DATA_LOSS `DIGEST`: the bytes do not have the announced digest. The upload is dropped: start again at 0.
         ABORTED `UPLOAD_BUSY`: another call is writing the same upload; retry after the RetryInfo delay. A call from which
@@ -191,6 +204,8 @@ class BlobServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_blobs_pb2.ReadBlobResponse], _abc.AsyncIterator[_blobs_pb2.ReadBlobResponse]]:
         """Read a blob, or a range of it.
+
+        Who has the scope `read-all` or `admin` reads what anybody's job has made, and nobody's footage.
 
         NOT_FOUND `BLOB_NOT_FOUND`: there is no such blob, or it is not the caller's (the two are not told apart).
         OUT_OF_RANGE `OFFSET`: the offset is beyond the end.

@@ -72,6 +72,9 @@ class Daemon(_message.Message):
     FREE_DISK_BYTES_FIELD_NUMBER: _builtins.int
     BROKEN_PLUGINS_FIELD_NUMBER: _builtins.int
     MAPPINGS_FIELD_NUMBER: _builtins.int
+    DRAINING_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    SCOPES_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """Of the anyportal distribution."""
     platform: _builtins.str
@@ -80,6 +83,10 @@ class Daemon(_message.Message):
     running_jobs: _builtins.int
     free_disk_bytes: _builtins.int
     """Free bytes on the disk of the state directory."""
+    draining: _builtins.bool
+    """It takes no more jobs, and ends when those that run are done. Those that wait stay in its queue."""
+    user: _builtins.str
+    """Who asks."""
     @_builtins.property
     def workers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Worker]: ...
     @_builtins.property
@@ -89,6 +96,10 @@ class Daemon(_message.Message):
     @_builtins.property
     def mappings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of the path mappings of its configuration: folders of which a client may send paths instead of bytes."""
+
+    @_builtins.property
+    def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What they may do beside looking at what is theirs: submit, read-all, admin."""
 
     def __init__(
         self,
@@ -101,10 +112,13 @@ class Daemon(_message.Message):
         free_disk_bytes: _builtins.int = ...,
         broken_plugins: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         mappings: _abc.Iterable[_builtins.str] | None = ...,
+        draining: _builtins.bool = ...,
+        user: _builtins.str = ...,
+        scopes: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["broken_plugins", b"broken_plugins", "free_disk_bytes", b"free_disk_bytes", "mappings", b"mappings", "platform", b"platform", "queued_jobs", b"queued_jobs", "running_jobs", b"running_jobs", "version", b"version", "workers", b"workers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["broken_plugins", b"broken_plugins", "draining", b"draining", "free_disk_bytes", b"free_disk_bytes", "mappings", b"mappings", "platform", b"platform", "queued_jobs", b"queued_jobs", "running_jobs", b"running_jobs", "scopes", b"scopes", "user", b"user", "version", b"version", "workers", b"workers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -150,7 +164,7 @@ class Worker(_message.Message):
     """`cpu`, `cuda:0`, ..."""
     state: Global___Worker.State.ValueType
     job: _builtins.str
-    """The job it works on: `jobs/{id}`."""
+    """The job it works on, where the caller may see it: `jobs/{id}`."""
     process_id: _builtins.int
     trouble: _builtins.str
     """Why it is DEAD, where that is known."""
@@ -451,3 +465,41 @@ class ListModelsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListModelsResponse: _TypeAlias = ListModelsResponse  # noqa: Y015
+
+@_typing.final
+class MeasureRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    size_bytes: _builtins.int
+    def __init__(
+        self,
+        *,
+        size_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["size_bytes", b"size_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MeasureRequest: _TypeAlias = MeasureRequest  # noqa: Y015
+
+@_typing.final
+class MeasureResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MeasureResponse: _TypeAlias = MeasureResponse  # noqa: Y015

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class CatalogServiceStub(object):
-    """Errors of every rpc: UNAUTHENTICATED `TOKEN`; UNAVAILABLE `STARTING` while the worker has not reported what it
+    """Errors of every rpc: UNAUTHENTICATED `TOKEN`; RESOURCE_EXHAUSTED `RATE`; UNAVAILABLE `STARTING` while the worker has not reported what it
     can do (retry after the RetryInfo delay). All are safe to retry.
     """
 
@@ -56,10 +56,15 @@ class CatalogServiceStub(object):
                 request_serializer=anyportal_dot_v1_dot_catalog__pb2.ListModelsRequest.SerializeToString,
                 response_deserializer=anyportal_dot_v1_dot_catalog__pb2.ListModelsResponse.FromString,
                 _registered_method=True)
+        self.Measure = channel.unary_stream(
+                '/anyportal.v1.CatalogService/Measure',
+                request_serializer=anyportal_dot_v1_dot_catalog__pb2.MeasureRequest.SerializeToString,
+                response_deserializer=anyportal_dot_v1_dot_catalog__pb2.MeasureResponse.FromString,
+                _registered_method=True)
 
 
 class CatalogServiceServicer(object):
-    """Errors of every rpc: UNAUTHENTICATED `TOKEN`; UNAVAILABLE `STARTING` while the worker has not reported what it
+    """Errors of every rpc: UNAUTHENTICATED `TOKEN`; RESOURCE_EXHAUSTED `RATE`; UNAVAILABLE `STARTING` while the worker has not reported what it
     can do (retry after the RetryInfo delay). All are safe to retry.
     """
 
@@ -91,6 +96,13 @@ class CatalogServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Measure(self, request, context):
+        """Random bytes, to see how quick the way to the caller is: as many as are asked for, and at most 16 MiB.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CatalogServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -114,6 +126,11 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     request_deserializer=anyportal_dot_v1_dot_catalog__pb2.ListModelsRequest.FromString,
                     response_serializer=anyportal_dot_v1_dot_catalog__pb2.ListModelsResponse.SerializeToString,
             ),
+            'Measure': grpc.unary_stream_rpc_method_handler(
+                    servicer.Measure,
+                    request_deserializer=anyportal_dot_v1_dot_catalog__pb2.MeasureRequest.FromString,
+                    response_serializer=anyportal_dot_v1_dot_catalog__pb2.MeasureResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'anyportal.v1.CatalogService', rpc_method_handlers)
@@ -123,7 +140,7 @@ def add_CatalogServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CatalogService(object):
-    """Errors of every rpc: UNAUTHENTICATED `TOKEN`; UNAVAILABLE `STARTING` while the worker has not reported what it
+    """Errors of every rpc: UNAUTHENTICATED `TOKEN`; RESOURCE_EXHAUSTED `RATE`; UNAVAILABLE `STARTING` while the worker has not reported what it
     can do (retry after the RetryInfo delay). All are safe to retry.
     """
 
@@ -225,6 +242,33 @@ class CatalogService(object):
             '/anyportal.v1.CatalogService/ListModels',
             anyportal_dot_v1_dot_catalog__pb2.ListModelsRequest.SerializeToString,
             anyportal_dot_v1_dot_catalog__pb2.ListModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Measure(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/anyportal.v1.CatalogService/Measure',
+            anyportal_dot_v1_dot_catalog__pb2.MeasureRequest.SerializeToString,
+            anyportal_dot_v1_dot_catalog__pb2.MeasureResponse.FromString,
             options,
             channel_credentials,
             insecure,

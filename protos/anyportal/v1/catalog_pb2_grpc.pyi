@@ -31,7 +31,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class CatalogServiceStub:
-    """Errors of every rpc: UNAUTHENTICATED `TOKEN`; UNAVAILABLE `STARTING` while the worker has not reported what it
+    """Errors of every rpc: UNAUTHENTICATED `TOKEN`; RESOURCE_EXHAUSTED `RATE`; UNAVAILABLE `STARTING` while the worker has not reported what it
     can do (retry after the RetryInfo delay). All are safe to retry.
     """
 
@@ -47,10 +47,12 @@ class CatalogServiceStub:
     """The plug-ins, with every setting's kind, range and meaning: enough to draw a panel."""
     ListModels: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ListModelsRequest, _catalog_pb2.ListModelsResponse]
     """The model weights that plug-ins need, and where they were looked for."""
+    Measure: _grpc.UnaryStreamMultiCallable[_catalog_pb2.MeasureRequest, _catalog_pb2.MeasureResponse]
+    """Random bytes, to see how quick the way to the caller is: as many as are asked for, and at most 16 MiB."""
 
 @_typing.type_check_only
 class CatalogServiceAsyncStub(CatalogServiceStub):
-    """Errors of every rpc: UNAUTHENTICATED `TOKEN`; UNAVAILABLE `STARTING` while the worker has not reported what it
+    """Errors of every rpc: UNAUTHENTICATED `TOKEN`; RESOURCE_EXHAUSTED `RATE`; UNAVAILABLE `STARTING` while the worker has not reported what it
     can do (retry after the RetryInfo delay). All are safe to retry.
     """
 
@@ -63,9 +65,11 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """The plug-ins, with every setting's kind, range and meaning: enough to draw a panel."""
     ListModels: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListModelsRequest, _catalog_pb2.ListModelsResponse]  # type: ignore[assignment]
     """The model weights that plug-ins need, and where they were looked for."""
+    Measure: _aio.UnaryStreamMultiCallable[_catalog_pb2.MeasureRequest, _catalog_pb2.MeasureResponse]  # type: ignore[assignment]
+    """Random bytes, to see how quick the way to the caller is: as many as are asked for, and at most 16 MiB."""
 
 class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Errors of every rpc: UNAUTHENTICATED `TOKEN`; UNAVAILABLE `STARTING` while the worker has not reported what it
+    """Errors of every rpc: UNAUTHENTICATED `TOKEN`; RESOURCE_EXHAUSTED `RATE`; UNAVAILABLE `STARTING` while the worker has not reported what it
     can do (retry after the RetryInfo delay). All are safe to retry.
     """
 
@@ -100,5 +104,13 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.ListModelsResponse, _abc.Awaitable[_catalog_pb2.ListModelsResponse]]:
         """The model weights that plug-ins need, and where they were looked for."""
+
+    @_abc_1.abstractmethod
+    def Measure(
+        self,
+        request: _catalog_pb2.MeasureRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_catalog_pb2.MeasureResponse], _abc.AsyncIterator[_catalog_pb2.MeasureResponse]]:
+        """Random bytes, to see how quick the way to the caller is: as many as are asked for, and at most 16 MiB."""
 
 def add_CatalogServiceServicer_to_server(servicer: CatalogServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

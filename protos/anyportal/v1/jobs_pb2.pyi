@@ -372,6 +372,7 @@ class Job(_message.Message):
     FRAME_RATE_FIELD_NUMBER: _builtins.int
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     WORKERS_LOST_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
     OUTLOOK_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`jobs/{id}`, given by the daemon. Output only."""
@@ -401,6 +402,8 @@ class Job(_message.Message):
     """How many workers have died under it. The third death fails it with `WORKER_LOST`. The daemon's own death counts where
     the job had got no further since it was begun.
     """
+    user: _builtins.str
+    """Who submitted it."""
     @_builtins.property
     def shot(self) -> Global___Shot: ...
     @_builtins.property
@@ -465,11 +468,12 @@ class Job(_message.Message):
         frame_rate: _media_pb2.Rational | None = ...,
         attempts: _builtins.int = ...,
         workers_lost: _builtins.int = ...,
+        user: _builtins.str = ...,
         outlook: Global___Outlook | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "delivery", b"delivery", "end_time", b"end_time", "error", b"error", "frame_rate", b"frame_rate", "outlook", b"outlook", "progress", b"progress", "recipe", b"recipe", "shot", b"shot", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "cancel_requested", b"cancel_requested", "create_time", b"create_time", "delivery", b"delivery", "display_name", b"display_name", "end_time", b"end_time", "error", b"error", "frame_rate", b"frame_rate", "frames_delivered", b"frames_delivered", "labels", b"labels", "last_sequence", b"last_sequence", "name", b"name", "outlook", b"outlook", "priority", b"priority", "progress", b"progress", "recipe", b"recipe", "recipe_digest", b"recipe_digest", "resolved_recipe", b"resolved_recipe", "results", b"results", "shot", b"shot", "stage_seconds", b"stage_seconds", "start_time", b"start_time", "state", b"state", "workers_lost", b"workers_lost"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "cancel_requested", b"cancel_requested", "create_time", b"create_time", "delivery", b"delivery", "display_name", b"display_name", "end_time", b"end_time", "error", b"error", "frame_rate", b"frame_rate", "frames_delivered", b"frames_delivered", "labels", b"labels", "last_sequence", b"last_sequence", "name", b"name", "outlook", b"outlook", "priority", b"priority", "progress", b"progress", "recipe", b"recipe", "recipe_digest", b"recipe_digest", "resolved_recipe", b"resolved_recipe", "results", b"results", "shot", b"shot", "stage_seconds", b"stage_seconds", "start_time", b"start_time", "state", b"state", "user", b"user", "workers_lost", b"workers_lost"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -711,9 +715,12 @@ class ListJobsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     STATES_FIELD_NUMBER: _builtins.int
+    ALL_USERS_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """Default 50, at most 1,000."""
     page_token: _builtins.str
+    all_users: _builtins.bool
+    """Everybody's jobs instead of the caller's, for who has the scope `read-all` or `admin`."""
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[Global___Job.State.ValueType]:
         """Only jobs in one of these states; empty: all."""
@@ -724,10 +731,11 @@ class ListJobsRequest(_message.Message):
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         states: _abc.Iterable[Global___Job.State.ValueType] | None = ...,
+        all_users: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_users", b"all_users", "page_size", b"page_size", "page_token", b"page_token", "states", b"states"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

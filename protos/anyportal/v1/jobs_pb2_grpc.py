@@ -29,9 +29,12 @@ if _version_not_supported:
 class JobServiceStub(object):
     """Jobs: one shot with one recipe, submitted by one user.
 
-    A user sees only their own jobs; somebody else's answer NOT_FOUND. Errors of every rpc carry
+    A user sees only their own jobs; somebody else's answer NOT_FOUND. One with the scope `read-all` or `admin` sees all of
+    them, one with `admin` may also cancel, retry and delete them; what is made anew belongs to the job's user then. Errors of every rpc carry
     google.rpc.ErrorInfo (domain `anyportal`); its `reason` is named below, its metadata may hold `where` and `hint`.
-    UNAUTHENTICATED `TOKEN`: no token, or a wrong one; a retry with the same token is no use.
+    UNAUTHENTICATED `TOKEN`: no token, or a wrong, expired or revoked one; a retry with the same token is no use.
+    PERMISSION_DENIED `SCOPE`: the user may not do this. RESOURCE_EXHAUSTED `RATE`: too many calls in too short a time;
+    retry after the RetryInfo delay.
     UNAVAILABLE `STARTING`, `STOPPING`: retry after the RetryInfo delay.
     INTERNAL `STORAGE`: the daemon's disk refuses; its log says more, a retry may work. INTERNAL `INTERNAL`: a bug.
     What goes wrong while a job runs is no error of an rpc: it lies in Job.error.
@@ -88,9 +91,12 @@ class JobServiceStub(object):
 class JobServiceServicer(object):
     """Jobs: one shot with one recipe, submitted by one user.
 
-    A user sees only their own jobs; somebody else's answer NOT_FOUND. Errors of every rpc carry
+    A user sees only their own jobs; somebody else's answer NOT_FOUND. One with the scope `read-all` or `admin` sees all of
+    them, one with `admin` may also cancel, retry and delete them; what is made anew belongs to the job's user then. Errors of every rpc carry
     google.rpc.ErrorInfo (domain `anyportal`); its `reason` is named below, its metadata may hold `where` and `hint`.
-    UNAUTHENTICATED `TOKEN`: no token, or a wrong one; a retry with the same token is no use.
+    UNAUTHENTICATED `TOKEN`: no token, or a wrong, expired or revoked one; a retry with the same token is no use.
+    PERMISSION_DENIED `SCOPE`: the user may not do this. RESOURCE_EXHAUSTED `RATE`: too many calls in too short a time;
+    retry after the RetryInfo delay.
     UNAVAILABLE `STARTING`, `STOPPING`: retry after the RetryInfo delay.
     INTERNAL `STORAGE`: the daemon's disk refuses; its log says more, a retry may work. INTERNAL `INTERNAL`: a bug.
     What goes wrong while a job runs is no error of an rpc: it lies in Job.error.
@@ -124,7 +130,8 @@ class JobServiceServicer(object):
     def ListJobs(self, request, context):
         """The caller's jobs, newest first. Results and events are left out: GetJob has the results.
 
-        INVALID_ARGUMENT `PAGE_TOKEN`: the token is not one that ListJobs gave. Safe to retry.
+        INVALID_ARGUMENT `PAGE_TOKEN`: the token is not one that ListJobs gave. PERMISSION_DENIED `SCOPE`: `all_users` is not
+        for the caller. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -242,9 +249,12 @@ def add_JobServiceServicer_to_server(servicer, server):
 class JobService(object):
     """Jobs: one shot with one recipe, submitted by one user.
 
-    A user sees only their own jobs; somebody else's answer NOT_FOUND. Errors of every rpc carry
+    A user sees only their own jobs; somebody else's answer NOT_FOUND. One with the scope `read-all` or `admin` sees all of
+    them, one with `admin` may also cancel, retry and delete them; what is made anew belongs to the job's user then. Errors of every rpc carry
     google.rpc.ErrorInfo (domain `anyportal`); its `reason` is named below, its metadata may hold `where` and `hint`.
-    UNAUTHENTICATED `TOKEN`: no token, or a wrong one; a retry with the same token is no use.
+    UNAUTHENTICATED `TOKEN`: no token, or a wrong, expired or revoked one; a retry with the same token is no use.
+    PERMISSION_DENIED `SCOPE`: the user may not do this. RESOURCE_EXHAUSTED `RATE`: too many calls in too short a time;
+    retry after the RetryInfo delay.
     UNAVAILABLE `STARTING`, `STOPPING`: retry after the RetryInfo delay.
     INTERNAL `STORAGE`: the daemon's disk refuses; its log says more, a retry may work. INTERNAL `INTERNAL`: a bug.
     What goes wrong while a job runs is no error of an rpc: it lies in Job.error.

@@ -30,9 +30,12 @@ GRPC_VERSION: str
 class JobServiceStub:
     """Jobs: one shot with one recipe, submitted by one user.
 
-    A user sees only their own jobs; somebody else's answer NOT_FOUND. Errors of every rpc carry
+    A user sees only their own jobs; somebody else's answer NOT_FOUND. One with the scope `read-all` or `admin` sees all of
+    them, one with `admin` may also cancel, retry and delete them; what is made anew belongs to the job's user then. Errors of every rpc carry
     google.rpc.ErrorInfo (domain `anyportal`); its `reason` is named below, its metadata may hold `where` and `hint`.
-    UNAUTHENTICATED `TOKEN`: no token, or a wrong one; a retry with the same token is no use.
+    UNAUTHENTICATED `TOKEN`: no token, or a wrong, expired or revoked one; a retry with the same token is no use.
+    PERMISSION_DENIED `SCOPE`: the user may not do this. RESOURCE_EXHAUSTED `RATE`: too many calls in too short a time;
+    retry after the RetryInfo delay.
     UNAVAILABLE `STARTING`, `STOPPING`: retry after the RetryInfo delay.
     INTERNAL `STORAGE`: the daemon's disk refuses; its log says more, a retry may work. INTERNAL `INTERNAL`: a bug.
     What goes wrong while a job runs is no error of an rpc: it lies in Job.error.
@@ -61,7 +64,8 @@ class JobServiceStub:
     ListJobs: _grpc.UnaryUnaryMultiCallable[_jobs_pb2.ListJobsRequest, _jobs_pb2.ListJobsResponse]
     """The caller's jobs, newest first. Results and events are left out: GetJob has the results.
 
-    INVALID_ARGUMENT `PAGE_TOKEN`: the token is not one that ListJobs gave. Safe to retry.
+    INVALID_ARGUMENT `PAGE_TOKEN`: the token is not one that ListJobs gave. PERMISSION_DENIED `SCOPE`: `all_users` is not
+    for the caller. Safe to retry.
     """
     WatchJob: _grpc.UnaryStreamMultiCallable[_jobs_pb2.WatchJobRequest, _jobs_pb2.JobEvent]
     """A job's events, first those that were, then those to come, until the job has ended.
@@ -106,9 +110,12 @@ class JobServiceStub:
 class JobServiceAsyncStub(JobServiceStub):
     """Jobs: one shot with one recipe, submitted by one user.
 
-    A user sees only their own jobs; somebody else's answer NOT_FOUND. Errors of every rpc carry
+    A user sees only their own jobs; somebody else's answer NOT_FOUND. One with the scope `read-all` or `admin` sees all of
+    them, one with `admin` may also cancel, retry and delete them; what is made anew belongs to the job's user then. Errors of every rpc carry
     google.rpc.ErrorInfo (domain `anyportal`); its `reason` is named below, its metadata may hold `where` and `hint`.
-    UNAUTHENTICATED `TOKEN`: no token, or a wrong one; a retry with the same token is no use.
+    UNAUTHENTICATED `TOKEN`: no token, or a wrong, expired or revoked one; a retry with the same token is no use.
+    PERMISSION_DENIED `SCOPE`: the user may not do this. RESOURCE_EXHAUSTED `RATE`: too many calls in too short a time;
+    retry after the RetryInfo delay.
     UNAVAILABLE `STARTING`, `STOPPING`: retry after the RetryInfo delay.
     INTERNAL `STORAGE`: the daemon's disk refuses; its log says more, a retry may work. INTERNAL `INTERNAL`: a bug.
     What goes wrong while a job runs is no error of an rpc: it lies in Job.error.
@@ -134,7 +141,8 @@ class JobServiceAsyncStub(JobServiceStub):
     ListJobs: _aio.UnaryUnaryMultiCallable[_jobs_pb2.ListJobsRequest, _jobs_pb2.ListJobsResponse]  # type: ignore[assignment]
     """The caller's jobs, newest first. Results and events are left out: GetJob has the results.
 
-    INVALID_ARGUMENT `PAGE_TOKEN`: the token is not one that ListJobs gave. Safe to retry.
+    INVALID_ARGUMENT `PAGE_TOKEN`: the token is not one that ListJobs gave. PERMISSION_DENIED `SCOPE`: `all_users` is not
+    for the caller. Safe to retry.
     """
     WatchJob: _aio.UnaryStreamMultiCallable[_jobs_pb2.WatchJobRequest, _jobs_pb2.JobEvent]  # type: ignore[assignment]
     """A job's events, first those that were, then those to come, until the job has ended.
@@ -178,9 +186,12 @@ class JobServiceAsyncStub(JobServiceStub):
 class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     """Jobs: one shot with one recipe, submitted by one user.
 
-    A user sees only their own jobs; somebody else's answer NOT_FOUND. Errors of every rpc carry
+    A user sees only their own jobs; somebody else's answer NOT_FOUND. One with the scope `read-all` or `admin` sees all of
+    them, one with `admin` may also cancel, retry and delete them; what is made anew belongs to the job's user then. Errors of every rpc carry
     google.rpc.ErrorInfo (domain `anyportal`); its `reason` is named below, its metadata may hold `where` and `hint`.
-    UNAUTHENTICATED `TOKEN`: no token, or a wrong one; a retry with the same token is no use.
+    UNAUTHENTICATED `TOKEN`: no token, or a wrong, expired or revoked one; a retry with the same token is no use.
+    PERMISSION_DENIED `SCOPE`: the user may not do this. RESOURCE_EXHAUSTED `RATE`: too many calls in too short a time;
+    retry after the RetryInfo delay.
     UNAVAILABLE `STARTING`, `STOPPING`: retry after the RetryInfo delay.
     INTERNAL `STORAGE`: the daemon's disk refuses; its log says more, a retry may work. INTERNAL `INTERNAL`: a bug.
     What goes wrong while a job runs is no error of an rpc: it lies in Job.error.
@@ -222,7 +233,8 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_jobs_pb2.ListJobsResponse, _abc.Awaitable[_jobs_pb2.ListJobsResponse]]:
         """The caller's jobs, newest first. Results and events are left out: GetJob has the results.
 
-        INVALID_ARGUMENT `PAGE_TOKEN`: the token is not one that ListJobs gave. Safe to retry.
+        INVALID_ARGUMENT `PAGE_TOKEN`: the token is not one that ListJobs gave. PERMISSION_DENIED `SCOPE`: `all_users` is not
+        for the caller. Safe to retry.
         """
 
     @_abc_1.abstractmethod

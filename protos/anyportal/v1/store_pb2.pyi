@@ -98,14 +98,14 @@ class Store(_message.Message):
     free_disk_bytes: _builtins.int
     """On the disk of the state directory."""
     prunable_bytes: _builtins.int
-    """Bytes that PruneStore would free now; only for the daemon's owner."""
+    """Bytes that PruneStore would free now; only for the daemon's owner and admins."""
     @_builtins.property
     def own(self) -> _containers.RepeatedCompositeFieldContainer[Global___Holding]:
         """The caller's. Bytes that several users have count for each."""
 
     @_builtins.property
     def whole(self) -> _containers.RepeatedCompositeFieldContainer[Global___Holding]:
-        """Everybody's; only for the daemon's owner."""
+        """Everybody's; only for the daemon's owner and admins."""
 
     def __init__(
         self,

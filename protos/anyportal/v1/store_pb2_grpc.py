@@ -33,7 +33,9 @@ class StoreServiceStub(object):
     in the last ten minutes. An evicted blob is missing (upload it again); an evicted stage result is computed again.
 
     Errors of every rpc carry google.rpc.ErrorInfo (domain `anyportal`; its `reason` is named below).
-    UNAUTHENTICATED `TOKEN`: no token, or a wrong one; a retry with the same token is no use.
+    UNAUTHENTICATED `TOKEN`: no token, or a wrong, expired or revoked one; a retry with the same token is no use.
+    PERMISSION_DENIED `SCOPE`: the user may not do this. RESOURCE_EXHAUSTED `RATE`: too many calls in too short a time;
+    retry after the RetryInfo delay.
     INTERNAL `STORAGE`: the disk refuses; the daemon's log says more, a retry may work.
     """
 
@@ -68,12 +70,14 @@ class StoreServiceServicer(object):
     in the last ten minutes. An evicted blob is missing (upload it again); an evicted stage result is computed again.
 
     Errors of every rpc carry google.rpc.ErrorInfo (domain `anyportal`; its `reason` is named below).
-    UNAUTHENTICATED `TOKEN`: no token, or a wrong one; a retry with the same token is no use.
+    UNAUTHENTICATED `TOKEN`: no token, or a wrong, expired or revoked one; a retry with the same token is no use.
+    PERMISSION_DENIED `SCOPE`: the user may not do this. RESOURCE_EXHAUSTED `RATE`: too many calls in too short a time;
+    retry after the RetryInfo delay.
     INTERNAL `STORAGE`: the disk refuses; the daemon's log says more, a retry may work.
     """
 
     def GetStore(self, request, context):
-        """How much there is: the caller's own; for the daemon's owner also the whole.
+        """How much there is: the caller's own; for the daemon's owner and admins also the whole.
 
         Safe to retry.
         """
@@ -85,7 +89,7 @@ class StoreServiceServicer(object):
         """Hash all blobs and stage results again, and remove what is damaged, so that nobody is served with it.
 
         Gives progress and damage as it goes; the last message has `complete`. Jobs go on meanwhile.
-        PERMISSION_DENIED `NOT_OWNER`: only who holds the token of `daemon.json`, on the daemon's machine.
+        PERMISSION_DENIED `SCOPE`: only who holds the token of `daemon.json`, on the daemon's machine, or has the scope `admin`.
         After UNAVAILABLE call again: it begins anew, and what was removed before is not told of again. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -95,7 +99,7 @@ class StoreServiceServicer(object):
     def PruneStore(self, request, context):
         """Evict now what nobody needs, least recently used first.
 
-        PERMISSION_DENIED `NOT_OWNER`: as above. Safe to retry.
+        PERMISSION_DENIED `SCOPE`: as above. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -135,7 +139,9 @@ class StoreService(object):
     in the last ten minutes. An evicted blob is missing (upload it again); an evicted stage result is computed again.
 
     Errors of every rpc carry google.rpc.ErrorInfo (domain `anyportal`; its `reason` is named below).
-    UNAUTHENTICATED `TOKEN`: no token, or a wrong one; a retry with the same token is no use.
+    UNAUTHENTICATED `TOKEN`: no token, or a wrong, expired or revoked one; a retry with the same token is no use.
+    PERMISSION_DENIED `SCOPE`: the user may not do this. RESOURCE_EXHAUSTED `RATE`: too many calls in too short a time;
+    retry after the RetryInfo delay.
     INTERNAL `STORAGE`: the disk refuses; the daemon's log says more, a retry may work.
     """
 

@@ -34,7 +34,9 @@ class StoreServiceStub:
     in the last ten minutes. An evicted blob is missing (upload it again); an evicted stage result is computed again.
 
     Errors of every rpc carry google.rpc.ErrorInfo (domain `anyportal`; its `reason` is named below).
-    UNAUTHENTICATED `TOKEN`: no token, or a wrong one; a retry with the same token is no use.
+    UNAUTHENTICATED `TOKEN`: no token, or a wrong, expired or revoked one; a retry with the same token is no use.
+    PERMISSION_DENIED `SCOPE`: the user may not do this. RESOURCE_EXHAUSTED `RATE`: too many calls in too short a time;
+    retry after the RetryInfo delay.
     INTERNAL `STORAGE`: the disk refuses; the daemon's log says more, a retry may work.
     """
 
@@ -43,7 +45,7 @@ class StoreServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> StoreServiceAsyncStub: ...
     GetStore: _grpc.UnaryUnaryMultiCallable[_store_pb2.GetStoreRequest, _store_pb2.Store]
-    """How much there is: the caller's own; for the daemon's owner also the whole.
+    """How much there is: the caller's own; for the daemon's owner and admins also the whole.
 
     Safe to retry.
     """
@@ -51,13 +53,13 @@ class StoreServiceStub:
     """Hash all blobs and stage results again, and remove what is damaged, so that nobody is served with it.
 
     Gives progress and damage as it goes; the last message has `complete`. Jobs go on meanwhile.
-    PERMISSION_DENIED `NOT_OWNER`: only who holds the token of `daemon.json`, on the daemon's machine.
+    PERMISSION_DENIED `SCOPE`: only who holds the token of `daemon.json`, on the daemon's machine, or has the scope `admin`.
     After UNAVAILABLE call again: it begins anew, and what was removed before is not told of again. Safe to retry.
     """
     PruneStore: _grpc.UnaryUnaryMultiCallable[_store_pb2.PruneStoreRequest, _store_pb2.PruneStoreResponse]
     """Evict now what nobody needs, least recently used first.
 
-    PERMISSION_DENIED `NOT_OWNER`: as above. Safe to retry.
+    PERMISSION_DENIED `SCOPE`: as above. Safe to retry.
     """
 
 @_typing.type_check_only
@@ -69,13 +71,15 @@ class StoreServiceAsyncStub(StoreServiceStub):
     in the last ten minutes. An evicted blob is missing (upload it again); an evicted stage result is computed again.
 
     Errors of every rpc carry google.rpc.ErrorInfo (domain `anyportal`; its `reason` is named below).
-    UNAUTHENTICATED `TOKEN`: no token, or a wrong one; a retry with the same token is no use.
+    UNAUTHENTICATED `TOKEN`: no token, or a wrong, expired or revoked one; a retry with the same token is no use.
+    PERMISSION_DENIED `SCOPE`: the user may not do this. RESOURCE_EXHAUSTED `RATE`: too many calls in too short a time;
+    retry after the RetryInfo delay.
     INTERNAL `STORAGE`: the disk refuses; the daemon's log says more, a retry may work.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetStore: _aio.UnaryUnaryMultiCallable[_store_pb2.GetStoreRequest, _store_pb2.Store]  # type: ignore[assignment]
-    """How much there is: the caller's own; for the daemon's owner also the whole.
+    """How much there is: the caller's own; for the daemon's owner and admins also the whole.
 
     Safe to retry.
     """
@@ -83,13 +87,13 @@ class StoreServiceAsyncStub(StoreServiceStub):
     """Hash all blobs and stage results again, and remove what is damaged, so that nobody is served with it.
 
     Gives progress and damage as it goes; the last message has `complete`. Jobs go on meanwhile.
-    PERMISSION_DENIED `NOT_OWNER`: only who holds the token of `daemon.json`, on the daemon's machine.
+    PERMISSION_DENIED `SCOPE`: only who holds the token of `daemon.json`, on the daemon's machine, or has the scope `admin`.
     After UNAVAILABLE call again: it begins anew, and what was removed before is not told of again. Safe to retry.
     """
     PruneStore: _aio.UnaryUnaryMultiCallable[_store_pb2.PruneStoreRequest, _store_pb2.PruneStoreResponse]  # type: ignore[assignment]
     """Evict now what nobody needs, least recently used first.
 
-    PERMISSION_DENIED `NOT_OWNER`: as above. Safe to retry.
+    PERMISSION_DENIED `SCOPE`: as above. Safe to retry.
     """
 
 class StoreServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -100,7 +104,9 @@ class StoreServiceServicer(metaclass=_abc_1.ABCMeta):
     in the last ten minutes. An evicted blob is missing (upload it again); an evicted stage result is computed again.
 
     Errors of every rpc carry google.rpc.ErrorInfo (domain `anyportal`; its `reason` is named below).
-    UNAUTHENTICATED `TOKEN`: no token, or a wrong one; a retry with the same token is no use.
+    UNAUTHENTICATED `TOKEN`: no token, or a wrong, expired or revoked one; a retry with the same token is no use.
+    PERMISSION_DENIED `SCOPE`: the user may not do this. RESOURCE_EXHAUSTED `RATE`: too many calls in too short a time;
+    retry after the RetryInfo delay.
     INTERNAL `STORAGE`: the disk refuses; the daemon's log says more, a retry may work.
     """
 
@@ -110,7 +116,7 @@ class StoreServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _store_pb2.GetStoreRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_store_pb2.Store, _abc.Awaitable[_store_pb2.Store]]:
-        """How much there is: the caller's own; for the daemon's owner also the whole.
+        """How much there is: the caller's own; for the daemon's owner and admins also the whole.
 
         Safe to retry.
         """
@@ -124,7 +130,7 @@ class StoreServiceServicer(metaclass=_abc_1.ABCMeta):
         """Hash all blobs and stage results again, and remove what is damaged, so that nobody is served with it.
 
         Gives progress and damage as it goes; the last message has `complete`. Jobs go on meanwhile.
-        PERMISSION_DENIED `NOT_OWNER`: only who holds the token of `daemon.json`, on the daemon's machine.
+        PERMISSION_DENIED `SCOPE`: only who holds the token of `daemon.json`, on the daemon's machine, or has the scope `admin`.
         After UNAVAILABLE call again: it begins anew, and what was removed before is not told of again. Safe to retry.
         """
 
@@ -136,7 +142,7 @@ class StoreServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_store_pb2.PruneStoreResponse, _abc.Awaitable[_store_pb2.PruneStoreResponse]]:
         """Evict now what nobody needs, least recently used first.
 
-        PERMISSION_DENIED `NOT_OWNER`: as above. Safe to retry.
+        PERMISSION_DENIED `SCOPE`: as above. Safe to retry.
         """
 
 def add_StoreServiceServicer_to_server(servicer: StoreServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

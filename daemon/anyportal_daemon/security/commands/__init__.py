@@ -1,0 +1,1 @@
+"""Commands for whoever looks after the daemon's machine. None of them talks to the daemon."""

@@ -1,0 +1,1 @@
+"""Certificates: the daemon's own authority, and what it serves with."""

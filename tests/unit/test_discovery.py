@@ -1,0 +1,140 @@
+"""Daemons announce themselves, and are found. Over loopback, with multicast, as on a network."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from anyportal_client.credentials import SavedHost, save
+from anyportal_client.discovery_list import discovered
+from anyportal_client.discovery_mdns import Announced, browse
+from anyportal_client.events import DaemonDiscovered, Event, LogLine
+from anyportal_daemon.announcing import announced, gpu_names
+from anyportal_daemon.config import Address
+from tests.unit.client_fakes import TOKEN, FakeDaemon
+from tests.unit.tls_house import authority
+
+LOOPBACK = ["127.0.0.1"]
+SECONDS = 2.5
+"""Names are probed for most of a second before they are told."""
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANYPORTAL_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("ANYPORTAL_CLIENT_CONFIG", str(tmp_path / "client.toml"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def multicast() -> None:
+    """Multicast over loopback works here."""
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as hears,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as says,
+    ):
+        hears.bind(("", 0))
+        group = socket.inet_aton("224.0.0.251") + socket.inet_aton("127.0.0.1")
+        try:
+            hears.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group)
+            says.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
+            hears.settimeout(2)
+            says.sendto(b"hello", ("224.0.0.251", hears.getsockname()[1]))
+            hears.recv(10)
+        except OSError as error:
+            pytest.skip(f"multicast does not work over loopback here: {error}")
+
+
+@pytest.fixture
+def daemon() -> Iterator[FakeDaemon]:
+    fake = FakeDaemon(credentials=authority().serve())
+    yield fake
+    fake.stop()
+
+
+def named(found: list[DaemonDiscovered], daemon: FakeDaemon) -> DaemonDiscovered:
+    return next(each for each in found if each.address.endswith(f":{daemon.port}"))
+
+
+async def test_a_daemon_is_found_and_its_queue_asked_where_one_is_logged_in(daemon: FakeDaemon) -> None:
+    async with announced(Address("127.0.0.1", daemon.port), "1.2.3"):
+        stranger = named(await discovered(SECONDS, LOOPBACK), daemon)
+        assert stranger.version == "1.2.3" and stranger.tls and not stranger.logged_in
+        assert (stranger.queued_jobs, stranger.note) == (None, "not logged in") and daemon.calls == []
+        assert stranger.gpu == (", ".join(gpu_names()) or "cpu")
+        assert stranger.name == socket.gethostname().partition(".")[0]
+
+        save(SavedHost(daemon.address, authority().pem), TOKEN)
+        known = named(await discovered(SECONDS, LOOPBACK), daemon)
+        assert known.logged_in and (known.queued_jobs, known.running_jobs) == (0, 0) and known.version == "0.1.0"
+
+    silent = named(await discovered(0.5, LOOPBACK), daemon)  # it has said that it goes; it was logged in to
+    assert silent.logged_in and silent.queued_jobs == 0
+    daemon.stop()
+    gone = named(await discovered(0.2, LOOPBACK), daemon)
+    assert gone.queued_jobs is None and gone.note
+
+
+async def test_two_daemons_of_one_machine_have_two_names() -> None:
+    async with announced(Address("127.0.0.1", 4001), "1"):
+        await asyncio.sleep(1.5)
+        async with announced(Address("127.0.0.1", 4002), "1"):
+            found = await browse(SECONDS, LOOPBACK)
+    ports = {each.addresses[0].rpartition(":")[2]: each.name for each in found}
+    assert {"4001", "4002"} <= set(ports) and ports["4001"] != ports["4002"]
+
+
+async def test_what_serves_nobody_else_is_not_announced() -> None:
+    before = {each.name for each in await browse(0.5, LOOPBACK)}
+    async with announced(None, "1"):
+        assert {each.name for each in await browse(1.0, LOOPBACK)} <= before
+
+
+async def test_a_network_that_refuses_is_no_reason_not_to_serve(caplog: pytest.LogCaptureFixture) -> None:
+    async with announced(Address("192.0.2.1", 4003), "1"):  # no address of this machine
+        await asyncio.sleep(0.5)
+    assert "does not announce itself" in caplog.text
+
+
+async def test_who_cannot_listen_is_told_and_sees_what_it_knows(daemon: FakeDaemon) -> None:
+    save(SavedHost(daemon.address, authority().pem), TOKEN)
+    told: list[Event] = []
+    [known] = await discovered(0.2, ["192.0.2.1"], told.append)  # no address of this machine
+    assert known.logged_in and known.queued_jobs == 0
+    assert isinstance(told[0], LogLine) and "cannot be heard" in told[0].text
+
+
+@pytest.mark.parametrize(
+    ("address", "known"),
+    [
+        ("gpu-box:29571", True),
+        ("gpu-box.local:29571", True),
+        ("10.0.0.7:29571", True),
+        ("gpu-box:29572", False),
+        ("gpu-boxes:29571", False),
+    ],
+)
+def test_a_daemon_is_known_by_its_name_or_address(address: str, known: bool) -> None:
+    one = Announced("gpu-box", "gpu-box.local", ("10.0.0.7:29571",), "1", "cpu", True)
+    assert (one.known_as([SavedHost(address)]) is not None) is known
+
+
+async def test_what_a_stranger_says_does_nothing_to_a_terminal() -> None:
+    from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
+
+    async with AsyncZeroconf(interfaces=LOOPBACK) as network:
+        info = AsyncServiceInfo(
+            "_anyportal._tcp.local.",
+            f"bad{os.getpid()}._anyportal._tcp.local.",
+            port=4004,
+            properties={"version": b"\x1b[31m1\xff", "gpu": b"x" * 250, "tls": b"1"},
+            parsed_addresses=["127.0.0.1"],
+            server=f"bad{os.getpid()}.local.",
+        )
+        await (await network.async_register_service(info))
+        found = next(each for each in await browse(1.5, LOOPBACK) if each.name == f"bad{os.getpid()}")
+    assert "\x1b" not in found.version and len(found.gpu) == 120
