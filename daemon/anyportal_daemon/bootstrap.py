@@ -87,7 +87,7 @@ async def daemon(
             CatalogService(supervisor, journal, state.root, number, Models.configured(config.models), folders),
         )
         address = await server.start(config.listen)
-        tending = asyncio.create_task(_tend(keeper))
+        tending = asyncio.create_task(_tend(keeper, book))
         try:
             supervisor.start()
             announcement = Announcement(str(address), token, os.getpid(), number)
@@ -104,11 +104,12 @@ async def daemon(
             Announcement.remove(state.root)
 
 
-async def _tend(keeper: Keeper) -> None:
-    """Keep the store within its budget while jobs fill it."""
+async def _tend(keeper: Keeper, book: JobBook) -> None:
+    """Keep the store within its budget while jobs fill it, and free of what deleted ones left behind."""
     while True:
         await asyncio.sleep(TENDING)
         try:
+            await asyncio.to_thread(book.tidy)
             await asyncio.to_thread(keeper.trim)
         except (StorageError, OSError) as error:
             log.error("the store cannot be kept within its budget: %s", error)
