@@ -66,6 +66,8 @@ def test_a_file_is_found_by_its_mapping_links_resolved(root: Path) -> None:
         ("footage", "shot", 5, MediaNotFoundError),
         ("footage", "still.png", 6, MediaUnreadableError),
         ("other", "still.png", 5, UnknownNameError),
+        ("footage", "x" * 300, 5, ShotError),
+        ("footage", "x/" * 3000, 5, ShotError),
     ],
 )
 def test_what_is_not_the_file_meant_is_refused(
@@ -92,6 +94,11 @@ def test_shared_media_are_known_as_what_was_sent() -> None:
 
 
 ODD: list[tuple[media_pb2.ClipManifest, type[AnyPortalError], str]] = [
+    (
+        media_pb2.ClipManifest(file=media_pb2.MediaFile(blob=BLOB, filename="a.mov"), colour_space="x" * 201),
+        ShotError,
+        "colour_space",
+    ),
     (media_pb2.ClipManifest(shared=media_pb2.SharedMedia(path="a.png", frames=frames(1))), ShotError, "shared.path"),
     (
         media_pb2.ClipManifest(shared=media_pb2.SharedMedia(path="a.%d.png", frames=frames(2, 1))),
