@@ -234,7 +234,8 @@ def _key(item: Item) -> str:
 
 def _used_up(budget: int) -> DiskFullError:
     return DiskFullError(
-        f"the daemon's store is full: jobs and results that were not fetched need all of its {budget / GIB:.1f} GiB",
+        f"the daemon's store is full: of its {budget / GIB:.1f} GiB, jobs, results that were not fetched"
+        " and open uploads leave too little",
         where="the daemon's store",
         hint="fetch results, delete jobs that are no longer wanted, or give the daemon a larger budget",
     )
