@@ -139,6 +139,8 @@ def _copy(
         with av.open(str(target), "w", format=kind, options={"fflags": "+bitexact"}) as part:
             copy = part.add_stream_from_template(stream)
             copy.time_base = stream.time_base
+            if "mov" in movie.format.name:  # it tells kinds of ProRes apart, and so how deep the pixels are
+                copy.codec_context.codec_tag = stream.codec_context.codec_tag
             for packet, shown in zip(
                 islice(packets_from(movie, stream, packets[first].time), stop - first), times, strict=True
             ):

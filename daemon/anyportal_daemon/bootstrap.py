@@ -112,7 +112,7 @@ async def daemon(
             CatalogService(supervisor, journal, state.root, number, Models.configured(config.models), folders),
         )
         served = await server.start(config.listen, tls.credentials if tls else None)
-        chores = [asyncio.create_task(_tend(keeper)), *([asyncio.create_task(_remind(tls.files))] if tls else [])]
+        chores = [asyncio.create_task(_tend(keeper, book)), *([asyncio.create_task(_remind(tls.files))] if tls else [])]
         try:
             supervisor.start()
             announcement = Announcement(str(served.local), token, os.getpid(), number, str(served.lan or ""))
@@ -152,11 +152,12 @@ async def _remind(files: TlsFiles) -> None:
         await asyncio.sleep(DAY)
 
 
-async def _tend(keeper: Keeper) -> None:
-    """Keep the store within its budget while jobs fill it."""
+async def _tend(keeper: Keeper, book: JobBook) -> None:
+    """Keep the store within its budget while jobs fill it, and free of what deleted ones left behind."""
     while True:
         await asyncio.sleep(TENDING)
         try:
+            await asyncio.to_thread(book.tidy)
             await asyncio.to_thread(keeper.trim)
         except (StorageError, OSError) as error:
             log.error("the store cannot be kept within its budget: %s", error)

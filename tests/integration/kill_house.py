@@ -68,19 +68,29 @@ class KillHouse:
 
     # What a client does.
 
-    def submit(self, seed: int, **settings: float) -> str:
+    def submit(self, seed: int, delivery: jobs_pb2.Delivery | None = None, request: str = "", **settings: float) -> str:
         """A job that shares no stage result with jobs of other seeds.
 
         With the same settings it has the same pixels, too: draft draws nothing.
+
+        Args:
+            delivery: by default the comp as PNG.
+            request: its own name for the request, where the same job is submitted more than once.
         """
         job = Job()
         job.CopyFrom(self._shot.job)
         job.recipe.seed = seed
+        if delivery is not None:
+            job.delivery.CopyFrom(delivery)
         job.recipe.settings.update(settings)
         for _, data in self._shot.blobs:
             self.send(data)
-        created: Job = self._call(self._jobs.CreateJob, jobs_pb2.CreateJobRequest(job=job, request_id=f"seed {seed}"))
+        asked = jobs_pb2.CreateJobRequest(job=job, request_id=request or f"seed {seed}")
+        created: Job = self._call(self._jobs.CreateJob, asked)
         return created.name
+
+    def delete(self, name: str) -> None:
+        self._call(self._jobs.DeleteJob, jobs_pb2.DeleteJobRequest(name=name))
 
     def send(self, data: bytes) -> media_pb2.Blob:
         """Upload what the daemon lacks, at once."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from anyportal.v1 import jobs_pb2
 from anyportal.v1.jobs_pb2 import Job, JobEvent
+from anyportal_daemon.jobs import outlook
 from anyportal_daemon.jobs.book import JobBook
 from anyportal_daemon.jobs.journal import Journal
 from anyportal_daemon.jobs.outlook import Outlooks
@@ -109,3 +112,23 @@ def test_a_look_at_a_long_queue_reads_what_is_new_alone(state: Path, monkeypatch
     journal.change(new, _done)
     assert outlooks.look().of(new) is None and read == [1]
     journal.close()
+
+
+def test_a_look_at_a_long_queue_lets_others_work_every_millisecond(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, breaths = 0.0, []
+
+    def work() -> float:
+        """Time passes as the queue is gone through."""
+        nonlocal now
+        now += 0.0001
+        return now
+
+    clock = SimpleNamespace(perf_counter=work, sleep=lambda seconds: breaths.append(now))
+    journal = Journal(state / "journal.db")
+    monkeypatch.setattr(outlook, "time", clock)
+    Outlooks(journal, Scheduler(journal)).look()
+    journal.close()
+    assert len(breaths) > QUEUED / 10
+    assert max(after - before for before, after in itertools.pairwise(breaths)) < 0.001

@@ -179,14 +179,14 @@ def test_any_split_of_an_upload_gives_the_same_blob(splits: Splits, seed: int, p
 
 
 async def test_a_reader_that_stops_costs_the_daemon_nothing(daemon: Daemon, tmp_path: Path) -> None:
-    """Eight readers take one message each of 32 MiB and then no more: the rest stays on the disk."""
+    """Forty readers take one message each of 32 MiB and then no more: the rest stays on the disk."""
     connection = Connection(daemon.endpoint)
     blob = await sent(connection, tmp_path, random.Random(5).randbytes(32 * MIB))
     metadata = [("authorization", f"Bearer {daemon.endpoint.token}")]
     await fetched(connection, blob)  # whatever memory one reader takes at most is taken now
     before = daemon.process.memory_info().rss
     apart = [("grpc.use_local_subchannel_pool", 1)]
-    channels = [grpc.aio.insecure_channel(daemon.endpoint.address, apart) for _ in range(8)]
+    channels = [grpc.aio.insecure_channel(daemon.endpoint.address, apart) for _ in range(40)]
     read = "/anyportal.v1.BlobService/ReadBlob"
     calls = []
     for channel in channels:
@@ -198,7 +198,7 @@ async def test_a_reader_that_stops_costs_the_daemon_nothing(daemon: Daemon, tmp_
     taken = -1
     while taken != (taken := daemon.process.io_counters().read_chars):  # until it reads no more
         await asyncio.sleep(0.3)
-    assert daemon.process.memory_info().rss - before < 8 * 4 * MIB, "all of it would be 8 * 32 MiB"
+    assert daemon.process.memory_info().rss - before < 60 * MIB, "all of it would be 40 * 32 MiB"
     for call in calls:
         call.cancel()
     for channel in channels:

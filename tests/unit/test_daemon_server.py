@@ -493,6 +493,13 @@ async def test_a_request_makes_one_job(wire: Wire) -> None:
     assert other.name != first.name
 
 
+@pytest.mark.parametrize("size", [201, 5_000_000])
+async def test_an_endless_request_id_is_refused(wire: Wire, size: int) -> None:
+    request = jobs_pb2.CreateJobRequest(job=job_of(b"plate"), request_id="x" * size)
+    code, found = await refused(wire.jobs.CreateJob(request, metadata=ANN))
+    assert (code, found.fields) == (StatusCode.INVALID_ARGUMENT, ["request_id"])
+
+
 async def test_validation_alone_queues_nothing_and_needs_no_blobs(wire: Wire) -> None:
     before = await wire.jobs.ListJobs(jobs_pb2.ListJobsRequest(), metadata=ANN)
     request = jobs_pb2.CreateJobRequest(job=job_of(b"never uploaded"), validate_only=True)

@@ -243,6 +243,39 @@ def test_a_deleted_job_takes_nothing_from_one_that_runs(life: Life) -> None:
     assert life.stages.find("matte") == matte, "found by the running job, which has not said so yet"
     life.book.delete("ann", ended)
     assert matte.exists()
+    life.book.tidy()
+    assert matte.exists(), "it still runs"
+    life.book.succeeded(running)
+    life.book.tidy()
+    assert not matte.exists(), "in the end it goes"
+
+
+def test_what_a_deleted_job_left_goes_though_jobs_run_without_a_break(life: Life) -> None:
+    """Those that were begun a moment after it may have come across it; those that come later cannot."""
+    ended, _ = life.ended()
+    refine = life.stage(ended, "refine")
+    life.book.start(next_one := life.create())
+    life.book.delete("ann", ended)
+    assert refine.exists()
+    back = life.keeper._clock() - 3_000_000_000
+    os.utime(refine, ns=(back, back))  # as if three seconds had passed
+    life.book.succeeded(next_one)
+    life.book.start(life.create())
+    life.book.tidy()
+    assert not refine.exists() and not life.journal.claims.leftovers()
+
+
+def test_what_a_deleted_job_left_stays_for_a_job_that_reused_it(life: Life) -> None:
+    ended, _ = life.ended()
+    matte = life.stage(ended, "matte")
+    life.book.start(running := life.create())
+    life.book.delete("ann", ended)
+    life.stage(running, "matte", reused=True)
+    life.book.succeeded(running)
+    life.book.tidy()
+    assert matte.exists()
+    life.book.delete("ann", running)
+    assert not matte.exists()
 
 
 def test_a_full_store_takes_no_new_work_and_does_when_there_is_room(tmp_path: Path) -> None:

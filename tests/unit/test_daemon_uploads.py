@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import threading
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,12 @@ from anyportal.v1 import blobs_pb2, media_pb2
 from anyportal_client.channel import Connection
 from anyportal_client.discovery import Endpoint
 from anyportal_client.transfers import find_missing, upload
+from anyportal_core.errors import DiskFullError
 from anyportal_daemon.bootstrap import daemon
 from anyportal_daemon.config import Address, Config
-from anyportal_daemon.server.blobs import _opened
-from anyportal_daemon.storage import disk
+from anyportal_daemon.security.users import Principal, let_in
+from anyportal_daemon.server.blobs import BlobService, _opened
+from anyportal_daemon.storage import disk, keeper
 from anyportal_daemon.storage.blobs import BlobId
 from anyportal_daemon.storage.memory import MemoryBlobStore
 
@@ -72,3 +75,51 @@ async def test_a_client_goes_on_though_its_old_connection_never_ends(
         assert await find_missing(new, [blob]) == []
         await old.close()
         await new.close()
+
+
+class Idle:
+    """No job needs anything."""
+
+    def settled(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def blob(self, sha256: str) -> bool:
+        return False
+
+    def all_blobs(self) -> set[str]:
+        return set()
+
+    def stages_since(self) -> None:
+        return None
+
+
+async def test_an_open_upload_keeps_what_it_has_announced_until_it_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often the store is counted meanwhile; a call that is cut leaves it to the next."""
+    monkeypatch.setattr(keeper, "RECOUNT", 0.0)
+    store = MemoryBlobStore()
+    service = BlobService(store, keeper.Keeper(tmp_path, store.shelves, Idle(), budget=100).reserve)
+    let_in(Principal("ann"))
+
+    async def send(data: bytes, go_on: asyncio.Event) -> blobs_pb2.Upload:
+        blob = media_pb2.Blob(sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data))
+
+        async def messages() -> AsyncIterator[blobs_pb2.WriteBlobRequest]:
+            yield blobs_pb2.WriteBlobRequest(blob=blob, data=data[:5])
+            await go_on.wait()
+            yield blobs_pb2.WriteBlobRequest(data=data[5:])
+
+        return await service.WriteBlob(messages(), None)  # type: ignore[arg-type]
+
+    go_on, at_once = asyncio.Event(), asyncio.Event()
+    at_once.set()
+    first = asyncio.create_task(send(b"a" * 80, go_on))
+    while not store.shelves[1].total().size:
+        await asyncio.sleep(0.01)
+    with pytest.raises(DiskFullError):
+        await send(b"b" * 80, at_once)
+    first.cancel()
+    with suppress(asyncio.CancelledError):
+        await first
+    assert (await send(b"b" * 80, at_once)).complete

@@ -252,6 +252,27 @@ def test_a_job_that_may_go_on_is_found_again_and_fetched(command: Any, tmp_path:
         hostkit.Fetch(str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("started", "code", "gone"),
+    [
+        (False, "JOB_NOT_FOUND", True),
+        (False, "DAEMON_UNREACHABLE", False),
+        (True, "DAEMON_UNREACHABLE", True),  # that daemon was there for the one call
+    ],
+)
+def test_what_cannot_be_had_again_is_given_up_once(
+    command: Any, tmp_path: Path, started: bool, code: str, gone: bool
+) -> None:
+    begun = f"say(event='daemon', address='a', version='1', started={started})\n" + SUBMITTED + "os._exit(9)"
+    with pytest.raises(hostkit.CommandFailed):
+        hostkit.Work(str(tmp_path / "shot"), WISH, command=command(begun)).follow()
+    [folder] = record.unfinished(str(tmp_path))
+    fetch = hostkit.Fetch(folder, command(f"say(event='error', code='{code}', message='m')\nsys.exit(5)"))
+    with pytest.raises(hostkit.CommandFailed):
+        fetch.follow()
+    assert (fetch.gone, record.unfinished(str(tmp_path))) == (gone, [] if gone else [folder])
+
+
 def test_a_host_that_was_killed_leaves_its_job_to_be_found(command: Any, tmp_path: Path) -> None:
     program = command(SUBMITTED + "sys.stdin.read()")
     host = (

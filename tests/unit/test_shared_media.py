@@ -29,6 +29,7 @@ from anyportal_core.errors import (
 from anyportal_daemon.errors import BlobError
 from anyportal_daemon.jobs.clips import check_clip, digest_of, kind_of, shared_files, title_of
 from anyportal_daemon.storage.shared import SharedFolders
+from anyportal_daemon.worker import borrowed
 from anyportal_daemon.worker.borrowed import Loan, LoanedCache, SharedFiles
 
 BLOB = media_pb2.Blob(sha256="a" * 64, size_bytes=5)
@@ -66,6 +67,8 @@ def test_a_file_is_found_by_its_mapping_links_resolved(root: Path) -> None:
         ("footage", "shot", 5, MediaNotFoundError),
         ("footage", "still.png", 6, MediaUnreadableError),
         ("other", "still.png", 5, UnknownNameError),
+        ("footage", "x" * 300, 5, ShotError),
+        ("footage", "x/" * 3000, 5, ShotError),
     ],
 )
 def test_what_is_not_the_file_meant_is_refused(
@@ -92,6 +95,11 @@ def test_shared_media_are_known_as_what_was_sent() -> None:
 
 
 ODD: list[tuple[media_pb2.ClipManifest, type[AnyPortalError], str]] = [
+    (
+        media_pb2.ClipManifest(file=media_pb2.MediaFile(blob=BLOB, filename="a.mov"), colour_space="x" * 201),
+        ShotError,
+        "colour_space",
+    ),
     (media_pb2.ClipManifest(shared=media_pb2.SharedMedia(path="a.png", frames=frames(1))), ShotError, "shared.path"),
     (
         media_pb2.ClipManifest(shared=media_pb2.SharedMedia(path="a.%d.png", frames=frames(2, 1))),
@@ -183,6 +191,26 @@ def test_what_is_made_while_a_shared_file_changes_is_not_kept(
     assert caught.value.where == "plate/one.png"
     assert cache.find("before") is not None and cache.find("during") is None
     assert [file.name for file in (tmp_path / "stages").iterdir()] == ["before.h5"]
+
+
+def test_a_file_that_is_being_written_is_not_taken(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor waited for: it may go on for hours."""
+    monkeypatch.setattr(borrowed, "SETTLED", 0.4)  # as long as a busy machine may leave a thread alone
+    source, done = root / "still.png", threading.Event()
+
+    def write() -> None:
+        with source.open("ab", buffering=0) as file:
+            while not done.is_set():
+                file.write(b"6")
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    try:
+        with pytest.raises(MediaChangedError):
+            Loan(SharedFiles(), threading.Event()).lay(source, "", tmp_path / "job" / "one.png")
+    finally:
+        done.set()
+        writing.join()
 
 
 def test_what_has_become_a_link_is_not_followed(root: Path, tmp_path: Path) -> None:

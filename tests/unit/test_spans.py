@@ -36,6 +36,13 @@ MOVIES: dict[str, dict[str, Any]] = {
     "untagged.mp4": {"codec": "libx264", "options": X264, "tags": False},
     "wide.mp4": {"codec": "libx264", "options": X264, "encoding": Encoding("pq", "bt2020", "bt2020", False, 8)},
     "prores.mov": {"codec": "prores_ks", "layout": "yuv422p10le", "encoding": DEEP, "options": {}},
+    "prores4444.mov": {
+        "codec": "prores_ks",
+        "layout": "yuva444p10le",
+        "encoding": DEEP,
+        "alpha": np.linspace(0, 1, FRAMES[..., 0].size, dtype=np.float32).reshape(FRAMES.shape[:3]),
+        "options": {},
+    },
     "mjpeg.mov": {"codec": "mjpeg", "layout": "yuvj420p", "encoding": replace(VIDEO, full_range=True), "options": {}},
 }
 

@@ -5,6 +5,7 @@ crashed finds the job again, and completed at the end. Its fields:
 
     schema 1, wish, job, recipe_digest, seed, files {layer: path}, frames, host {name, version, ...}, created,
     state: `submitted`, `done`, `failed` or `cancelled`; by: the process that waits, and its machine; empty for none
+    passing: the daemon was started for this call and ended with it, so that nobody knows the job later
 """
 
 import contextlib

@@ -9,6 +9,7 @@ from anyportal_hostkit.run import Cancelled, CommandFailed, Run
 from anyportal_hostkit.versions import free_version_folder, next_version_folder
 
 _OVER = {"failed": records.FAILED, "cancelled": records.CANCELLED}
+_UNKNOWN = "JOB_NOT_FOUND"
 
 
 class _Recorded(Run):
@@ -85,7 +86,7 @@ class Work(_Recorded):
     def __init__(self, folder, wish, host=None, more=(), command=None):
         arguments_of(wish, folder)  # what cannot be said is told before anything is made
         folder, self.version = next_version_folder(folder)
-        self.wish, self._host = dict(wish), host
+        self.wish, self._host, self._passing = dict(wish), host, False
         if wish.get("name"):
             self.wish["name"] = wish["name"].replace("{version}", self.version)
         try:
@@ -97,8 +98,10 @@ class Work(_Recorded):
 
     def _note(self, event):
         super(Work, self)._note(event)
-        if event["event"] == "submitted":
-            self._keep(records.new(self.wish, event, self._host))
+        if event["event"] == "daemon":
+            self._passing = bool(event.get("started"))
+        elif event["event"] == "submitted":
+            self._keep(dict(records.new(self.wish, event, self._host), passing=self._passing))
 
 
 class Fetch(_Recorded):
@@ -110,12 +113,24 @@ class Fetch(_Recorded):
         folder: of the version.
         command: the command as a list, instead of the one that is found.
 
+    Attributes:
+        gone: it came to nothing, and always would: the job failed, was cancelled, or is no longer known. The version is
+            `unfinished` no more.
+
     Raises:
         BadWish: the folder has no record.
         CommandNotFound: there is no command.
     """
 
-    _cancels = False
+    _cancels = gone = False
+
+    def _end_without(self, error):
+        # A daemon that was started for one call keeps its jobs where nobody serves them later.
+        code = getattr(error, "code", "")
+        if not self._over and (code == _UNKNOWN or (code and self._kept.get("passing"))):
+            self._over = records.FAILED
+        self.gone = bool(self._over)
+        super(Fetch, self)._end_without(error)
 
     def __init__(self, folder, command=None):
         kept = records.read(folder)

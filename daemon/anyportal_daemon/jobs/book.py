@@ -136,10 +136,17 @@ class JobBook:
                 raise JobStateError(f"the job is {_word(job)}", where=f"jobs/{job_id}", hint="cancel it first")
 
         with self._claiming:
-            stages = self._journal.claims.stages_of_only(job_id)
             freed = self._urgently(lambda: self._journal.delete(user, job_id, check))
             self._urgently(lambda: self._store.release(user, freed))
-        self._keeper.drop(stages)
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Drop the stage results that only deleted jobs had; later those that a running job may have come across."""
+        claims = self._journal.claims
+        if left := set(claims.leftovers()):
+            gone = left - self._keeper.drop(left)
+            if gone:
+                self._urgently(lambda: claims.dropped(gone))
 
     def settled(self) -> AbstractContextManager[object]:
         """While this is open no job is created or deleted, and none tells of results."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -15,6 +16,15 @@ LIVE = (int(Job.QUEUED), int(Job.RUNNING))
 
 _SLACK = 1_000_000_000
 """Nanoseconds by which a file's time may differ from the journal's clock."""
+
+
+def leave(db: sqlite3.Connection, number: int) -> None:
+    """A job is about to be deleted: note the keys of the stage results that it has made, reused or begun."""
+    db.execute(
+        "INSERT OR IGNORE INTO leftovers SELECT key FROM (SELECT key, job FROM stages UNION SELECT stage, job FROM"
+        " resumptions) WHERE job = ? AND key != ''",
+        (number,),
+    )
 
 
 @dataclass(frozen=True)
@@ -59,16 +69,19 @@ class Claims:
         with self._database.reading() as db:
             return {row[0] for row in db.execute(query, (json.dumps(list(names)), int(Job.SUCCEEDED), user))}
 
-    def stages_of_only(self, job_id: str) -> list[str]:
-        """The keys of the stage results that a job has made, reused or begun, and no other job has."""
+    def leftovers(self) -> list[str]:
+        """The keys of the stage results that deleted jobs have left behind and no job has made, reused or begun."""
         query = (
-            "SELECT DISTINCT key FROM (SELECT key, job FROM stages UNION ALL SELECT stage, job FROM resumptions) AS own"
-            " WHERE own.job = (SELECT number FROM jobs WHERE id = ?) AND own.key != ''"
-            " AND NOT EXISTS (SELECT 1 FROM stages AS other WHERE other.key = own.key AND other.job != own.job)"
-            " AND NOT EXISTS (SELECT 1 FROM resumptions AS other WHERE other.stage = own.key AND other.job != own.job)"
+            "SELECT key FROM leftovers WHERE NOT EXISTS (SELECT 1 FROM stages WHERE stages.key = leftovers.key)"
+            " AND NOT EXISTS (SELECT 1 FROM resumptions WHERE stage = leftovers.key)"
         )
         with self._database.reading() as db:
-            return [row[0] for row in db.execute(query, (job_id,))]
+            return [row[0] for row in db.execute(query)]
+
+    def dropped(self, keys: Collection[str]) -> None:
+        """These stage results are gone."""
+        with self._database.writing() as db:
+            db.execute("DELETE FROM leftovers WHERE key IN (SELECT value FROM json_each(?))", (json.dumps(list(keys)),))
 
     def stages_of_live(self) -> set[str]:
         """The keys of the stage results that queued and running jobs have made, reused or begun."""
@@ -85,7 +98,8 @@ class Claims:
         What a live job has read or made was used since then. None: none of them has begun.
         """
         with self._database.reading() as db:
-            live = [row[0] for row in db.execute("SELECT number FROM jobs WHERE state IN (?, ?)", LIVE)]
+            query = "SELECT number FROM jobs JOIN resumptions ON job = number WHERE state IN (?, ?)"
+            live = [row[0] for row in db.execute(query, LIVE)]
             times = []
             for number in live:
                 for (row,) in db.execute("SELECT event FROM events WHERE job = ? ORDER BY sequence", (number,)):

@@ -18,6 +18,7 @@ MAX_RATE = 1000
 _LARGEST_TERM = 2**31 - 1
 """What media files hold of a rate's terms."""
 _MAX_TIMECODE = 32
+_MAX_COLOUR_SPACE = 200
 MAX_TITLE = 200
 """Bytes of what results are named by: layer, frame number and ending are added to it."""
 _PATTERN = re.compile(r"[^%]*%(0\d\d?)?d[^%]*")
@@ -45,6 +46,11 @@ def check_clip(clip: media_pb2.ClipManifest, field: str) -> None:
         _check_sequence(clip.sequence, f"{field}.sequence")
     elif content is None:
         raise ShotError("names no media", where=field, hint="give a file, a sequence or a shared path")
+    if len(clip.colour_space) > _MAX_COLOUR_SPACE:
+        hint = f"give a name of at most {_MAX_COLOUR_SPACE} characters"
+        raise ShotError(
+            f"'{clip.colour_space[:80]}' is no colour space's name", where=f"{field}.colour_space", hint=hint
+        )
     if clip.HasField("frame_rate"):
         _check_rate(clip.frame_rate, f"{field}.frame_rate")
 

@@ -8,6 +8,7 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from anyportal.v1 import media_pb2
@@ -20,6 +21,9 @@ from anyportal_daemon.jobs.clips import digest_of
 FINISH = "finish"
 NEAREST = 5
 """Earlier runs that an estimate is the median of: those nearest in size, since small shots are dear by the pixel."""
+
+_REMEMBERED = 10_000
+"""Answers that are kept."""
 
 _ROLES = {"clean_background": "clean_plate"}
 """The role of a stage that is not called like it."""
@@ -115,6 +119,8 @@ class Experience:
         for (stage, maker), found in samples.items():
             self._by_plugin.setdefault((stage, _plugin(maker)), []).extend(found)
         self._last = openings[next(reversed(list(openings)))] if openings else None
+        self.seconds = lru_cache(_REMEMBERED)(self._seconds)
+        """What a stage will take; None where its plug-in has not done it before. Jobs of a long queue are alike."""
 
     def of_text(self, size: str) -> Estimate:
         """How long a job will take whose size is known as a text (`JobSize.as_text`)."""
@@ -147,8 +153,7 @@ class Experience:
             found[stage] = seconds
         return Estimate(found, rough=known is None)
 
-    def seconds(self, stage: str, maker: str, volume: int) -> float | None:
-        """What a stage will take; None where its plug-in has not done it before."""
+    def _seconds(self, stage: str, maker: str, volume: int) -> float | None:
         samples = self._samples.get((stage, maker)) or self._by_plugin.get((stage, _plugin(maker)))
         return _scaled(samples, volume) if samples else None
 

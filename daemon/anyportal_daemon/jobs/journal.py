@@ -18,7 +18,7 @@ from anyportal.v1.jobs_pb2 import Job, JobEvent, ResultFile
 from anyportal_daemon.database import Database
 from anyportal_daemon.errors import JobNotFoundError, RequestIdError
 from anyportal_daemon.jobs import ledger
-from anyportal_daemon.jobs.claims import Claims
+from anyportal_daemon.jobs.claims import Claims, leave
 from anyportal_daemon.jobs.schema import MIGRATIONS
 from anyportal_daemon.storage.blobs import BlobId
 
@@ -153,6 +153,7 @@ class Journal:
                 " WHERE other.sha256 = claims.sha256 AND other.job != claims.job AND jobs.user = ?)",
                 (number, user),
             ).fetchall()
+            leave(db, number)
             db.execute("DELETE FROM jobs WHERE number = ?", (number,))
         return [BlobId(*row) for row in freed]
 

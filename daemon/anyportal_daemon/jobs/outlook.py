@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from anyportal.v1.jobs_pb2 import Job, Outlook
 from anyportal_daemon.errors import JobNotFoundError
-from anyportal_daemon.jobs.estimates import Estimate, Experience, size_of
+from anyportal_daemon.jobs.estimates import Estimate, Experience, JobSize, size_of
 from anyportal_daemon.jobs.journal import Journal
 from anyportal_daemon.jobs.order import Waiting, order
 from anyportal_daemon.jobs.scheduler import Scheduler
@@ -18,9 +18,9 @@ from anyportal_daemon.jobs.scheduler import Scheduler
 UNEXPECTED = 60.0
 """Seconds that a job of unknown length is taken to last, for the order of the queue alone: no time is told from it."""
 
-SLICE, BREATH = 100, 0.0005
-"""After so many jobs of the queue the others get the interpreter, and seconds for which they do: they would wait five
-milliseconds each time that they need it."""
+SLICE, BREATH = 0.0005, 0.0005
+"""Seconds of a look after which others get the interpreter, and for which they do: they would wait five milliseconds
+each time that they need it."""
 
 
 class Place(NamedTuple):
@@ -76,7 +76,7 @@ class Outlooks:
     def __init__(self, journal: Journal, scheduler: Scheduler) -> None:
         self._journal, self._scheduler = journal, scheduler
         self._experience, self._version = Experience({}, {}, {}), -1
-        self._estimated = lru_cache(10_000)(self._estimate)
+        self._estimated, self._size = lru_cache(10_000)(self._estimate), lru_cache(20_000)(JobSize.of_text)
 
     def look(self) -> Look:
         """Look at the whole queue, and let others work meanwhile."""
@@ -88,13 +88,14 @@ class Outlooks:
         running, until = self._running()
         longest = self._scheduler.rules.longest_wait
         queue = order(ledger.waiting(), ledger.standings(), ledger.now, self._lasts, longest)
-        waiting = {}
+        waiting, slice_ends = {}, time.perf_counter() + SLICE
         for number, job in enumerate(queue, 1):
             estimate = self._estimated(job.size)
             waiting[job.id] = Place(number, until, estimate)
             until = None if until is None or estimate.seconds is None else until + estimate.seconds
-            if number % SLICE == 0:
+            if time.perf_counter() > slice_ends:
                 time.sleep(BREATH)
+                slice_ends = time.perf_counter() + SLICE
         return Look(running, waiting, until, self._estimated)
 
     def _running(self) -> tuple[dict[str, Outlook], float | None]:
@@ -112,7 +113,7 @@ class Outlooks:
         return found, free
 
     def _estimate(self, size: str) -> Estimate:
-        return self._experience.of_text(size)
+        return self._experience.estimate(self._size(size))
 
     def _lasts(self, job: Waiting) -> float:
         seconds = self._estimated(job.size).seconds

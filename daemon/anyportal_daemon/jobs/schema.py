@@ -122,7 +122,7 @@ MIGRATIONS = (
     CREATE INDEX jobs_of_user_in_state ON jobs (state, user);
     -- The runs of a stage in the order in which they ended.
     CREATE INDEX stages_of_name ON stages (stage);
-    -- Keys of stage results that only deleted jobs had, until they are dropped: a running job may have come across one.
+    -- Keys of stage results that deleted jobs had, until they are dropped: a running job may have come across one.
     CREATE TABLE leftovers (key TEXT PRIMARY KEY) WITHOUT ROWID
     """,
 )

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import BinaryIO, NoReturn, ParamSpec, Protocol, Self, TypeVar
 
@@ -13,6 +11,7 @@ from anyportal.v1 import blobs_pb2, blobs_pb2_grpc, media_pb2
 from anyportal_daemon.errors import BlobCorruptError, BlobError, BlobNotFoundError, ReadOffsetError
 from anyportal_daemon.security.users import Principal, caller, calling
 from anyportal_daemon.server.gate import Context
+from anyportal_daemon.server.reading import Chunks, DamagedError, PartOfBlob, Readers, Source, WholeBlob
 from anyportal_daemon.storage.blobs import AGAIN, CHUNK, BlobId, BlobStore, Upload
 from anyportal_daemon.storage.rooms import Room, RoomedUpload
 
@@ -20,12 +19,6 @@ MAX_BLOBS = 10_000
 MAX_DATA = 1024 * 1024
 WRITTEN_AT_ONCE = 4
 """Messages of an upload that wait while others are written: a step into a thread costs about as much as writing one."""
-
-READ_AHEAD = 4 * CHUNK
-"""Bytes read at once: a step into a thread costs about as much as reading one chunk."""
-
-TRUST = 10.0
-"""Seconds for which a blob that was hashed may be read in parts: many small ones cost one look."""
 
 
 class BlobService(blobs_pb2_grpc.BlobServiceServicer):
@@ -43,8 +36,7 @@ class BlobService(blobs_pb2_grpc.BlobServiceServicer):
         spoilt: Callable[[str], None] = lambda sha256: None,
     ) -> None:
         self._store, self._reserve, self._spoilt = store, reserve, spoilt
-        self._checked: dict[str, float] = {}
-        """When blobs were last read as a whole before a part of them was given, in monotonic seconds."""
+        self._readers, self._chunks = Readers(), Chunks()
 
     async def FindMissingBlobs(
         self, request: blobs_pb2.FindMissingBlobsRequest, context: Context
@@ -81,16 +73,13 @@ class BlobService(blobs_pb2_grpc.BlobServiceServicer):
         if not 0 <= request.offset <= blob.size or request.limit_bytes < 0:
             raise ReadOffsetError(f"{request.offset} is outside of {blob.size} bytes", where="offset")
         stop = min(blob.size, request.offset + request.limit_bytes) if request.limit_bytes else blob.size
-        whole = hashlib.sha256() if (request.offset, stop) == (0, blob.size) else None
-        async with _opened(self._open, calling(), blob) as file:
-            if whole is None and not await asyncio.to_thread(self._sound, file, blob):
-                await self._damaged(blob)
-            await asyncio.to_thread(file.seek, request.offset)
-            async with aclosing(_read_ahead(file, stop - request.offset, whole)) as blocks:
-                async for data in blocks:
-                    for at in range(0, len(data), CHUNK):
-                        yield blobs_pb2.ReadBlobResponse(data=data[at : at + CHUNK])
-        if whole and whole.hexdigest() != blob.sha256:
+        try:
+            async with _opened(self._open, calling(), blob) as file:
+                source = await self._source(file, blob, (request.offset, stop))
+                async with aclosing(self._readers.messages(source, request.offset, stop)) as messages:
+                    async for data in messages:
+                        yield blobs_pb2.ReadBlobResponse(data=data)
+        except DamagedError:
             await self._damaged(blob)
         if stop == blob.size and request.offset < max(stop, 1):  # to ask for nothing is not to have it
             await asyncio.to_thread(self._store.fetched, caller(), blob)
@@ -113,18 +102,10 @@ class BlobService(blobs_pb2_grpc.BlobServiceServicer):
             room.close()
             raise
 
-    def _sound(self, file: BinaryIO, blob: BlobId) -> bool:
-        """Whether a blob of which a part is wanted is what it is called; looked at anew after a while."""
-        now = time.monotonic()
-        if now - self._checked.get(blob.sha256, -TRUST) < TRUST:
-            return True
-        hasher = hashlib.sha256()
-        while _read(file, READ_AHEAD, hasher):
-            pass
-        sound = hasher.hexdigest() == blob.sha256
-        if sound:
-            self._checked = {name: at for name, at in self._checked.items() if now - at < TRUST} | {blob.sha256: now}
-        return sound
+    async def _source(self, file: BinaryIO, blob: BlobId, part: tuple[int, int]) -> Source:
+        if part == (0, blob.size):
+            return WholeBlob(file, blob)
+        return PartOfBlob(file, await self._chunks.of(file, blob))
 
     async def _damaged(self, blob: BlobId) -> NoReturn:
         await asyncio.to_thread(self._store.damaged, blob)
@@ -201,28 +182,6 @@ async def _opened(open: Callable[Given, Opened], *args: Given.args, **kwargs: Gi
 async def _closed(opening: asyncio.Task[Opened]) -> None:
     """Close what was opened. A task of its own: of one that is cancelled threads never do what they have not begun."""
     await asyncio.to_thread((await opening).close)
-
-
-async def _read_ahead(file: BinaryIO, size: int, hasher: hashlib._Hash | None) -> AsyncGenerator[bytes, None]:
-    """So many bytes in blocks, each read while the one before it is sent."""
-    left = size
-    reading = asyncio.create_task(asyncio.to_thread(_read, file, min(READ_AHEAD, left), hasher))
-    try:
-        while left > 0:
-            data = await asyncio.shield(reading)
-            left -= READ_AHEAD
-            if left > 0:
-                reading = asyncio.create_task(asyncio.to_thread(_read, file, min(READ_AHEAD, left), hasher))
-            yield data
-    finally:
-        await reading  # the file is not to be closed under it
-
-
-def _read(file: BinaryIO, size: int, hasher: hashlib._Hash | None) -> bytes:
-    data = file.read(size)
-    if hasher:
-        hasher.update(data)
-    return data
 
 
 def _data(message: blobs_pb2.WriteBlobRequest) -> bytes:

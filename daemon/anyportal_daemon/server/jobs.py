@@ -15,6 +15,7 @@ from google.protobuf import empty_pb2
 
 from anyportal.v1 import jobs_pb2, jobs_pb2_grpc
 from anyportal.v1.jobs_pb2 import Job
+from anyportal_core.errors import ShotError
 from anyportal_daemon.errors import JobNotFoundError, PageTokenError, ScopeError, StoppingError
 from anyportal_daemon.jobs.book import JobBook
 from anyportal_daemon.jobs.explain import explain
@@ -32,6 +33,7 @@ from anyportal_daemon.worker.supervisor import Supervisor
 
 _NAME = re.compile(r"jobs/([0-9a-z]{1,64})")
 DEFAULT_PAGE, MAX_PAGE = 50, 1000
+MAX_REQUEST_ID = 200
 
 NEWS = 2.0
 """Seconds after which whoever watches a job is told what is to be expected of it, where that has changed."""
@@ -77,6 +79,9 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         return job
 
     def _create(self, user: str, request: jobs_pb2.CreateJobRequest) -> Job:
+        if len(request.request_id) > MAX_REQUEST_ID:
+            hint = f"give at most {MAX_REQUEST_ID}: a UUID is a good one"
+            raise ShotError(f"an id of {len(request.request_id)} characters", where="request_id", hint=hint)
         own = Request(request.request_id, _body_digest(request.job)) if request.request_id else None
         known = None if request.validate_only else self._journal.requested(user, own)
         if known is not None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -59,8 +59,12 @@ class Housekeeper(Protocol):
         """
         ...
 
-    def drop(self, stages: Iterable[str]) -> None:
-        """No job refers to these stage results any more, by key: they, and parts of them, need not wait their turn."""
+    def drop(self, stages: Collection[str]) -> set[str]:
+        """No job refers to these stage results any more, by key: they, and parts of them, need not wait their turn.
+
+        Returns:
+            Those which are still there: a running job may have come across them, and not have said so yet.
+        """
         ...
 
 
@@ -70,8 +74,8 @@ class Unlimited:
     def need(self, more: int = 0) -> None:
         pass
 
-    def drop(self, stages: Iterable[str]) -> None:
-        pass
+    def drop(self, stages: Collection[str]) -> set[str]:
+        return set()
 
 
 UNLIMITED = Unlimited()
@@ -161,13 +165,14 @@ class Keeper:
             self._count()
         return freed
 
-    def drop(self, stages: Iterable[str]) -> None:
-        keys = set(stages)
-        if keys:
-            for shelf, item in self._idle(self._before(True)):
-                # A part of a result is named by its key and a number: KEY-3.
-                if shelf.kind == "stage" and item.name.removesuffix(SEALED).split("-")[0] in keys:
-                    shelf.evict(item)
+    def drop(self, stages: Collection[str]) -> set[str]:
+        left = set()
+        for shelf in (shelf for shelf in self._shelves if shelf.kind == "stage"):
+            latest = self._latest(shelf, self._before(True))
+            for item in shelf.items():
+                if (key := _key(item)) in stages and (item.used >= latest or not shelf.evict(item)):
+                    left.add(key)
+        return left
 
     def prunable(self) -> int:
         """Bytes that ``prune`` would free."""
@@ -214,17 +219,27 @@ class Keeper:
         yield from sorted(found, key=lambda each: each[1].used)
 
     def _unused(self, shelf: Shelf, before: int, needed: Container[str] = ()) -> Iterator[Item]:
-        since = self._needs.stages_since() if shelf.kind == "stage" else None
-        latest = before if since is None else min(before, since)
+        latest = self._latest(shelf, before)
         return (item for item in shelf.items(needed) if item.used < latest)
+
+    def _latest(self, shelf: Shelf, before: int) -> int:
+        """The same, with what running jobs may have come across."""
+        since = self._needs.stages_since() if shelf.kind == "stage" else None
+        return before if since is None else min(before, since)
 
     def _needed(self, shelf: Shelf, item: Item) -> bool:
         return shelf.kind == "blob" and self._needs.blob(item.name)
 
 
+def _key(item: Item) -> str:
+    """Of a stage result, or of a part of one, which is named by it and a number: KEY-3."""
+    return item.name.removesuffix(SEALED).split("-")[0]
+
+
 def _used_up(budget: int) -> DiskFullError:
     return DiskFullError(
-        f"the daemon's store is full: jobs and results that were not fetched need all of its {budget / GIB:.1f} GiB",
+        f"the daemon's store is full: of its {budget / GIB:.1f} GiB, jobs, results that were not fetched"
+        " and open uploads leave too little",
         where="the daemon's store",
         hint="fetch results, delete jobs that are no longer wanted, or give the daemon a larger budget",
     )

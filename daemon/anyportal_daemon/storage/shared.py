@@ -12,6 +12,7 @@ from anyportal_core.errors import MediaNotFoundError, MediaUnreadableError, Shot
 from anyportal_daemon.database import file_errors
 from anyportal_daemon.storage.files import hash_file
 
+_MAX_PATH, _MAX_NAME = 3000, 255
 _NUMBER = re.compile(r"%0?\d*d|#+|@+")
 
 
@@ -77,6 +78,9 @@ class SharedFolders:
         if root is None:
             raise unknown_name("path mapping", mapping, self._roots, where=f"{field}.mapping")
         relative = PurePosixPath(path)
+        if len(path.encode()) > _MAX_PATH or any(len(part.encode()) > _MAX_NAME for part in relative.parts):
+            hint = f"give a path of at most {_MAX_PATH} bytes, with names of at most {_MAX_NAME}"
+            raise ShotError("a path that no disk has", where=f"{field}.path", hint=hint)
         if relative.is_absolute() or ".." in relative.parts or re.search(r"[\\:\x00]", path) or not path:
             raise ShotError(
                 f"'{path}' is not below the root of '{mapping}'",

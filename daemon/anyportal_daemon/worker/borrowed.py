@@ -83,7 +83,7 @@ class Loan:
         try:
             if source.resolve() != source:
                 raise _changed(name)
-            stamp = _settled(source)
+            stamp = _settled(source, name)
             if sha256 and self._files.digest(source, stamp, self._cancel) != sha256:
                 raise _changed(name)
         except OSError as error:
@@ -130,12 +130,13 @@ class LoanedCache:
         self._cache.drop(key)
 
 
-def _settled(path: Path) -> Stamp:
+def _settled(path: Path, name: str) -> Stamp:
     """A file's stamp, after a moment where it has just changed: another change would have the same time."""
-    while (age := time.time() - (stamp := _stamp(path)).changed / 1e9) < SETTLED:
-        if age < 0:  # its disk has a clock of its own
-            break
-        time.sleep(SETTLED)
+    stamp = _stamp(path)
+    if abs(time.time() - stamp.changed / 1e9) < SETTLED:
+        time.sleep(2 * SETTLED)
+        if _stamp(path) != stamp:
+            raise _changed(name)
     return stamp
 
 

@@ -669,7 +669,7 @@ class CreateJobRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """A unique text (a UUID) that makes a retry safe."""
+    """A unique text (a UUID) of at most 200 characters that makes a retry safe."""
     validate_only: _builtins.bool
     @_builtins.property
     def job(self) -> Global___Job: ...

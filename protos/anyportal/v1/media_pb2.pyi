@@ -198,9 +198,9 @@ class SharedMedia(_message.Message):
     """Media that daemon and client both reach, instead of bytes: one file, or the frames of a sequence.
 
     The daemon reads nothing outside the mapping's root, links resolved, and works on no other bytes than those that are
-    named here: a file of another size is refused at once (INVALID_ARGUMENT `MEDIA_UNREADABLE`), one of another digest fails
-    the job when it begins, with the same code. Without `blob` and `frames` it takes whatever lies at the path, and a job that is run
-    again may take other bytes.
+    named here: a file of another size is refused at once (INVALID_ARGUMENT `MEDIA_UNREADABLE`), one of another digest, or
+    one that changes while the job runs, fails the job (`MEDIA_CHANGED`). Without `blob` and `frames` it takes whatever lies
+    at the path when the job begins, and a job that is run again may take other bytes.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
