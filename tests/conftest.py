@@ -17,6 +17,7 @@ SEED = "ANYPORTAL_TEST_SEED"
 def pytest_configure() -> None:
     # In the environment, where the processes of pytest-xdist find it too.
     os.environ.setdefault(SEED, str(secrets.randbits(31)))
+    os.environ["ANYPORTAL_DAEMON_CONFIG"] = ""  # daemons that tests start read nobody's own configuration
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -50,7 +50,7 @@ def open_movie(ref: MediaRef) -> Clip:
         first, second = _first_frames(container, stream, path, len(index.times))
         index = _starting_at(index, first)
         if index.seekable and second is not None and second.pts != index.times[1:][:1]:
-            index = counted(path, container, stream, index)  # as where each of two fields is a packet
+            index = counted(path, stream, index)  # as where each of two fields is a packet
         own_rate = rate_of(stream, index)
         uneven = is_variable(stream, index, own_rate)
         orientation = _orientation(first)

@@ -50,7 +50,7 @@ def _opened(path: Path) -> InputContainer:
     try:
         if path.stat().st_size == 0:
             raise MediaUnreadableError("the file is empty", where=str(path), hint="copy or export it again")
-        return av.open(str(path), options=_OPEN)
+        return av.open(str(path), options=_OPEN, metadata_errors="replace")
     except FileNotFoundError as error:
         raise MediaNotFoundError("there is no such file", where=str(path), hint="check the path") from error
     except av.FFmpegError as error:

@@ -21,6 +21,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from anyportal_core.errors import MediaUnreadableError
+from anyportal_core.media.movie_file import open_file
 from anyportal_core.media.movie_length import Extents, extend, is_cut, lengths, truncated
 from anyportal_core.media.movie_starts import begins_anew
 
@@ -92,7 +93,7 @@ def index_movie(container: InputContainer, stream: VideoStream, path: Path) -> M
     found = MovieIndex(times, packets, keys, True, *_cuts(packets, keys))
     hidden = stream.codec_context.codec.canonical_name in _WITH_HIDDEN
     if not timed or hidden or len(times) < len(packets) or _UNTIMED in times:
-        found = counted(path, container, stream, found)
+        found = counted(path, stream, found)
     stated, reached = lengths(container, stream, extents)
     if is_cut(path) or _is_more_than_a_frame(stated - reached, stream, found):
         promised = round(stated * (rate_of(stream, found) or 0))
@@ -207,14 +208,14 @@ def is_variable(stream: VideoStream, index: MovieIndex, rate: Fraction | None) -
     return bool(np.abs(shown - np.arange(len(times))).max() > 0.5)
 
 
-def counted(path: Path, container: InputContainer, stream: VideoStream, index: MovieIndex) -> MovieIndex:
+def counted(path: Path, stream: VideoStream, index: MovieIndex) -> MovieIndex:
     """List the frames anew by decoding all of them without looking at the pictures.
 
     Raises:
         MediaUnreadableError: one cannot be decoded.
     """
     times: list[int | None] = []
-    with av.open(str(path), format=container.format.name.split(",")[0]) as again:
+    with open_file(path) as again:
         pictures = again.streams[stream.index]
         assert isinstance(pictures, VideoStream)
         pictures.thread_type = "AUTO"

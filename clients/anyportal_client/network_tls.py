@@ -71,12 +71,16 @@ def served_authority(address: str) -> str:
     context = _context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
-        with _connected(address) as plain, context.wrap_socket(plain) as line:
-            chain = _chain(line)
-    except (ssl.SSLError, ConnectionError) as error:
-        raise _no_tls(address) from error
+        plain = _connected(address)
     except OSError as error:
         raise _unreachable(address, error) from error
+    try:
+        with plain, context.wrap_socket(plain) as line:
+            chain = _chain(line)
+    except TimeoutError as error:
+        raise _unreachable(address, error) from error
+    except OSError as error:  # of the handshake, or it hung up
+        raise _no_tls(address) from error
     return ssl.DER_cert_to_PEM_cert(chain[-1])
 
 

@@ -49,7 +49,7 @@ def cut_span(source: Path, first: int, last: int, target: Path, checkpoint: Call
     import av
 
     try:
-        with closing(av.open(str(source))) as movie:
+        with closing(av.open(str(source), metadata_errors="replace")) as movie:
             stream = picture(movie)
             packets = listed(movie, stream, checkpoint)
             _check_frames(source, packets)
@@ -94,7 +94,7 @@ def _check_frames(source: Path, packets: Sequence[Shown]) -> None:
     """Make sure that packets are frames: of interlaced movies, each may hold one of two fields."""
     import av
 
-    with closing(av.open(str(source))) as movie:
+    with closing(av.open(str(source), metadata_errors="replace")) as movie:
         begun = [frame.pts for frame in islice(movie.decode(picture(movie)), 2)]
     if begun != sorted(each.time for each in packets)[:2]:
         raise WholeNeeded("its packets are not its frames")
@@ -133,7 +133,7 @@ def _copy(
 
     times = sorted(each.time for each in packets[first:stop])
     delay = max(shown - each.time for shown, each in zip(times, packets[first:stop], strict=True))
-    with closing(av.open(str(source))) as movie:
+    with closing(av.open(str(source), metadata_errors="replace")) as movie:
         stream = picture(movie)
         kind = "matroska" if "matroska" in movie.format.name else _movie_kind(source)
         with av.open(str(target), "w", format=kind, options={"fflags": "+bitexact"}) as part:
@@ -159,7 +159,10 @@ def _check_alike(source: Path, target: Path, packets: Sequence[Shown], first: in
     """Make sure that the part says the same as the whole about every packet of it, and about how to show them."""
     import av
 
-    with closing(av.open(str(source))) as movie, closing(av.open(str(target))) as part:
+    with (
+        closing(av.open(str(source), metadata_errors="replace")) as movie,
+        closing(av.open(str(target), metadata_errors="replace")) as part,
+    ):
         ours, theirs = picture(part), picture(movie)
         copied = [each for each in part.demux(ours) if each.size]
         original = islice(packets_from(movie, theirs, packets[first].time), stop - first)
@@ -192,7 +195,7 @@ def _decoded(path: Path, time: int | None) -> tuple[object, ...] | None:
     """A frame's form, colours, turn, and last its pixels: of the first one, or of a key frame."""
     import av
 
-    with closing(av.open(str(path))) as movie:
+    with closing(av.open(str(path), metadata_errors="replace")) as movie:
         stream = picture(movie)
         if time is not None:
             movie.seek(time, stream=stream)

@@ -14,7 +14,7 @@ import socket
 import subprocess
 from collections.abc import AsyncIterator
 
-from anyportal_daemon.config import Address
+from anyportal_daemon.config import DEFAULT_LISTEN, Address
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +22,8 @@ SERVICE = "_anyportal._tcp.local."
 
 GPU_SECONDS = 10.0
 """For the driver to name the GPU: the first question after the machine has started wakes it."""
+
+DEFAULT_PORT = int(DEFAULT_LISTEN.rpartition(":")[2])
 
 _LONGEST = 63
 """Letters of a name in DNS."""
@@ -61,17 +63,23 @@ async def _announce(address: Address, version: str) -> None:
         async with AsyncZeroconf(interfaces=where, ip_version=IPVersion.V4Only) as network:
             info = AsyncServiceInfo(
                 SERVICE,
-                f"{host}.{SERVICE}",
+                f"{_label(host, address.port)}.{SERVICE}",
                 port=address.port,
                 properties=said,
                 server=f"{host}.local.",
                 parsed_addresses=_own_addresses() if everywhere else [address.host],
             )
-            # Another machine may have this name already, or another daemon of this machine.
+            # Another machine may have this name already.
             await (await network.async_register_service(info, allow_name_change=True))
             await asyncio.Event().wait()  # until it is cancelled; then it says that it goes
     except (OSError, Error) as error:
         log.warning("the daemon does not announce itself, and can be named all the same: %s", error)
+
+
+def _label(host: str, port: int) -> str:
+    """What the daemon is called: as its machine, with the port where it is not the usual one, since then another daemon
+    may run there. Two that start at the same moment would not hear of each other."""
+    return host if port == DEFAULT_PORT else f"{host[: _LONGEST - 6]}-{port}"
 
 
 def _own_addresses() -> list[str]:

@@ -64,16 +64,26 @@ def backup(state: Path, target: Path) -> Backup:
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise StorageError("it is not empty", where=str(target), hint="give a new folder: nothing is overwritten")
     aside = target.with_name(f"{target.name}.part")
-    with file_errors(aside):
-        for _ in range(ATTEMPTS):
-            shutil.rmtree(aside, ignore_errors=True)
-            aside.mkdir(mode=0o700, parents=True)
-            made = _copy(state, aside)
-            if not made.lacking:
-                break
-        if target.exists():
-            target.rmdir()
-        aside.rename(target)
+    try:
+        with file_errors(aside):
+            made = _whole_copy(state, aside)
+            if target.exists():
+                target.rmdir()
+            aside.rename(target)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+    return made
+
+
+def _whole_copy(state: Path, target: Path) -> Backup:
+    """Copy until nothing was deleted meanwhile; what is lacking each time was lost before."""
+    for _ in range(ATTEMPTS):
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(mode=0o700, parents=True)
+        made = _copy(state, target)
+        if not made.lacking:
+            break
     return made
 
 

@@ -67,13 +67,14 @@ async def _serve(
     stop = asyncio.Event()
     for name in ("SIGINT", "SIGTERM"):
         _on_signal(name, stop.set)
+    hands = _Hands(read, stop)
+    _on_signal("SIGHUP", hands.reload)  # before anybody can know the process, which they would end
+    _on_signal("SIGUSR1", hands.drain)
     config = read()
     async with daemon(config) as served:
         if stop_with_stdin:
             _stop_at_end_of_input(stop)
-        hands = _Hands(served.upkeep, read, stop)
-        _on_signal("SIGHUP", hands.reload)
-        _on_signal("SIGUSR1", hands.drain)
+        hands.take(served.upkeep)
         announce(
             {
                 "address": served.address,
@@ -90,14 +91,26 @@ async def _serve(
 
 
 class _Hands:
-    """What signals ask of a daemon that serves. Used on its event loop."""
+    """What signals ask of a daemon, done once it serves. Used on its event loop."""
 
-    def __init__(self, upkeep: Upkeep, read: Callable[[], Config], stop: asyncio.Event) -> None:
-        self._upkeep, self._read, self._stop = upkeep, read, stop
+    def __init__(self, read: Callable[[], Config], stop: asyncio.Event) -> None:
+        self._read, self._stop = read, stop
+        self._upkeep: Upkeep | None = None
+        self._asked: list[Callable[[], None]] = []
+        """Before it served."""
         self._draining: asyncio.Task[None] | None = None
+
+    def take(self, upkeep: Upkeep) -> None:
+        """The daemon serves."""
+        self._upkeep = upkeep
+        for ask in self._asked:
+            ask()
 
     def reload(self) -> None:
         """Read the configuration again. What is wrong with it is told, and changes nothing."""
+        if self._upkeep is None:
+            self._asked.append(self.reload)
+            return
         notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
             self._upkeep.reload(self._read())
@@ -107,12 +120,14 @@ class _Hands:
 
     def drain(self) -> None:
         """Take no new jobs, and stop when those that run have ended."""
-        if self._draining is None:
+        if self._upkeep is None:
+            self._asked.append(self.drain)
+        elif self._draining is None:
             notify("STATUS=draining")
-            self._draining = asyncio.create_task(self._drain())
+            self._draining = asyncio.create_task(self._drain(self._upkeep))
 
-    async def _drain(self) -> None:
-        await self._upkeep.drain()
+    async def _drain(self, upkeep: Upkeep) -> None:
+        await upkeep.drain()
         self._stop.set()
 
     def close(self) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from tests.integration.network_house import Box, Desk, Line
 from tests.integration.network_lan import Lan
 
-COUNT, HEIGHT, WIDTH = 20, 360, 640
+COUNT, HEIGHT, WIDTH = 12, 360, 640
 ONE, TWO, DESK = "gpu-one", "gpu-two", "desk"
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import opentimelineio as otio
 import pytest
 
 sys.path.append(str(Path(__file__).parents[2] / "clients/hostkit"))
@@ -107,6 +108,27 @@ def test_a_host_script_lists_the_daemons(desk: Desk, boxes: tuple[Box, Box], mon
     command = [sys.executable, "-m", "anyportal_client.cli"]
     found = {line["address"]: line for line in hostkit.ask(["discover", "--seconds", "0.1"], command)}
     assert all(found[box.address]["queued_jobs"] is not None and found[box.address]["logged_in"] for box in boxes)
+
+
+def test_a_host_and_a_cut_work_elsewhere_by_the_name_alone(
+    desk: Desk, boxes: tuple[Box, Box], media: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (desk.env | {"ANYPORTAL_DAEMON": boxes[1].address}).items():
+        monkeypatch.setenv(name, value)
+        desk.env[name] = value
+    command = [sys.executable, "-m", "anyportal_client.cli"]
+    wish = {"plate": media / "plate.mp4", "matte": media / "matte.mp4", "backdrop": "#204060"}
+    done = hostkit.Work(str(tmp_path / "shot"), wish, command=command).follow()
+    assert done["event"] == "done" and all(Path(path).is_file() for path in done["files"].values())
+
+    frames = otio.opentime.TimeRange(otio.opentime.RationalTime(0, 24), otio.opentime.RationalTime(COUNT, 24))
+    footage = otio.schema.ExternalReference(str(media / "plate.mp4"), available_range=frames)
+    clip = otio.schema.Clip("sh10", footage, frames, {"anyportal": {"matte": str(media / "matte.mp4")}})
+    timeline = otio.schema.Timeline("cut", tracks=[otio.schema.Track("V1", children=[clip])])
+    otio.adapters.write_to_file(timeline, str(tmp_path / "cut.otio"))
+    events = desk.run("batch", tmp_path / "cut.otio", "--out", tmp_path / "cut", "--backdrop", "#204060")
+    assert next(e for e in events if e["event"] == "daemon")["address"] == boxes[1].address
+    assert events[-1]["event"] == "batch_done" and set(events[-1]["states"].values()) == {"done"}
 
 
 def test_a_token_that_was_good_once_says_so(desk: Desk, boxes: tuple[Box, Box]) -> None:

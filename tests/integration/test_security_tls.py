@@ -139,6 +139,7 @@ async def test_weak_suites_are_refused(served: House, with_rsa: int, permissive:
     await refused(with_rsa, context)
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
 async def test_modern_protocols_and_suites_are_spoken(served: House) -> None:
     newest = await asyncio.to_thread(shaken, served.port, served.context())
     assert newest[0] == "TLSv1.3"

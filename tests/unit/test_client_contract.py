@@ -31,7 +31,7 @@ from anyportal_daemon.models import Action, models
 ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads((ROOT / "clients/anyportal_client/cli/events.schema.json").read_text("utf-8"))
 OF_THE_DAEMON = {"serving", "model", "models"} | {f"tls_{what}" for what in ("certificate", "client", "bundle")}
-OF_THE_DAEMON |= {"user", "user_added"}
+OF_THE_DAEMON |= {"user", "user_added", "config", "drained", "backup", "health"}
 EVENTS = {kind.event: kind for kind in Event.__subclasses__() if kind is not ResultsReady}
 
 

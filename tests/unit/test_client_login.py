@@ -347,11 +347,19 @@ def test_the_token_stands_in_no_process_title() -> None:
     assert "--token-stdin" in ended.stdout and "--token " not in ended.stdout
 
 
-def test_who_takes_a_connection_and_says_nothing_is_away() -> None:
+def test_nobody_is_there(login: Callable[..., Ended]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+    for options in ((), ("--fingerprint", "AB:CD")):
+        code, said = login(address, "--token-stdin", *options)
+        assert (code, said["code"], said["where"]) == (5, "UNREACHABLE", address)
+
+
+def test_who_takes_a_connection_and_hangs_up_speaks_no_tls() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"127.0.0.1:{listener.getsockname()[1]}"
         closing = threading.Thread(target=lambda: listener.accept()[0].close())
         closing.start()
-        with pytest.raises(ClientError):
+        with pytest.raises(ClientError, match="does not speak TLS"):
             served_authority(address)
         closing.join()

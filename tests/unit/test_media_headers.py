@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import av
 import numpy as np
 import OpenImageIO as oiio
 
@@ -26,3 +27,16 @@ def test_a_header_with_text_that_is_none_is_damage(tmp_path: Path) -> None:
         except MediaUnreadableError as error:
             reasons.add(type(error.__cause__))
     assert UnicodeDecodeError in reasons
+
+
+def test_a_movie_whose_tags_are_in_another_encoding_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "plate.mkv"
+    with av.open(str(path), "w") as container:
+        container.metadata["title"] = "a title"
+        stream = container.add_stream("ffv1", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")))
+        container.mux(stream.encode())
+    path.write_bytes(path.read_bytes().replace(b"a title", b"\xfcbung!!"))
+    with open_clip(MediaRef(path)) as clip:
+        assert len(list(clip.frames(clip.info.numbers))) == 1

@@ -167,7 +167,7 @@ def probe_movie(path: Path) -> Extent:
     if not path.is_file():
         raise MediaProblem(f"{path} is not there")
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors="replace") as container:
             stream = container.streams.video[0]
             rate = stream.average_rate or stream.guessed_rate or 24
             count = stream.frames or round(_seconds(stream) * rate) or _packets(container, stream)

@@ -51,12 +51,12 @@ def frames_from(path: Path, first: int, count: int) -> Iterator[VideoFrame]:
         for number in range(first, first + count):
             yield from (frame for _, frame, _ in _image_frames(path, [number]))
         return
-    with av.open(str(path)) as container:
+    with av.open(str(path), metadata_errors="replace") as container:
         times, keys = _index(container, container.streams.video[0])
     wanted = times[first : first + count]
     if not wanted:
         return
-    with av.open(str(path)) as container:
+    with av.open(str(path), metadata_errors="replace") as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         container.seek(_key_before(keys, wanted[0]), stream=stream)
@@ -84,9 +84,9 @@ def _image_frames(path: Path, numbers: Sequence[int]) -> Iterator[tuple[int, Vid
 
 def _movie_frames(path: Path, numbers: Sequence[int]) -> Iterator[tuple[int, VideoFrame, Fraction]]:
     """Frames by their place in the order of presentation; each is decoded from the key frame before it."""
-    with av.open(str(path)) as container:
+    with av.open(str(path), metadata_errors="replace") as container:
         times, keys = _index(container, container.streams.video[0])
-    with av.open(str(path)) as container:
+    with av.open(str(path), metadata_errors="replace") as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         for number in (n for n in numbers if n < len(times)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any, TypeGuard
 
 import grpc
@@ -122,15 +122,16 @@ def _guard_one(
 
 
 def _guard_stream(
-    behaviour: Callable[[Any, Context], AsyncIterator[Any]], visit: Visit
+    behaviour: Callable[[Any, Context], AsyncGenerator[Any, None]], visit: Visit
 ) -> Callable[[Any, Context], AsyncIterator[Any]]:
     async def call(request: Any, context: Context) -> AsyncIterator[Any]:
         try:
             visit.begin(context.peer())
             visit.asks(request)
-            async for message in behaviour(request, context):
-                visit.stays()
-                yield message
+            async with contextlib.aclosing(behaviour(request, context)) as messages:
+                async for message in messages:
+                    visit.stays()
+                    yield message
             visit.end(None)
         except BaseException as error:
             if _is_refusal(error, visit):
