@@ -86,7 +86,7 @@ class MemoryBlobStore:
         return found
 
     def maker(self, sha256: str) -> str | None:
-        return next((user for user, blob in self._made & self._owned if blob.sha256 == sha256), None)
+        return min((user for user, blob in self._made & self._owned if blob.sha256 == sha256), default=None)
 
     def holdings(self, user: str) -> Mapping[Kind, Total]:
         blobs = [blob.size for owner, blob in self._owned if owner == user]

@@ -105,9 +105,10 @@ class Possessions:
         return Total(count, size or 0)
 
     def maker(self, name: str) -> str | None:
-        """A user whose job has made it."""
+        """A user whose job has made it, the first by name."""
         with self._database.reading() as db:
-            row = db.execute("SELECT user FROM possessions WHERE sha256 = ? AND made", (name,)).fetchone()
+            query = "SELECT user FROM possessions WHERE sha256 = ? AND made ORDER BY user LIMIT 1"
+            row = db.execute(query, (name,)).fetchone()
         return None if row is None else str(row[0])
 
     def fetched(self, user: str, name: str) -> None:
