@@ -301,3 +301,57 @@ def test_a_result_of_a_session_that_crashed_is_brought_in_and_not_made_again(
     assert resolve.timeline.numbers(item) == before
     [next_one] = run("current", backdrop="#ffffff")
     assert (next_one.said.split(";")[0], tag(item)["backdrop"]) == ("v002: take 2", "#ffffff")
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_an_earlier_result_that_cannot_be_had_again_is_made_anew(
+    resolve: Resolve, stage: Set, run: Any, known: bool
+) -> None:
+    """Cancelled by the end of the session, or in a daemon that went with it."""
+    item = resolve.clip(MediaPoolItem(stage.plate), 10, 8)
+    before = resolve.timeline.numbers(item)
+    assert states(run()) == ["done"]
+    made = Path(tag(item)["shot"]) / "v001"
+    record = json.loads((made / "anyportal.json").read_text("utf-8"))
+    job = _cancelled_job(stage, made) if known else "jobs/0123456789abcdef"
+    lost = made.with_name("v002")
+    lost.mkdir()
+    gone = {**record, "state": "submitted", "by": {}, "files": {}, "job": job, "wish": {"plate": "x"}}
+    (lost / "anyportal.json").write_text(json.dumps(gone), "utf-8")
+    [again] = run(backdrop="#ffffff")
+    assert (again.state, again.message) == ("done", "")
+    assert again.said.split(";")[0] == "v002: take 3"
+    assert "is gone" in again.said and tag(item)["backdrop"] == "#ffffff"
+    assert resolve.timeline.numbers(item) == before
+    [after] = run(backdrop="#fffffe")
+    assert (after.state, after.said.split(";")[0], "gone" in after.said) == ("done", "v003: take 4", False)
+
+
+def test_an_earlier_result_out_of_reach_is_waited_for(
+    resolve: Resolve, stage: Set, run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    item = resolve.clip(MediaPoolItem(stage.plate), 10, 8)
+    assert states(run()) == ["done"]
+    lost = Path(tag(item)["shot"]) / "v001"
+    record = json.loads((lost / "anyportal.json").read_text("utf-8"))
+    (lost / "anyportal.json").write_text(json.dumps({**record, "state": "submitted", "by": {}}), "utf-8")
+    monkeypatch.setenv("ANYPORTAL_STATE", str(tmp_path / "state"))
+    [shot] = run()
+    assert (shot.state, "no daemon is running" in shot.message) == ("failed", True)
+    assert shot.hint == f"start one: anyportal serve, or delete {lost}: it is made anew then"
+    monkeypatch.undo()
+    [again] = run()
+    assert (again.state, again.said.split(";")[0]) == ("done", "v001: take 2")
+
+
+def _cancelled_job(stage: Set, folder: Path) -> str:
+    """A job that a session's end has cancelled."""
+    wish = {"plate": stage.plate, "backdrop": "#010203", "mask": stage.mask, "range": "0-40"}
+    work = hostkit.Work(str(folder.parents[1] / "other"), wish)
+    while not work.job:
+        work.poll(0.1)
+    job = str(work.job)
+    work.cancel()
+    with pytest.raises(hostkit.Cancelled):
+        work.result()
+    return job

@@ -45,13 +45,13 @@ class Shot(object):
         self.version = self.path = ""
         self.problems: List[str] = []
         self._desk, self._wish, self._tell = desk, dict(wish), tell
-        self._placement = clip.placed_as(self._wish.pop("placement", "take"))
+        self._wished = self._wish.pop("placement", "take")
         self._handles = int(self._wish.pop("handles", 0) or 0)
         self._folder = shot_folder(folder, clip)
-        self._baked = bool(clip.bake_for(self._placement))
-        self._span = (0, clip.duration - 1)
+        self._cancelled: Cancelled = lambda: False
         self._work: Any = None
         self._plate = ""
+        self._plan()
 
     @property
     def at_work(self) -> bool:
@@ -63,15 +63,12 @@ class Shot(object):
         with _Failing(self):
             if self.clip.refused:
                 raise Refused(self.clip.refused, self.clip.hint)
+            self._cancelled = cancelled
             lost = lost_version(self._folder)
             if lost:
                 self._fetch(lost)
-                return
-            plate = self._bake(cancelled) if self._baked else self._source()
-            name = hostkit.paths.safe_name(os.path.splitext(self.clip.name)[0])
-            wish = dict(self._wish, name=name + "_{version}", **plate)
-            self._work = hostkit.Work(self._folder, wish, self._host())
-            self._change("waiting", stage="sending")
+            else:
+                self._submit()
 
     def step(self, wait: float = 0.0) -> None:
         """Hear what the command says; place the result once it is there."""
@@ -82,7 +79,9 @@ class Shot(object):
                 self._hear(event)
             if not self._work.running:
                 work, self._work = self._work, None
-                self._place(work, work.result())
+                done = self._result(work)
+                if done:
+                    self._place(work, done)
 
     def cancel(self) -> None:
         """End it, where it has not ended."""
@@ -102,6 +101,37 @@ class Shot(object):
         self._work = None
         self._forget_plate()
         self._change("cancelled")
+
+    def _plan(self) -> None:
+        """How the clip is processed and placed, by what is wished."""
+        self._placement = self.clip.placed_as(self._wished)
+        self._baked = bool(self.clip.bake_for(self._placement))
+        self._span = (0, self.clip.duration - 1)
+
+    def _submit(self) -> None:
+        plate = self._bake(self._cancelled) if self._baked else self._source()
+        name = hostkit.paths.safe_name(os.path.splitext(self.clip.name)[0])
+        wish = dict(self._wish, name=name + "_{version}", **plate)
+        self._work = hostkit.Work(self._folder, wish, self._host())
+        self._change("waiting", stage="sending")
+
+    def _result(self, work: Any) -> Dict[str, Any]:
+        """What came of the work; empty where an earlier result cannot be had again, and is being made anew."""
+        try:
+            return dict(work.result())
+        except (hostkit.CommandFailed, hostkit.Cancelled) as error:
+            if not isinstance(work, hostkit.Fetch) or self._cancelled():
+                raise
+            why = getattr(error, "message", str(error))
+            if not work.gone:
+                hint = "{}, or delete {}: it is made anew then".format(
+                    getattr(error, "hint", "") or "Wait", work.folder
+                )
+                raise Refused("The result of a session that ended before does not come: {}".format(why), hint) from None
+            self.problems = ["the result of a session that ended before is gone ({}): made anew".format(why)]
+        self._plan()
+        self._submit()
+        return {}
 
     def _fetch(self, folder: str) -> None:
         """Bring what was made for a session that ended before its result came; nothing is made anew."""
