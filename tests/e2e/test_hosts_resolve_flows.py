@@ -6,6 +6,7 @@ compared before and after.
 
 from __future__ import annotations
 
+import copy
 import importlib
 import json
 import os
@@ -154,6 +155,33 @@ def test_on_a_track_directly_above_and_a_rerun_is_a_take_of_that(resolve: Resolv
     assert above[0].take is not None and above[0].take.media.path == again.path
     assert resolve.timeline.numbers(clips[0]) == before[0]
     assert states(run()) == ["done"] * 3  # our results are no clips to be processed
+
+
+def test_a_pasted_clip_is_one_of_its_own_though_it_carries_the_marker(resolve: Resolve, stage: Set, run: Any) -> None:
+    plate = MediaPoolItem(stage.plate)
+    original = resolve.clip(plate, 5, 8)
+    assert states(run(placement="track")) == ["done"]
+    pasted = resolve.clip(plate, 25, 8, at=20)
+    pasted.markers, pasted.colour = copy.deepcopy(original.markers), original.colour
+    before = [resolve.timeline.numbers(item) for item in (original, pasted)]
+    first, second = run(placement="track")
+    assert [shot.said.split(";")[0] for shot in (first, second)] == ["v002: take 2 on track V2", "v001: track V2"]
+    assert [resolve.timeline.numbers(item) for item in (original, pasted)] == before
+    assert [item.start for item in resolve.timeline.tracks[1].items] == [original.start, pasted.start]
+    assert tag(original)["shot"] != tag(pasted)["shot"]
+    assert [state.split(":")[0] for state in states(run(placement="track"))] == ["done"] * 2
+    assert [len(item.takes) for item in resolve.timeline.tracks[1].items] == [3, 2]
+
+
+def test_a_result_that_was_moved_away_gets_no_take(resolve: Resolve, stage: Set, run: Any) -> None:
+    item = resolve.clip(MediaPoolItem(stage.plate), 5, 8)
+    before = resolve.timeline.numbers(item)
+    assert states(run(placement="track")) == ["done"]
+    [moved] = resolve.timeline.tracks[1].items
+    moved.start += 30
+    [shot] = run(placement="track")
+    assert (shot.state, shot.said.split(";")[0], moved.takes) == ("done", "v002: track V2", [])
+    assert resolve.timeline.numbers(item) == before
 
 
 def test_what_only_resolve_can_draw_is_rendered_first_and_everything_put_back(

@@ -46,7 +46,7 @@ class Clip(object):
         self.name = str(item.GetName())
         self.place = Place(track, int(item.GetStart()), int(item.GetEnd()))
         self.duration = int(item.GetDuration())
-        self.tag: Optional[Dict[str, Any]] = tags.tag_of(item)
+        self.tag: Optional[Dict[str, Any]] = tags.own_tag(item)
         self.rate = rate
         self.edit = edit
         self.refused = self.hint = self.bake = self.retime = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 
 import anyportal_hostkit as hostkit
 
@@ -12,6 +12,7 @@ from anyportal_resolve import baking, bins, placing, tags
 from anyportal_resolve.choosing import find_item
 from anyportal_resolve.clips import Clip
 from anyportal_resolve.connection import check_open
+from anyportal_resolve.media import is_result, path_of
 from anyportal_resolve.refusal import Refused
 from anyportal_resolve.results import lost_version, shot_folder
 
@@ -226,11 +227,19 @@ class Shot(object):
     def _put(self, now: Clip, media: Any, part: placing.Part) -> placing.Placed:
         if self._placement == "take":
             return placing.add_take(now.item, media, part)
-        before = find_item(self._desk.timeline, str((now.tag or {}).get("result", "")))
+        before = self._result_of(now)
         if before is not None:  # a rerun: another take of what is there, never a second clip
             placed = placing.add_take(before[0], media, part)
             return placed._replace(words="{} on track V{}".format(placed.words, before[1]))
         return placing.put_above(self._desk, media, now.place, part)
+
+    def _result_of(self, now: Clip) -> Optional[Tuple[Any, int]]:
+        """The earlier result above a clip, and its track; None where it belongs to another or lies elsewhere by now."""
+        found = find_item(self._desk.timeline, str((now.tag or {}).get("result", "")))
+        if found is None or (tags.own_tag(found[0]) or {}).get("of") != now.id:
+            return None
+        there = (int(found[0].GetStart()), int(found[0].GetEnd())) == (now.place.start, now.place.end)
+        return found if there and is_result(path_of(found[0].GetMediaPoolItem())) else None
 
     def _tag(self, now: Clip, placed: placing.Placed, work: Any, done: Dict[str, Any]) -> None:
         wish = work.wish
