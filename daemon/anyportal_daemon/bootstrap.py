@@ -35,7 +35,7 @@ from anyportal_daemon.storage.verification import Verifier
 from anyportal_daemon.worker import child
 from anyportal_daemon.worker.messages import WorkerSetup
 from anyportal_daemon.worker.run import Patience
-from anyportal_daemon.worker.supervisor import Supervisor
+from anyportal_daemon.worker.workers import Workers
 
 log = logging.getLogger(__name__)
 
@@ -75,8 +75,8 @@ async def daemon(
         book.recover()
         ballast.hold()
         setup = WorkerSetup(store.files.root, state.stages, state.scratch, os.getpid(), config.models, config.worker)
-        supervisor = Supervisor(book, journal, scheduler, folders, child.main, setup, patience)
-        jobs = JobService(book, journal, scheduler, supervisor, folders, bell)
+        workers = Workers(book, journal, scheduler, folders, child.main, setup, patience)
+        jobs = JobService(book, journal, scheduler, workers, folders, bell)
         verifier = Verifier(store, shelves, journal.claims.jobs, book.spoilt)
         token, number = new_token(), version("anyportal")
         server = Server(
@@ -84,12 +84,12 @@ async def daemon(
             BlobService(store, keeper.reserve, book.spoilt),
             StoreService(state.root, store, shelves, keeper, verifier),
             jobs,
-            CatalogService(supervisor, journal, state.root, number, Models.configured(config.models), folders),
+            CatalogService(workers, journal, state.root, number, Models.configured(config.models), folders),
         )
         address = await server.start(config.listen)
         tending = asyncio.create_task(_tend(keeper, book))
         try:
-            supervisor.start()
+            workers.start()
             announcement = Announcement(str(address), token, os.getpid(), number)
             announcement.write(state.root)
             yield announcement
@@ -97,7 +97,7 @@ async def daemon(
             tending.cancel()
             jobs.refuse()
             await server.refuse()
-            await asyncio.to_thread(supervisor.stop)
+            await asyncio.to_thread(workers.stop)
             bell.close()
             await server.stop(GRACE)
             await jobs.close()

@@ -47,7 +47,11 @@ def _announce(found: dict[str, object], as_json: bool) -> None:
     if as_json:
         print(json.dumps({"schema": SCHEMA, "event": "serving", **found}), flush=True)
     else:
-        print(f"anyportal {found['version']} serves on {found['address']} (state: {found['state']})", flush=True)
+        named = found["devices"]
+        devices = f", devices: {' '.join(named)}" if isinstance(named, list) else ""
+        print(
+            f"anyportal {found['version']} serves on {found['address']} (state: {found['state']}{devices})", flush=True
+        )
 
 
 def _complain(as_json: bool, exit_code: int, code: str, message: str, where: str, hint: str) -> None:

@@ -7,7 +7,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +16,7 @@ import platformdirs
 from anyportal_core.errors import UnknownNameError, unknown_name
 from anyportal_daemon.errors import AddressError, ConfigError
 from anyportal_daemon.jobs.scheduler import Rules
-from anyportal_daemon.worker.limits import Limits
+from anyportal_daemon.worker.limits import Limits, devices_of
 
 Numbers = TypeVar("Numbers", Rules, Limits)
 
@@ -84,7 +84,7 @@ class Config:
         mappings: folders that daemon and clients share: name to root. Files are read only inside the root.
         budget: bytes that blobs, uploads and stage results may come to; None: half of the disk.
         jobs: how many a user may have, and who goes first.
-        worker: what a worker may take, and how long it may be silent.
+        worker: what a worker may take, how long it may be silent, and the devices that have one.
     """
 
     listen: Address
@@ -118,7 +118,7 @@ def load(file: Path | None, listen: str | None = None, state: Path | None = None
         mappings=_mappings(table.get("mappings", {}), file),
         budget=_size(table, "budget", file),
         jobs=_numbers(table, "jobs", Rules, file),
-        worker=_numbers(table, "worker", Limits, file),
+        worker=_worker(table, file),
     )
 
 
@@ -162,6 +162,21 @@ def _numbers(table: Mapping[str, object], name: str, kind: type[Numbers], file: 
             raise ConfigError(f"is not {what}", where=where, hint=f"write {key} = 8, or leave it out")
         values[key] = value
     return kind(**values)
+
+
+def _worker(table: Mapping[str, object], file: Path | None) -> Limits:
+    """The section of workers: numbers, and the devices."""
+    section = table.get("worker", {})
+    if not isinstance(section, dict) or "devices" not in section:
+        return _numbers(table, "worker", Limits, file)
+    numbers = {key: value for key, value in section.items() if key != "devices"}
+    try:
+        devices = devices_of(section["devices"])
+    except ValueError:
+        what = 'is neither "auto" nor a list of devices such as "cpu" and "cuda:0"'
+        hint = 'write devices = ["cuda:0", "cuda:1"], or leave it out'
+        raise ConfigError(what, where=f"{file}: worker.devices", hint=hint) from None
+    return replace(_numbers({"worker": numbers}, "worker", Limits, file), devices=devices)
 
 
 def _size(table: Mapping[str, object], key: str, file: Path | None) -> int | None:

@@ -65,6 +65,7 @@ async def _serve(config: Config, announce: Callable[[dict[str, object]], None], 
                 "pid": announcement.pid,
                 "version": announcement.version,
                 "state": str(config.state),
+                "devices": list(config.worker.devices) or "auto",
             }
         )
         await stop.wait()

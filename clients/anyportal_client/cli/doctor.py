@@ -18,6 +18,7 @@ from anyportal_client.discovery import find_endpoint, state_directory
 from anyportal_client.errors import ClientError, MissingExtraError, StorageError
 from anyportal_client.events import Checked
 from anyportal_client.extras import DISTRIBUTION, known_extras, missing_packages
+from anyportal_client.messages import WorkerInfo
 from anyportal_client.version import __version__
 
 _LOW_DISK = 2 << 30
@@ -162,6 +163,11 @@ def _daemon(address: str | None) -> Result:
     if info.version != __version__:
         note = f"{where} is version {info.version}, this is {__version__}"
         return Checked("running", "warning", note, "install the same version on both sides"), None
-    workers = ", ".join(f"{worker.device} {worker.state}" for worker in info.workers)
+    workers = ", ".join(map(_worker, info.workers))
     free = info.free_disk_bytes / (1 << 30)
     return _ok("running", f"{where}, version {info.version}, {workers}, {free:.1f} GiB free")
+
+
+def _worker(worker: WorkerInfo) -> str:
+    trouble = f" ({worker.trouble})" if worker.trouble else ""
+    return f"{worker.device or worker.name} {worker.state}{trouble}"

@@ -28,7 +28,7 @@ from anyportal_daemon.security.users import caller
 from anyportal_daemon.server.bell import Bell
 from anyportal_daemon.server.gate import Context
 from anyportal_daemon.storage.shared import SharedFolders
-from anyportal_daemon.worker.supervisor import Supervisor
+from anyportal_daemon.worker.workers import Workers
 
 _NAME = re.compile(r"jobs/([0-9a-z]{1,64})")
 DEFAULT_PAGE, MAX_PAGE = 50, 1000
@@ -46,11 +46,11 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         book: JobBook,
         journal: Journal,
         scheduler: Scheduler,
-        supervisor: Supervisor,
+        workers: Workers,
         folders: SharedFolders,
         bell: Bell,
     ) -> None:
-        self._book, self._journal, self._supervisor, self._folders = book, journal, supervisor, folders
+        self._book, self._journal, self._workers, self._folders = book, journal, workers, folders
         self._scheduler, self._bell = scheduler, bell
         self._lookout = Lookout(Outlooks(journal, scheduler).look)
         self._admitting = threading.Lock()
@@ -81,7 +81,7 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         known = None if request.validate_only else self._journal.requested(user, own)
         if known is not None:
             return known
-        checked = plan(request.job, self._supervisor.catalogue, self._folders)
+        checked = plan(request.job, self._workers.catalogue, self._folders)
         if request.validate_only:
             return checked.job
         with self._admitting:
