@@ -113,6 +113,32 @@ def test_takes_show_the_same_frames_whatever_the_speed_the_rate_and_what_resolve
     assert set(resolve.project.pool.root.tree()["AnyPortal"]["Cut 3"]) == {"v001"}
 
 
+@pytest.mark.parametrize("placement", ["take", "track"])
+def test_at_the_end_of_the_media_and_where_no_take_has_the_length_resolve_renders(
+    resolve: Resolve, stage: Set, run: Any, placement: str
+) -> None:
+    plate, fast = MediaPoolItem(stage.plate), MediaPoolItem(stage.fast)
+    clips = [
+        resolve.clip(fast, 1, 38),  # 25 frames a second: 39.6 frames of the 39 that are left
+        resolve.clip(fast, 0, 38, at=40),
+        resolve.clip(plate, 40, 15, at=80, speed=0.5),
+        resolve.clip(plate, 40, 16, at=100, speed=0.5),
+    ]
+    before = [resolve.timeline.numbers(item) for item in clips]
+    shots = run(placement=placement)
+    assert states(shots) == ["done"] * 4
+    assert [resolve.timeline.numbers(item) for item in clips] == before
+    assert [shot.clip.bake for shot in shots] == [
+        "it shows its media to the very end",
+        "",
+        "at 50% no take has 15 frames",
+        "",
+    ]
+    assert [shot.said.split(";")[0][6:] for shot in shots] == (
+        ["take 2", "take 2", "track V2", "take 2"] if placement == "take" else ["track V2"] * 4
+    )
+
+
 def test_a_rerun_adds_a_take_and_marks_the_clip_anew(resolve: Resolve, stage: Set, run: Any) -> None:
     item = resolve.clip(MediaPoolItem(stage.plate, **{"Input Color Space": "Rec.709"}), 10, 8)
     item.AddMarker(0, "Red", "mine", "", 1)
