@@ -71,7 +71,7 @@ class DirectoryCache:
     @contextmanager
     def writing(self, key: str) -> Iterator[Path]:
         path = self._path(key)
-        aside = path.with_name(f"{path.name}.{uuid4().hex}.part")
+        aside = path.with_name(f"{path.name}.{os.getpid()}-{uuid4().hex}.part")
         try:
             yield aside
             seal(aside)

@@ -152,11 +152,17 @@ def job_error(message: jobs_pb2.JobError, job: str) -> ClientError:
 
 @dataclass(frozen=True)
 class WorkerInfo:
-    """A process of the daemon that owns one GPU, or the CPU; `trouble` says why it is dead, where that is known."""
+    """A process of the daemon that owns one GPU, or the CPU.
+
+    Args:
+        name: unlike those of the daemon's others, which may share its device.
+        trouble: why it is dead, where that is known.
+    """
 
     device: str
     state: str
     job: str
+    name: str = ""
     trouble: str = ""
 
 
@@ -187,7 +193,9 @@ class DaemonInfo:
     @classmethod
     def of(cls, message: catalog_pb2.Daemon) -> DaemonInfo:
         workers = (
-            WorkerInfo(each.device, catalog_pb2.Worker.State.Name(each.state).lower(), each.job, each.trouble)
+            WorkerInfo(
+                each.device, catalog_pb2.Worker.State.Name(each.state).lower(), each.job, each.name, each.trouble
+            )
             for each in message.workers
         )
         return cls(

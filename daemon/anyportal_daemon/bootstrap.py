@@ -44,7 +44,7 @@ from anyportal_daemon.upkeep import Upkeep
 from anyportal_daemon.worker import child
 from anyportal_daemon.worker.messages import WorkerSetup
 from anyportal_daemon.worker.run import Patience
-from anyportal_daemon.worker.supervisor import Supervisor
+from anyportal_daemon.worker.workers import Workers
 
 log = logging.getLogger(__name__)
 
@@ -98,8 +98,8 @@ async def daemon(
         book.recover()
         ballast.hold()
         setup = WorkerSetup(store.files.root, state.stages, state.scratch, os.getpid(), config.models, config.worker)
-        supervisor = Supervisor(book, journal, scheduler, folders, child.main, setup, patience)
-        jobs = JobService(book, journal, scheduler, supervisor, folders, bell)
+        workers = Workers(book, journal, scheduler, folders, child.main, setup, patience)
+        jobs = JobService(book, journal, scheduler, workers, folders, bell)
         verifier = Verifier(store, shelves, journal.claims.jobs, book.spoilt)
         token, number = new_token(), version("anyportal")
         known = authenticator or AccountAuthenticator(accounts, TokenAuthenticator(token, owner=True))
@@ -109,12 +109,12 @@ async def daemon(
             BlobService(store, keeper.reserve, book.spoilt),
             StoreService(state.root, store, shelves, keeper, verifier),
             jobs,
-            CatalogService(supervisor, journal, state.root, number, Models.configured(config.models), folders),
+            CatalogService(workers, journal, state.root, number, Models.configured(config.models), folders),
         )
         served = await server.start(config.listen, tls.credentials if tls else None)
         chores = [asyncio.create_task(_tend(keeper, book)), *([asyncio.create_task(_remind(tls.files))] if tls else [])]
         try:
-            supervisor.start()
+            workers.start()
             announcement = Announcement(str(served.local), token, os.getpid(), number, str(served.lan or ""))
             announcement.write(state.root)
             takers = (
@@ -122,7 +122,7 @@ async def daemon(
                 lambda new: keeper.limit(new.budget),
                 lambda new: watch.set_limits(new.limits),
             )
-            upkeep = Upkeep(config, takers, lambda: jobs.refuse(_draining()), supervisor.rest)
+            upkeep = Upkeep(config, takers, lambda: jobs.refuse(_draining()), workers.rest)
             async with announced(served.lan if config.announce else None, number):
                 yield Served(**asdict(announcement), upkeep=upkeep)
         finally:
@@ -130,7 +130,7 @@ async def daemon(
                 chore.cancel()
             jobs.refuse()
             await server.refuse()
-            await asyncio.to_thread(supervisor.stop)
+            await asyncio.to_thread(workers.stop)
             bell.close()
             await server.stop(GRACE)
             await jobs.close()

@@ -53,7 +53,10 @@ def _announce(found: dict[str, object], as_json: bool) -> None:
         print(json.dumps({"schema": SCHEMA, "event": "serving", **found}), flush=True)
     else:
         lan = f", and other machines with TLS on {found['lan']}" if found["lan"] else ""
-        print(f"anyportal {found['version']} serves on {found['address']}{lan} (state: {found['state']})", flush=True)
+        named = found["devices"]
+        devices = f", devices: {' '.join(named)}" if isinstance(named, list) else ""
+        where = f"{found['address']}{lan} (state: {found['state']}{devices})"
+        print(f"anyportal {found['version']} serves on {where}", flush=True)
 
 
 def _complain(as_json: bool, exit_code: int, code: str, message: str, where: str, hint: str) -> None:

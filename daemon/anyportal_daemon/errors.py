@@ -123,7 +123,7 @@ class RateError(Refusal):
 
     code = "RATE"
 
-    def __init__(self, message: str, wait: float, *, where: str = "", hint: str = "") -> None:
+    def __init__(self, message: str, wait: float = 1.0, *, where: str = "", hint: str = "") -> None:
         super().__init__(message, where=where, hint=hint)
         self.retry_after = wait
 

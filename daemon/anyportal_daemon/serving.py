@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -52,6 +53,8 @@ def run(
         AnyPortalError: it cannot start.
     """
     os.umask(0o077)  # nobody else on this machine reads what users send
+    gc.freeze()  # what was imported stays, and to look for garbage in it held everybody up for ten milliseconds
+    sys.setswitchinterval(0.001)  # whoever answers a client never waits long for a thread that reckons
     level = logging.DEBUG if debug else logging.WARNING
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
@@ -82,6 +85,7 @@ async def _serve(
                 "pid": served.pid,
                 "version": served.version,
                 "state": str(config.state),
+                "devices": list(config.worker.devices) or "auto",
             }
         )
         notify("READY=1", f"STATUS=serves on {served.lan or served.address}")

@@ -6,6 +6,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -260,6 +261,37 @@ def test_what_is_released_while_held_stays_until_it_is_not(store: BlobStore) -> 
     assert get(store, "bob", blob) == b"made twice"
     with pytest.raises(StorageError):
         store.grant("bob", [other])
+
+
+def test_what_is_released_goes_though_others_have_begun_to_hold_since(store: BlobStore) -> None:
+    blob, later = put(store, "ann", b"from before"), put(store, "ann", b"seen since")
+    first, second = ExitStack(), ExitStack()
+    first.enter_context(store.holding())
+    store.release("ann", [blob])
+    _pass_ticks(3)
+    with second:
+        second.enter_context(store.holding())
+        store.release("ann", [later])
+        first.close()
+        with pytest.raises(StorageError):
+            store.grant("bob", [blob])
+        store.grant("bob", [later])
+    assert get(store, "bob", later) == b"seen since"
+
+
+def test_a_sweep_leaves_what_was_released_while_held(store: BlobStore) -> None:
+    with store.holding():
+        blob = put(store, "ann", b"counted on")
+        store.release("ann", [blob])
+        store.sweep()
+        store.grant("bob", [blob])
+    assert get(store, "bob", blob) == b"counted on"
+
+
+def _pass_ticks(count: int) -> None:
+    until = time.time_ns() + count * TICK
+    while time.time_ns() < until:
+        pass
 
 
 def test_damaged_bytes_are_missing_until_they_are_sent_again(store: BlobStore) -> None:

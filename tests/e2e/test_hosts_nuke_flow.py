@@ -3,94 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from anyportal_core.testing.clips import moving_scene, write_movie
 from tests.hosts.nuke import house, images
+from tests.hosts.nuke.flows import ALL, BACKDROP, SKY, STRAIGHT, click, comp_of, names_in, replace, result_of, said
 from tests.hosts.nuke.module import FakeNuke
 from tests.hosts.nuke.nodes import Node
 
-ALL = list(range(house.FIRST, house.FIRST + house.COUNT))
-BACKDROP = "Backdrop (file, #rrggbb or words)"
-SKY = {BACKDROP: "#102030"}
-STRAIGHT = {"Matte": "the plate's alpha", "The plate's colours are": "straight"}
-
-
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    folder = tmp_path_factory.mktemp("daemon")
-    with house.daemon(folder) as env:
-        yield env | {"ANYPORTAL_COMMAND": str(house.command(folder))}
-
-
-@pytest.fixture(scope="module")
-def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A PNG sequence `png/plate`, an EXR sequence `exr/plate` with the matte as its alpha."""
-    folder = tmp_path_factory.mktemp("media")
-    house.write_sequence(folder / "png")
-    house.write_sequence(folder / "exr", kind="exr")
-    return folder
-
-
-@pytest.fixture
-def surroundings(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("ANYPORTAL_")]:
-        monkeypatch.delenv(name)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-
-
-@pytest.fixture
-def nuke(surroundings: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNuke]:
-    with house.session(tmp_path, monkeypatch) as fake:
-        yield fake
-
-
-@pytest.fixture
-def terminal(surroundings: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeNuke]:
-    with house.session(tmp_path, monkeypatch, gui=False) as fake:
-        yield fake
-
-
-@pytest.fixture
-def exr(nuke: FakeNuke, media: Path) -> Node:
-    return house.make_read(nuke, media / "exr" / "plate.%04d.exr")
-
-
-def replace(nuke: FakeNuke, selected: list[Node], answers: dict[str, str], **more: Any) -> Node | None:
-    """What a person does: select, menu, panel. Gives the result's Read, if there is one."""
-    nuke.selection = selected
-    nuke.answers.append({**SKY, **answers})
-    house.settle(nuke, house.load().replace_background, **more)
-    return result_of(nuke)
-
-
-def result_of(nuke: FakeNuke) -> Node | None:
-    return next((node for node in nuke.all if node.knob("anyportal_status") is not None), None)
-
-
-def comp_of(nuke: FakeNuke) -> Node:
-    return next(node for node in nuke.all if node["label"].content == "AnyPortal comp")
-
-
-def said(read: Node) -> dict[str, str]:
-    """What the node's tab says."""
-    return {name: str(read[f"anyportal_{name}"].content) for name in ("status", "version", "job", "sent")}
-
-
-def click(read: Node, button: str) -> None:
-    read[f"anyportal_{button}"].execute()  # type: ignore[attr-defined]
-
-
-def names_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+pytest_plugins = ["tests.hosts.nuke.flows"]
 
 
 # The way of a first shot
@@ -272,56 +197,6 @@ def test_a_still_comes_back_wherever_the_plate_shows(nuke: FakeNuke, media: Path
     assert read is not None and nuke.errors == [], nuke.errors
     assert [read[name].value() for name in ("first", "last", "frame")] == [5, 9, ""]
     assert read["file"].value().endswith("_v001.1003.exr") and not read.image(7).checkerboard
-
-
-# Again
-
-
-def test_a_rerun_of_some_frames_keeps_the_others_and_both_versions_can_be_compared(
-    nuke: FakeNuke, exr: Node, tmp_path: Path
-) -> None:
-    read = replace(nuke, [exr], STRAIGHT)
-    assert read is not None
-    shot = tmp_path / "anyportal" / exr.title
-    first = {frame: read.image(frame).rgb() for frame in ALL}
-    nodes = list(nuke.all)
-    nuke.answers.append({BACKDROP: "#c08040", "Frames": "1002,1004-1005", "Context around a part": "1"})
-    house.settle(nuke, lambda: click(read, "rerun"))
-    assert nuke.errors == [] and nuke.all == nodes  # the node shows the next version, what hangs on it stays
-    assert read["file"].value() == f"{shot}/v002/{exr.title}_v002.%04d.exr" and said(read)["version"] == "v002"
-    assert names_in(shot / "v002") == sorted([*(f"{exr.title}_v002.{f}.exr" for f in ALL), "anyportal.json"])
-    changed = [frame for frame in ALL if np.abs(read.image(frame).rgb() - first[frame]).max() > 0.05]
-    assert changed == [1002, 1004, 1005]
-    record = json.loads((shot / "v002" / "anyportal.json").read_text())
-    assert (record["frames"], record["kept"]) == ("1001-1006", "1001,1003,1006")
-    assert record["wish"]["handles"] == 1 and nuke.steps[-1][0] == "AnyPortal: rerun"
-    assert nuke.panels[-1].fields["The plate's colours are"] == "straight"  # as it was asked for
-
-    click(read, "compare")
-    switch = nuke.all[-1]
-    assert switch.kind == "Switch" and switch["label"].content == "0: v002\n1: v001"
-    assert np.abs(switch.image(1002).rgb() - first[1002]).max() > 0.05
-    switch["which"].setValue(1)
-    assert np.array_equal(switch.image(1002).rgb(), first[1002])
-    assert [nuke.viewer[0], nuke.viewer[1]] == [read, switch.sources[1]]
-    assert [name for name, _ in nuke.steps[-3:]] == ["AnyPortal: rerun", "AnyPortal: compare", "Switch1.which"]
-    for _ in range(3):  # the switch that was turned, the comparison, the rerun
-        nuke.undo()
-    assert nuke.all == nodes and "/v001/" in read["file"].value() and said(read)["version"] == "v001"
-
-
-def test_a_rerun_that_comes_to_nothing_shows_what_was_shown(nuke: FakeNuke, exr: Node, tmp_path: Path) -> None:
-    exr["last"].setValue(1002)
-    read = replace(nuke, [exr], STRAIGHT)
-    assert read is not None
-    before = {name: read[name].value() for name in ("file", "first", "last", "anyportal_version", "anyportal_job")}
-    nuke.answers.append({"Settings (name=value)": "no_such_setting=1"})
-    house.settle(nuke, lambda: click(read, "rerun"))
-    assert {name: read[name].value() for name in before} == before
-    assert "no_such_setting" in nuke.errors[-1] and "no_such_setting" in read["label"].content
-    assert names_in(tmp_path / "anyportal" / exr.title) == ["v001"]
-    click(read, "compare")
-    assert "no version before v001" in nuke.messages[-1]
 
 
 # An end that somebody wishes, and one that nobody does

@@ -6,6 +6,7 @@ compared before and after.
 
 from __future__ import annotations
 
+import copy
 import importlib
 import json
 import os
@@ -112,6 +113,32 @@ def test_takes_show_the_same_frames_whatever_the_speed_the_rate_and_what_resolve
     assert set(resolve.project.pool.root.tree()["AnyPortal"]["Cut 3"]) == {"v001"}
 
 
+@pytest.mark.parametrize("placement", ["take", "track"])
+def test_at_the_end_of_the_media_and_where_no_take_has_the_length_resolve_renders(
+    resolve: Resolve, stage: Set, run: Any, placement: str
+) -> None:
+    plate, fast = MediaPoolItem(stage.plate), MediaPoolItem(stage.fast)
+    clips = [
+        resolve.clip(fast, 1, 38),  # 25 frames a second: 39.6 frames of the 39 that are left
+        resolve.clip(fast, 0, 38, at=40),
+        resolve.clip(plate, 40, 15, at=80, speed=0.5),
+        resolve.clip(plate, 40, 16, at=100, speed=0.5),
+    ]
+    before = [resolve.timeline.numbers(item) for item in clips]
+    shots = run(placement=placement)
+    assert states(shots) == ["done"] * 4
+    assert [resolve.timeline.numbers(item) for item in clips] == before
+    assert [shot.clip.bake for shot in shots] == [
+        "it shows its media to the very end",
+        "",
+        "at 50% no take has 15 frames",
+        "",
+    ]
+    assert [shot.said.split(";")[0][6:] for shot in shots] == (
+        ["take 2", "take 2", "track V2", "take 2"] if placement == "take" else ["track V2"] * 4
+    )
+
+
 def test_a_rerun_adds_a_take_and_marks_the_clip_anew(resolve: Resolve, stage: Set, run: Any) -> None:
     item = resolve.clip(MediaPoolItem(stage.plate, **{"Input Color Space": "Rec.709"}), 10, 8)
     item.AddMarker(0, "Red", "mine", "", 1)
@@ -154,6 +181,33 @@ def test_on_a_track_directly_above_and_a_rerun_is_a_take_of_that(resolve: Resolv
     assert above[0].take is not None and above[0].take.media.path == again.path
     assert resolve.timeline.numbers(clips[0]) == before[0]
     assert states(run()) == ["done"] * 3  # our results are no clips to be processed
+
+
+def test_a_pasted_clip_is_one_of_its_own_though_it_carries_the_marker(resolve: Resolve, stage: Set, run: Any) -> None:
+    plate = MediaPoolItem(stage.plate)
+    original = resolve.clip(plate, 5, 8)
+    assert states(run(placement="track")) == ["done"]
+    pasted = resolve.clip(plate, 25, 8, at=20)
+    pasted.markers, pasted.colour = copy.deepcopy(original.markers), original.colour
+    before = [resolve.timeline.numbers(item) for item in (original, pasted)]
+    first, second = run(placement="track")
+    assert [shot.said.split(";")[0] for shot in (first, second)] == ["v002: take 2 on track V2", "v001: track V2"]
+    assert [resolve.timeline.numbers(item) for item in (original, pasted)] == before
+    assert [item.start for item in resolve.timeline.tracks[1].items] == [original.start, pasted.start]
+    assert tag(original)["shot"] != tag(pasted)["shot"]
+    assert [state.split(":")[0] for state in states(run(placement="track"))] == ["done"] * 2
+    assert [len(item.takes) for item in resolve.timeline.tracks[1].items] == [3, 2]
+
+
+def test_a_result_that_was_moved_away_gets_no_take(resolve: Resolve, stage: Set, run: Any) -> None:
+    item = resolve.clip(MediaPoolItem(stage.plate), 5, 8)
+    before = resolve.timeline.numbers(item)
+    assert states(run(placement="track")) == ["done"]
+    [moved] = resolve.timeline.tracks[1].items
+    moved.start += 30
+    [shot] = run(placement="track")
+    assert (shot.state, shot.said.split(";")[0], moved.takes) == ("done", "v002: track V2", [])
+    assert resolve.timeline.numbers(item) == before
 
 
 def test_what_only_resolve_can_draw_is_rendered_first_and_everything_put_back(
@@ -301,3 +355,57 @@ def test_a_result_of_a_session_that_crashed_is_brought_in_and_not_made_again(
     assert resolve.timeline.numbers(item) == before
     [next_one] = run("current", backdrop="#ffffff")
     assert (next_one.said.split(";")[0], tag(item)["backdrop"]) == ("v002: take 2", "#ffffff")
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_an_earlier_result_that_cannot_be_had_again_is_made_anew(
+    resolve: Resolve, stage: Set, run: Any, known: bool
+) -> None:
+    """Cancelled by the end of the session, or in a daemon that went with it."""
+    item = resolve.clip(MediaPoolItem(stage.plate), 10, 8)
+    before = resolve.timeline.numbers(item)
+    assert states(run()) == ["done"]
+    made = Path(tag(item)["shot"]) / "v001"
+    record = json.loads((made / "anyportal.json").read_text("utf-8"))
+    job = _cancelled_job(stage, made) if known else "jobs/0123456789abcdef"
+    lost = made.with_name("v002")
+    lost.mkdir()
+    gone = {**record, "state": "submitted", "by": {}, "files": {}, "job": job, "wish": {"plate": "x"}}
+    (lost / "anyportal.json").write_text(json.dumps(gone), "utf-8")
+    [again] = run(backdrop="#ffffff")
+    assert (again.state, again.message) == ("done", "")
+    assert again.said.split(";")[0] == "v002: take 3"
+    assert "is gone" in again.said and tag(item)["backdrop"] == "#ffffff"
+    assert resolve.timeline.numbers(item) == before
+    [after] = run(backdrop="#fffffe")
+    assert (after.state, after.said.split(";")[0], "gone" in after.said) == ("done", "v003: take 4", False)
+
+
+def test_an_earlier_result_out_of_reach_is_waited_for(
+    resolve: Resolve, stage: Set, run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    item = resolve.clip(MediaPoolItem(stage.plate), 10, 8)
+    assert states(run()) == ["done"]
+    lost = Path(tag(item)["shot"]) / "v001"
+    record = json.loads((lost / "anyportal.json").read_text("utf-8"))
+    (lost / "anyportal.json").write_text(json.dumps({**record, "state": "submitted", "by": {}}), "utf-8")
+    monkeypatch.setenv("ANYPORTAL_STATE", str(tmp_path / "state"))
+    [shot] = run()
+    assert (shot.state, "no daemon is running" in shot.message) == ("failed", True)
+    assert shot.hint == f"start one: anyportal serve, or delete {lost}: it is made anew then"
+    monkeypatch.undo()
+    [again] = run()
+    assert (again.state, again.said.split(";")[0]) == ("done", "v001: take 2")
+
+
+def _cancelled_job(stage: Set, folder: Path) -> str:
+    """A job that a session's end has cancelled."""
+    wish = {"plate": stage.plate, "backdrop": "#010203", "mask": stage.mask, "range": "0-40"}
+    work = hostkit.Work(str(folder.parents[1] / "other"), wish)
+    while not work.job:
+        work.poll(0.1)
+    job = str(work.job)
+    work.cancel()
+    with pytest.raises(hostkit.Cancelled):
+        work.result()
+    return job

@@ -58,6 +58,13 @@ def reads_nothing(pipe: Connection, setup: WorkerSetup) -> None:
     threading.Event().wait()
 
 
+def finds_two(pipe: Connection, setup: WorkerSetup) -> None:
+    """A child that finds two GPUs, whatever the machine has."""
+    child.devices = lambda: ("cuda:0", "cuda:1")  # type: ignore[assignment]
+    child.settle_on = lambda device: None  # type: ignore[assignment]
+    child.main(pipe, setup)
+
+
 @dataclass(frozen=True)
 class DiesAfter:
     """A child that dies once, when so many frames of the result are in the store.

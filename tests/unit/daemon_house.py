@@ -1,11 +1,12 @@
-"""A daemon's inner part for tests: supervisor, worker, journal and store, without a server."""
+"""A daemon's inner part for tests: supervisors, workers, journal and store, without a server."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from anyportal_core.catalogue import load_catalogue
 from anyportal_daemon.jobs.book import JobBook
 from anyportal_daemon.jobs.journal import Journal
 from anyportal_daemon.jobs.plan import plan
-from anyportal_daemon.jobs.scheduler import Scheduler
+from anyportal_daemon.jobs.scheduler import Rules, Scheduler
 from anyportal_daemon.storage.ballast import Ballast
 from anyportal_daemon.storage.blobs import BlobId
 from anyportal_daemon.storage.disk import DiskBlobStore
@@ -28,28 +29,40 @@ from anyportal_daemon.worker.limits import Limits
 from anyportal_daemon.worker.messages import WorkerSetup
 from anyportal_daemon.worker.process import ChildMain
 from anyportal_daemon.worker.run import Patience
-from anyportal_daemon.worker.supervisor import Supervisor
+from anyportal_daemon.worker.workers import Workers
 
 HASTY = Patience(start=20, cancel=0.5, stop=0.5, tick=0.05, silence=1)
 
 
 class House:
-    """A supervisor with a real child, journal and store, without a server."""
+    """A supervisor with a real child, journal and store, without a server.
+
+    Args:
+        devices: one child on each; none: the first child finds them.
+    """
 
     def __init__(
-        self, state: Path, main: ChildMain = child.main, limits: Limits | None = None, patience: Patience = HASTY
+        self,
+        state: Path,
+        main: ChildMain = child.main,
+        limits: Limits | None = None,
+        patience: Patience = HASTY,
+        devices: Sequence[str] = ("cpu",),
+        rules: Rules | None = None,
     ) -> None:
+        self.user = "ann"
+        """Whose jobs are submitted."""
         self.journal = Journal(state / "journal.db")
         self.store = DiskBlobStore(state)
         self.folders = SharedFolders({"footage": state / "footage"})
-        self.scheduler = Scheduler(self.journal)
+        self.scheduler = Scheduler(self.journal, rules)
         self.book = JobBook(self.journal, self.store, lambda job_id: None, self.scheduler.wake, Ballast(state))
-        setup = WorkerSetup(
-            self.store.files.root, state / "stages", state / "scratch", os.getpid(), limits=limits or Limits()
-        )
-        self.supervisor = Supervisor(self.book, self.journal, self.scheduler, self.folders, main, setup, patience)
+        limits = replace(limits or Limits(), devices=tuple(devices))
+        setup = WorkerSetup(self.store.files.root, state / "stages", state / "scratch", os.getpid(), limits=limits)
+        self.workers = Workers(self.book, self.journal, self.scheduler, self.folders, main, setup, patience)
+        self.supervisor = self.workers.supervisors[0]
         self.footage = state / "footage"
-        self.supervisor.start()
+        self.workers.start()
 
     def submit(self, count: int, **clip: Any) -> str:
         """A shot of plain frames with a matte; its plate may be given: ``shared``, ``file`` or ``sequence``."""
@@ -67,14 +80,14 @@ class House:
 
     def queue(self, shot: jobs_pb2.Shot, backdrop: jobs_pb2.Backdrop) -> str:
         checked = plan(Job(shot=shot, recipe=jobs_pb2.Recipe(backdrop=backdrop)), load_catalogue(), self.folders)
-        return self.book.create("ann", checked, None).name.removeprefix("jobs/")
+        return self.book.create(self.user, checked, None).name.removeprefix("jobs/")
 
     def sequence(self, pattern: str, what: str, count: int) -> media_pb2.FrameSequence:
         """Uploaded frames ``0`` to ``count - 1`` of a plate or a matte."""
         data = frame(what)
         blob = BlobId(hashlib.sha256(data).hexdigest(), len(data))
-        if self.store.missing("ann", [blob]):
-            upload = self.store.receive("ann", blob, 0)
+        if self.store.missing(self.user, [blob]):
+            upload = self.store.receive(self.user, blob, 0)
             upload.write(data)
             assert upload.finish()
             upload.close()
@@ -92,7 +105,7 @@ class House:
         return self.journal.status(job_id).state
 
     def close(self) -> None:
-        self.supervisor.stop()
+        self.workers.stop()
         self.journal.close()
         self.store.close()
 

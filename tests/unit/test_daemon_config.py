@@ -49,6 +49,12 @@ def test_what_users_and_workers_may_take_is_read(tmp_path: Path) -> None:
     assert (load(None).jobs, load(None).worker) == (Rules(), Limits())
 
 
+def test_the_devices_of_workers_are_named_or_found(tmp_path: Path) -> None:
+    named = load(write(tmp_path, '[worker]\ndevices = ["cuda:0", "cuda:1", "cpu"]\njob_seconds = 60\n')).worker
+    assert named == Limits(job_seconds=60, devices=("cuda:0", "cuda:1", "cpu"))
+    assert load(write(tmp_path, '[worker]\ndevices = "auto"\n')).worker == Limits() == Limits(devices=())
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -68,6 +74,12 @@ def test_what_users_and_workers_may_take_is_read(tmp_path: Path) -> None:
         ("[jobs]\nqueued = 1.5", "a whole number of 1 or more"),
         ("[worker]\nheartbeat_seconds = true", "a number above 0"),
         ("[worker]\nmemory_gigabytes = inf", "a number above 0"),
+        ("[worker]\ndevices = []", "neither"),
+        ("[worker]\ndevices = 'cuda:0'", "neither"),
+        ("[worker]\ndevices = ['gpu0']", "neither"),
+        ("[worker]\ndevices = ['cuda:01']", "neither"),
+        ("[worker]\ndevices = [0, 1]", "neither"),
+        ("[worker]\ndevice = ['cpu']", "did you mean devices"),
         ("[mappings]\nfootage = 'relative/path'", "is not an absolute path"),
         ("[mappings]\nfootage = '/no/such/folder'", "there is no folder"),
     ],

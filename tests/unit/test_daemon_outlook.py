@@ -42,7 +42,8 @@ class Desk:
 
     def __init__(self, path: Path) -> None:
         self.journal = Journal(path)
-        self.outlooks = Outlooks(self.journal, Scheduler(self.journal))
+        self.scheduler = Scheduler(self.journal)
+        self.outlooks = Outlooks(self.journal, self.scheduler)
 
     def send(self, asked: Job) -> str:
         return self.journal.create("ann", asked, [], None).name.removeprefix("jobs/")
@@ -114,6 +115,16 @@ def test_a_job_waits_for_all_before_it(desk: Desk) -> None:
     desk.send(job(50))
     expected = desk.expected(desk.send(job()))
     assert (expected.queue_position, expected.start_seconds, expected.end_seconds) == (3, 24, 40)
+
+
+def test_jobs_wait_for_the_first_worker_that_is_free(desk: Desk) -> None:
+    desk.run(job(100))
+    desk.scheduler.workers = lambda: 2
+    runs, *waiting = [desk.send(job(100)) for _ in range(4)]
+    desk.begin(runs)
+    found = [desk.expected(each) for each in waiting]
+    assert [each.queue_position for each in found] == [1, 2, 3]
+    assert [each.start_seconds for each in found] == [0, pytest.approx(16, abs=1), pytest.approx(16, abs=1)]
 
 
 def test_another_plate_is_told_roughly(desk: Desk) -> None:

@@ -8,7 +8,7 @@ import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -122,18 +122,20 @@ def test_an_idle_worker_that_dies_is_replaced(house: House) -> None:
 
 
 def test_a_worker_that_died_idle_takes_no_job_with_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It dies while the supervisor waits for the next job, which is the moment nobody looks at it."""
+    """It dies while the supervisor chooses the next job, which is the moment nobody looks at it."""
     house.until(lambda: house.supervisor.status.state == "ready")
     pid, found = house.supervisor.status.pid, house.scheduler.next
     waiting = threading.Event()
 
-    def found_when_it_is_dead(patience: float) -> str | None:
+    def found_when_it_is_dead(patience: float, begin: Callable[[str], bool]) -> str | None:
+        def begin_when_it_is_dead(job: str) -> bool:
+            if house.supervisor.status.pid == pid:
+                os.kill(pid, signal.SIGKILL)
+                os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+            return begin(job)
+
         waiting.set()
-        job = found(patience)
-        if job and house.supervisor.status.pid == pid:
-            os.kill(pid, signal.SIGKILL)
-            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-        return job
+        return found(patience, begin_when_it_is_dead)
 
     monkeypatch.setattr(house.scheduler, "next", found_when_it_is_dead)
     assert waiting.wait(10)

@@ -301,6 +301,18 @@ def test_the_scopes(resolve: Resolve, plate: str) -> None:
 # "import": no destination parameter: restore the folder
 
 
+def test_under_a_pasted_result_the_clip_there_is_meant(resolve: Resolve, plate: str) -> None:
+    media_of_it = MediaPoolItem(plate)
+    original, other = resolve.clip(media_of_it, 5, 8), resolve.clip(media_of_it, 25, 8, at=20)
+    result = resolve.clip(media_of_it, 0, 8, track=2)
+    tags.set_tag(result, {"of": original._id}, "")
+    pasted = resolve.clip(media_of_it, 0, 8, at=20, track=2)
+    pasted.markers = dict(result.markers)
+    for place, meant in ((0, original), (20, other)):
+        resolve.timeline.playhead = HOUR + place
+        assert [clip.id for clip in seen(resolve, "current")] == [meant._id]
+
+
 def test_a_result_is_imported_once_into_the_bin_of_its_version(resolve: Resolve, plate: str) -> None:
     desk = connection.desk(resolve)
     somewhere = resolve.project.pool.AddSubFolder(resolve.project.pool.root, "Footage")

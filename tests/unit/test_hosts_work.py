@@ -252,23 +252,28 @@ def test_a_job_that_may_go_on_is_found_again_and_fetched(command: Any, tmp_path:
         hostkit.Fetch(str(tmp_path))
 
 
+FAILED = "say(event='error', code='{}', message='m')\nsys.exit({})"
+
+
 @pytest.mark.parametrize(
-    ("started", "code", "gone"),
+    ("started", "end", "gone"),
     [
-        (False, "JOB_NOT_FOUND", True),
-        (False, "DAEMON_UNREACHABLE", False),
-        (True, "DAEMON_UNREACHABLE", True),  # that daemon was there for the one call
+        (False, FAILED.format("JOB_NOT_FOUND", 2), True),
+        (False, FAILED.format("WORKER", 6), True),  # the job itself
+        (False, "sys.exit(130)", True),  # somebody cancelled it
+        (False, FAILED.format("UNREACHABLE", 5), False),
+        (True, FAILED.format("UNREACHABLE", 5), True),  # that daemon was there for the one call
     ],
 )
 def test_what_cannot_be_had_again_is_given_up_once(
-    command: Any, tmp_path: Path, started: bool, code: str, gone: bool
+    command: Any, tmp_path: Path, started: bool, end: str, gone: bool
 ) -> None:
     begun = f"say(event='daemon', address='a', version='1', started={started})\n" + SUBMITTED + "os._exit(9)"
     with pytest.raises(hostkit.CommandFailed):
         hostkit.Work(str(tmp_path / "shot"), WISH, command=command(begun)).follow()
     [folder] = record.unfinished(str(tmp_path))
-    fetch = hostkit.Fetch(folder, command(f"say(event='error', code='{code}', message='m')\nsys.exit(5)"))
-    with pytest.raises(hostkit.CommandFailed):
+    fetch = hostkit.Fetch(folder, command(end))
+    with pytest.raises((hostkit.CommandFailed, hostkit.Cancelled)):
         fetch.follow()
     assert (fetch.gone, record.unfinished(str(tmp_path))) == (gone, [] if gone else [folder])
 

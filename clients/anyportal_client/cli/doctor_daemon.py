@@ -11,7 +11,7 @@ from anyportal_client.cli.output import size
 from anyportal_client.discovery import ANY, Endpoint, find_endpoint, named_address
 from anyportal_client.errors import ClientError, DaemonError, StorageError
 from anyportal_client.extras import DISTRIBUTION, missing_packages
-from anyportal_client.messages import DaemonInfo
+from anyportal_client.messages import DaemonInfo, WorkerInfo
 from anyportal_client.version import __version__
 
 if TYPE_CHECKING:
@@ -89,9 +89,14 @@ def _described(info: DaemonInfo, where: str) -> Result:
     if info.version != __version__:
         said = f"{where} is version {info.version}, this is {__version__}"
         return warning("running", said, "install the same version on both sides")
-    workers = ", ".join(f"{worker.device} {worker.state}" for worker in info.workers)
+    workers = ", ".join(map(_worker, info.workers))
     free = info.free_disk_bytes / (1 << 30)
     return ok("running", f"{where}, version {info.version}, {workers}, {free:.1f} GiB free")
+
+
+def _worker(worker: WorkerInfo) -> str:
+    trouble = f" ({worker.trouble})" if worker.trouble else ""
+    return f"{worker.device or worker.name} {worker.state}{trouble}"
 
 
 def _state(info: DaemonInfo) -> Iterator[Result]:

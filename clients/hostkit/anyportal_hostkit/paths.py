@@ -15,30 +15,30 @@ def has_counter(path):
 
 def file_of(pattern, number):
     """The file of one frame; the path itself where it has no counter."""
-    folder, name = os.path.split(pattern)
+    head, name = _split(pattern)
     counter = _counter(name)
     if counter is None:
         return pattern
-    return os.path.join(folder, name[: counter.start()] + _spec(counter) % number + name[counter.end() :])
+    return head + name[: counter.start()] + _spec(counter) % number + name[counter.end() :]
 
 
 def printf(path):
     """A path with its counter in the one notation that all hosts read: `####` becomes `%04d`."""
-    folder, name = os.path.split(path)
+    head, name = _split(path)
     counter = _counter(name)
     if counter is None:
         return path
-    return os.path.join(folder, name[: counter.start()] + _spec(counter) + name[counter.end() :])
+    return head + name[: counter.start()] + _spec(counter) + name[counter.end() :]
 
 
 def bracketed(path):
     """A sequence as Resolve writes it: the pattern, the first number and the last. None for any other path."""
-    folder, name = os.path.split(path)
+    head, name = _split(path)
     found = _BRACKETS.search(name)
     if not found:
         return None
     digits = "%0{}d".format(len(found.group(1)))
-    pattern = os.path.join(folder, name[: found.start()] + digits + name[found.end() :])
+    pattern = head + name[: found.start()] + digits + name[found.end() :]
     return pattern, int(found.group(1)), int(found.group(2))
 
 
@@ -67,6 +67,12 @@ def forward(path):
 def safe_name(text, otherwise="clip"):
     """A name that every disk takes, made of what a person called something."""
     return _NOT_IN_NAMES.sub("_", text).strip("._") or otherwise
+
+
+def _split(path):
+    """What is before a file's name, with its last slash, and the name: put together again they lean as they did."""
+    name = os.path.basename(path)
+    return path[: len(path) - len(name)], name
 
 
 def _counter(name):

@@ -9,7 +9,7 @@ from anyportal_hostkit.run import Cancelled, CommandFailed, Run
 from anyportal_hostkit.versions import free_version_folder, next_version_folder
 
 _OVER = {"failed": records.FAILED, "cancelled": records.CANCELLED}
-_UNKNOWN = "JOB_NOT_FOUND"
+_UNKNOWN, _JOB_FAILED = "JOB_NOT_FOUND", 6
 
 
 class _Recorded(Run):
@@ -125,10 +125,7 @@ class Fetch(_Recorded):
     _cancels = gone = False
 
     def _end_without(self, error):
-        # A daemon that was started for one call keeps its jobs where nobody serves them later.
-        code = getattr(error, "code", "")
-        if not self._over and (code == _UNKNOWN or (code and self._kept.get("passing"))):
-            self._over = records.FAILED
+        self._over = self._over or self._end_of_the_job(error)
         self.gone = bool(self._over)
         super(Fetch, self)._end_without(error)
 
@@ -142,3 +139,11 @@ class Fetch(_Recorded):
             arguments.append("--daemon={}".format(self.wish["daemon"]))
         super(Fetch, self).__init__(folder, kept, arguments, command, listens=False)
         self._keep(records.claimed(kept))
+
+    def _end_of_the_job(self, error):
+        """How the job ended, where this says so: of one that has ended long ago there are no events."""
+        if isinstance(error, Cancelled):
+            return "" if self._asked is not None else records.CANCELLED
+        # A daemon that was started for one call keeps its jobs where nobody serves them later.
+        passed = error.code and self._kept.get("passing")
+        return records.FAILED if passed or error.code == _UNKNOWN or error.exit_code == _JOB_FAILED else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Callable, Iterator, List, Optional
+from typing import Any, Callable, Dict, Iterator, List, Optional
 
 import anyportal_hostkit as hostkit
 
@@ -40,7 +40,7 @@ def replace_background() -> None:
             others = [second]
         asked = panel.ask(
             "AnyPortal: replace the background of {}".format(plate.name()),
-            remembered(),
+            _begin_with(others),
             plate,
             others,
             _frames_of(plate),
@@ -122,6 +122,15 @@ def cancel(node: nuke.Node) -> None:
             raise Refused("{} has no job.".format(node.name()), "It was not queued, or failed before it was.")
         hostkit.ask(["cancel", name, *fetching.daemon_of(node)])
         nuke.message("{} is cancelled.".format(name))
+
+
+def _begin_with(others: List[nuke.Node]) -> Dict[str, Any]:
+    """What was asked for last; but another shot's matte is no matte of this one."""
+    asked = remembered()
+    matte = str(asked["matte"])
+    if matte.startswith("node:") and matte not in ["node:{}".format(node.fullName()) for node in others]:
+        asked["matte"] = ""
+    return asked
 
 
 def _selected() -> List[nuke.Node]:

@@ -21,7 +21,7 @@ from anyportal_nuke.undo import one_step
 
 def find_in(nodes: List[nuke.Node]) -> Callable[[str], nuke.Node]:
     """Nodes by name: those that are selected first, since Nuke Indie shows a script no more than ten others."""
-    selected = {node.name(): node for node in nodes}
+    selected = {name: node for node in nodes for name in (node.name(), node.fullName())}
 
     def find(name: str) -> nuke.Node:
         # A button's names are looked up inside its node's group; a plate's is told from the root.

@@ -56,7 +56,7 @@ def ask(
         frames: the range there is, shown where none was asked for.
         folder: where results go, where nothing else was asked for.
     """
-    mattes = _mattes(plate, others)
+    mattes = _mattes(plate, others, str(asked["matte"]))
     panel = nuke.Panel(title)
     panel.setWidth(640)
     panel.addFilenameSearch(_BACKDROP, str(asked["backdrop"]))
@@ -103,19 +103,26 @@ def _answers(
     return dict(asked, **answers)
 
 
-def _mattes(plate: nuke.Node, others: List[nuke.Node]) -> Dict[str, str]:
-    """What the matte may be: how a person reads it, and how matte.py does."""
+def _mattes(plate: nuke.Node, others: List[nuke.Node], before: str) -> Dict[str, str]:
+    """What the matte may be: how a person reads it, and how matte.py does.
+
+    Another node that was asked for before is among them, selected or not, and even where it has gone: OK alone never
+    changes what is asked for, and a node that is not there is refused by its name.
+    """
     found = {_FOUND: ""}
     if ALPHA in plate.channels():
         found[_OWN] = "alpha"
     for node in others:
-        found["the alpha of {}".format(node.name())] = "node:{}".format(node.name())
+        found["the alpha of {}".format(node.fullName())] = "node:{}".format(node.fullName())
+    if before.startswith("node:") and before not in found.values():
+        name, _, channel = before.partition(":")[2].partition(":")
+        found["{} of {}".format(channel or "the alpha", name)] = before
     found.update({_CHANNEL: "channel:", _FILE: "", _MASK: ""})
     return found
 
 
 def _chosen_matte(asked: Dict[str, Any], mattes: Dict[str, str]) -> str:
-    """The item that stands for what was asked for before; a node that is not here any more is none."""
+    """The item that stands for what was asked for before."""
     matte = str(asked["matte"])
     if asked["mask"]:
         return _MASK

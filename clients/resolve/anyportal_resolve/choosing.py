@@ -95,11 +95,24 @@ def _current(timeline: Timeline, everything: List[_Found]) -> _Found:
     if item is None:
         raise Refused("There is no video clip under the playhead", "Put the playhead on one")
     plate = (tags.tag_of(item) or {}).get("of")
-    wanted = plate or item.GetUniqueId()
-    found = next((found for found in everything if found.item.GetUniqueId() == wanted), None)
+    wanted = item if plate is None else _below(item, plate, everything)
+    found = next((found for found in everything if wanted and found.item.GetUniqueId() == wanted.GetUniqueId()), None)
     if found is None:
         raise Refused("The clip that this result belongs to is no longer on the timeline", "Choose another clip")
     return found
+
+
+def _below(result: TimelineItem, plate: str, everything: List[_Found]) -> Optional[TimelineItem]:
+    """The clip of a result; of one that was pasted elsewhere the clip that it lies on there."""
+    start, end = result.GetStart(), result.GetEnd()
+    under = [
+        found.item
+        for found in everything
+        if found.item.GetStart() < end and start < found.item.GetEnd() and "of" not in (tags.tag_of(found.item) or {})
+    ]
+    own = [item for item in under if item.GetUniqueId() == plate]
+    chosen = own or under
+    return chosen[-1] if chosen else None
 
 
 def _counts(timeline: Timeline, found: _Found) -> bool:

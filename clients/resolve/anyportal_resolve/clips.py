@@ -46,7 +46,7 @@ class Clip(object):
         self.name = str(item.GetName())
         self.place = Place(track, int(item.GetStart()), int(item.GetEnd()))
         self.duration = int(item.GetDuration())
-        self.tag: Optional[Dict[str, Any]] = tags.tag_of(item)
+        self.tag: Optional[Dict[str, Any]] = tags.own_tag(item)
         self.rate = rate
         self.edit = edit
         self.refused = self.hint = self.bake = self.retime = ""
@@ -104,14 +104,24 @@ class Clip(object):
             self.bake = self.retime = "its speed changes"
         elif shown.speed == 0:
             self.bake = self.retime = "it is a freeze frame"
-        elif media.total and shown.first + shown.sure - 1 > media.total:
+        elif _beyond(shown, media) > 1:
             self.bake = self.retime = "Resolve says that it shows more than its media have"
+        elif _beyond(shown, media) > 0:  # begun in the middle of a frame: a result in whole frames would be too short
+            self.bake = "it shows its media to the very end"
+            self.retime = self.bake if shown.retimed else ""
+        elif shown.retimed and not shown.divides(self.duration):
+            self.bake = self.retime = "at {:.0%} no take has {} frames".format(shown.speed, self.duration)
         elif shown.retimed:
             self.retime = "it runs at {:.0%}".format(shown.speed)
             self.notes.append("runs at {:.0%}: the result is a take at the media's own timing".format(shown.speed))
 
     def _refuse(self, why: str, hint: str) -> None:
         self.refused, self.hint = why, hint
+
+
+def _beyond(shown: Shown, media: Media) -> int:
+    """How many frames more than its media have a clip needs."""
+    return shown.first + shown.sure - media.total if media.total else 0
 
 
 def plate_take(item: TimelineItem) -> int:

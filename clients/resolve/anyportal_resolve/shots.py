@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 
 import anyportal_hostkit as hostkit
 
@@ -12,6 +12,7 @@ from anyportal_resolve import baking, bins, placing, tags
 from anyportal_resolve.choosing import find_item
 from anyportal_resolve.clips import Clip
 from anyportal_resolve.connection import check_open
+from anyportal_resolve.media import is_result, path_of
 from anyportal_resolve.refusal import Refused
 from anyportal_resolve.results import lost_version, shot_folder
 
@@ -45,13 +46,13 @@ class Shot(object):
         self.version = self.path = ""
         self.problems: List[str] = []
         self._desk, self._wish, self._tell = desk, dict(wish), tell
-        self._placement = clip.placed_as(self._wish.pop("placement", "take"))
+        self._wished = self._wish.pop("placement", "take")
         self._handles = int(self._wish.pop("handles", 0) or 0)
         self._folder = shot_folder(folder, clip)
-        self._baked = bool(clip.bake_for(self._placement))
-        self._span = (0, clip.duration - 1)
+        self._cancelled: Cancelled = lambda: False
         self._work: Any = None
         self._plate = ""
+        self._plan()
 
     @property
     def at_work(self) -> bool:
@@ -63,15 +64,12 @@ class Shot(object):
         with _Failing(self):
             if self.clip.refused:
                 raise Refused(self.clip.refused, self.clip.hint)
+            self._cancelled = cancelled
             lost = lost_version(self._folder)
             if lost:
                 self._fetch(lost)
-                return
-            plate = self._bake(cancelled) if self._baked else self._source()
-            name = hostkit.paths.safe_name(os.path.splitext(self.clip.name)[0])
-            wish = dict(self._wish, name=name + "_{version}", **plate)
-            self._work = hostkit.Work(self._folder, wish, self._host())
-            self._change("waiting", stage="sending")
+            else:
+                self._submit()
 
     def step(self, wait: float = 0.0) -> None:
         """Hear what the command says; place the result once it is there."""
@@ -82,7 +80,9 @@ class Shot(object):
                 self._hear(event)
             if not self._work.running:
                 work, self._work = self._work, None
-                self._place(work, work.result())
+                done = self._result(work)
+                if done:
+                    self._place(work, done)
 
     def cancel(self) -> None:
         """End it, where it has not ended."""
@@ -102,6 +102,37 @@ class Shot(object):
         self._work = None
         self._forget_plate()
         self._change("cancelled")
+
+    def _plan(self) -> None:
+        """How the clip is processed and placed, by what is wished."""
+        self._placement = self.clip.placed_as(self._wished)
+        self._baked = bool(self.clip.bake_for(self._placement))
+        self._span = (0, self.clip.duration - 1)
+
+    def _submit(self) -> None:
+        plate = self._bake(self._cancelled) if self._baked else self._source()
+        name = hostkit.paths.safe_name(os.path.splitext(self.clip.name)[0])
+        wish = dict(self._wish, name=name + "_{version}", **plate)
+        self._work = hostkit.Work(self._folder, wish, self._host())
+        self._change("waiting", stage="sending")
+
+    def _result(self, work: Any) -> Dict[str, Any]:
+        """What came of the work; empty where an earlier result cannot be had again, and is being made anew."""
+        try:
+            return dict(work.result())
+        except (hostkit.CommandFailed, hostkit.Cancelled) as error:
+            if not isinstance(work, hostkit.Fetch) or self._cancelled():
+                raise
+            why = getattr(error, "message", str(error))
+            if not work.gone:
+                hint = "{}, or delete {}: it is made anew then".format(
+                    getattr(error, "hint", "") or "Wait", work.folder
+                )
+                raise Refused("The result of a session that ended before does not come: {}".format(why), hint) from None
+            self.problems = ["the result of a session that ended before is gone ({}): made anew".format(why)]
+        self._plan()
+        self._submit()
+        return {}
 
     def _fetch(self, folder: str) -> None:
         """Bring what was made for a session that ended before its result came; nothing is made anew."""
@@ -196,11 +227,19 @@ class Shot(object):
     def _put(self, now: Clip, media: Any, part: placing.Part) -> placing.Placed:
         if self._placement == "take":
             return placing.add_take(now.item, media, part)
-        before = find_item(self._desk.timeline, str((now.tag or {}).get("result", "")))
+        before = self._result_of(now)
         if before is not None:  # a rerun: another take of what is there, never a second clip
             placed = placing.add_take(before[0], media, part)
             return placed._replace(words="{} on track V{}".format(placed.words, before[1]))
         return placing.put_above(self._desk, media, now.place, part)
+
+    def _result_of(self, now: Clip) -> Optional[Tuple[Any, int]]:
+        """The earlier result above a clip, and its track; None where it belongs to another or lies elsewhere by now."""
+        found = find_item(self._desk.timeline, str((now.tag or {}).get("result", "")))
+        if found is None or (tags.own_tag(found[0]) or {}).get("of") != now.id:
+            return None
+        there = (int(found[0].GetStart()), int(found[0].GetEnd())) == (now.place.start, now.place.end)
+        return found if there and is_result(path_of(found[0].GetMediaPoolItem())) else None
 
     def _tag(self, now: Clip, placed: placing.Placed, work: Any, done: Dict[str, Any]) -> None:
         wish = work.wish

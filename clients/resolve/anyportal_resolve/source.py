@@ -38,6 +38,10 @@ class Shown(NamedTuple):
         """Whether it runs at another speed than its own."""
         return abs(self.speed - 1) > 1e-3
 
+    def divides(self, duration: int) -> bool:
+        """Whether some whole number of media frames makes a clip of this length, however Resolve rounds."""
+        return math.floor((duration - 1) * self.step + 1e-6) + 1 < (duration + 1) * self.step - 1e-6
+
     def span(self, handles: Tuple[int, int], total: int) -> Tuple[int, int]:
         """First and last frame with handles on both sides, in frames of the timeline, as far as the media go."""
         before, after = (math.ceil(frames * self.step) for frames in handles)

@@ -24,6 +24,12 @@ def tag_of(item: TimelineItem) -> Optional[Dict[str, Any]]:
     return found[-1][1] if found else None
 
 
+def own_tag(item: TimelineItem) -> Optional[Dict[str, Any]]:
+    """What our marker says of this very clip; None where there is none, or it was pasted along with a copy."""
+    found = tag_of(item)
+    return found if found and found.get("clip") == item.GetUniqueId() else None
+
+
 def set_tag(item: TimelineItem, tag: Dict[str, Any], note: str) -> List[str]:
     """Mark a clip, in place of our earlier marker.
 
@@ -34,7 +40,7 @@ def set_tag(item: TimelineItem, tag: Dict[str, Any], note: str) -> List[str]:
     Returns:
         What Resolve did not do.
     """
-    data = json.dumps(dict(tag, **{_OURS: _SCHEMA}), sort_keys=True)
+    data = json.dumps(dict(tag, clip=item.GetUniqueId(), **{_OURS: _SCHEMA}), sort_keys=True)
     for text, _ in _ours(item):
         item.DeleteMarkerByCustomData(text)
     taken = {int(frame) for frame in item.GetMarkers() or {}}

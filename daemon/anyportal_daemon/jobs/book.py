@@ -332,12 +332,20 @@ class JobBook:
         A job that got no further since it was begun may be what took the daemon down: that counts as a lost worker.
         """
         self._store.sweep()
-        how = "the daemon died while the job ran"
         for job_id in self._journal.in_state(Job.RUNNING):
-            if self._journal.status(job_id).progress.fraction > self._journal.begun_at(job_id):
-                self.interrupted(job_id, how)
-            else:
-                self.lost(job_id, how)
+            self._recover(job_id, "the daemon died while the job ran")
+
+    def abandoned(self, job_id: str) -> None:
+        """What watched over a job failed, and its worker is dead: where it still counts as running it goes on."""
+        self._store.sweep()
+        if self._journal.status(job_id).state == Job.RUNNING:
+            self._recover(job_id, "the daemon lost track of the job")
+
+    def _recover(self, job_id: str, how: str) -> None:
+        if self._journal.status(job_id).progress.fraction > self._journal.begun_at(job_id):
+            self.interrupted(job_id, how)
+        else:
+            self.lost(job_id, how)
 
     def _change(self, job_id: str, update: Callable[[Job], Iterable[JobEvent]], user: str | None = None) -> None:
         self._journal.change(job_id, update, user)

@@ -56,10 +56,11 @@ def order(
     now: float,
     seconds: Callable[[Waiting], float],
     longest_wait: float = LONGEST_WAIT,
+    workers: int = 1,
 ) -> Iterator[Waiting]:
     """The queue in the order in which jobs will run, if no other job comes.
 
-    The first is the one to run now; for those that follow, each job is taken to last ``seconds``.
+    The first is the one to run now; for those that follow, each job is taken to last ``seconds`` of one of ``workers``.
     """
     users = {user: _User(jobs, standings.get(user, Standing())) for user, jobs in _by_user(waiting).items()}
     usual = [(user.rank, name) for name, user in users.items()]
@@ -73,7 +74,7 @@ def order(
         yield job
         lasts = seconds(job)
         user.used += lasts
-        now += lasts
+        now += lasts / workers
         if user.jobs:
             heapq.heappush(usual, (user.rank, name))
             heapq.heappush(longest, (user.waits_since, name))

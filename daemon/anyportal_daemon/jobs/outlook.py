@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import heapq
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from math import inf, isfinite
 from typing import NamedTuple
 
 from anyportal.v1.jobs_pb2 import Job, Outlook
@@ -27,7 +29,7 @@ class Place(NamedTuple):
     """Of a job that waits. A tuple, since a queue may be long: few of them are ever told of.
 
     Args:
-        until: seconds until the device is free for it; None where that is not known.
+        until: seconds until a worker is free for it; None where that is not known.
     """
 
     number: int
@@ -85,23 +87,23 @@ class Outlooks:
             self._version = ledger.version
             self._experience = ledger.experience()
             self._estimated.cache_clear()
-        running, until = self._running()
-        longest = self._scheduler.rules.longest_wait
-        queue = order(ledger.waiting(), ledger.standings(), ledger.now, self._lasts, longest)
+        workers, longest = max(self._scheduler.workers(), 1), self._scheduler.rules.longest_wait
+        running, free = self._running(workers)
+        queue = order(ledger.waiting(), ledger.standings(), ledger.now, self._lasts, longest, workers)
         waiting, slice_ends = {}, time.perf_counter() + SLICE
         for number, job in enumerate(queue, 1):
-            estimate = self._estimated(job.size)
-            waiting[job.id] = Place(number, until, estimate)
-            until = None if until is None or estimate.seconds is None else until + estimate.seconds
+            estimate, until = self._estimated(job.size), free[0]
+            waiting[job.id] = Place(number, until if isfinite(until) else None, estimate)
+            heapq.heapreplace(free, until + (inf if estimate.seconds is None else estimate.seconds))
             if time.perf_counter() > slice_ends:
                 time.sleep(BREATH)
                 slice_ends = time.perf_counter() + SLICE
         return Look(running, waiting, until, self._estimated)
 
-    def _running(self) -> tuple[dict[str, Outlook], float | None]:
-        """Jobs that run, and the seconds until the device is free; None where that is not known."""
+    def _running(self, workers: int) -> tuple[dict[str, Outlook], list[float]]:
+        """Jobs that run, and for each worker the seconds until it is free, least first; infinite where unknown."""
         found: dict[str, Outlook] = {}
-        free: float | None = 0.0
+        busy: list[float] = []
         for job_id, size, elapsed in self._journal.ledger.running():
             try:
                 status = self._journal.status(job_id)
@@ -109,8 +111,9 @@ class Outlooks:
                 continue
             left = remaining(status, self._estimated(size.as_text()), elapsed)
             found[job_id] = Outlook(end_seconds=left, unknown="" if left is not None else "it has only just begun")
-            free = None if free is None or left is None else max(free, left)
-        return found, free
+            busy.append(inf if left is None else left)
+        idle = [0.0] * (workers - len(busy))
+        return found, idle + sorted(busy)[-workers:]
 
     def _estimate(self, size: str) -> Estimate:
         return self._experience.estimate(self._size(size))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from anyportal_daemon.config_keys import key, number, whole
@@ -32,11 +33,15 @@ class Rules:
 
 
 class Scheduler:
-    """Hands queued jobs to workers."""
+    """Hands queued jobs to workers, however many there are."""
 
     def __init__(self, journal: Journal, rules: Rules | None = None) -> None:
         self._ledger, self.rules = journal.ledger, rules or Rules()
-        self._news = threading.Condition()
+        self._news, self._told = threading.Condition(), 0
+        self._taking = threading.Lock()
+        """Held while a worker chooses a job and begins it, so that the next one to choose sees that."""
+        self.workers: Callable[[], int] = lambda: 1
+        """How many can take jobs now."""
 
     def follow(self, rules: Rules) -> None:
         """Other rules from now on, also for what waits."""
@@ -46,15 +51,23 @@ class Scheduler:
     def wake(self) -> None:
         """A job was queued, or the daemon stops."""
         with self._news:
+            self._told += 1
             self._news.notify_all()
 
-    def next(self, patience: float) -> str | None:
-        """The next job's id; None when there is none after ``patience`` seconds."""
-        with self._news:
+    def next(self, patience: float, begin: Callable[[str], bool] = lambda job: True) -> str | None:
+        """The next job's id, once it is begun; None when there is none, for which it waits ``patience`` seconds.
+
+        Args:
+            begin: begins a job; says whether it could. No other worker chooses one meanwhile.
+        """
+        told = self._told
+        with self._taking:
             job = self._first()
-            if job is None and self._news.wait(patience):
-                job = self._first()
-        return job
+            if job is not None:
+                return job if begin(job) else None
+        with self._news:
+            self._news.wait_for(lambda: self._told != told, patience)
+        return None
 
     def _first(self) -> str | None:
         """The job to run now: the first of the queue whose user may have one more."""

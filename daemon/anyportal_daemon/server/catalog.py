@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ from anyportal_daemon.security.users import Principal, calling
 from anyportal_daemon.server.gate import Context
 from anyportal_daemon.storage.blobs import CHUNK
 from anyportal_daemon.storage.shared import SharedFolders
-from anyportal_daemon.worker.supervisor import Supervisor
+from anyportal_daemon.worker.supervisor import WorkerStatus
+from anyportal_daemon.worker.workers import Workers
 
 MEASURED = 16 * 1024 * 1024
 """Random bytes that a call to measure the network gets at most."""
@@ -43,45 +45,38 @@ class CatalogService(catalog_pb2_grpc.CatalogServiceServicer):
 
     def __init__(
         self,
-        supervisor: Supervisor,
+        workers: Workers,
         journal: Journal,
         state: Path,
         version: str,
         models: Models,
         folders: SharedFolders,
     ) -> None:
-        self._supervisor, self._journal, self._state, self._version = supervisor, journal, state, version
+        self._workers, self._journal, self._state, self._version = workers, journal, state, version
         self._models, self._mappings = models, folders.names()
 
     async def GetDaemon(self, request: catalog_pb2.GetDaemonRequest, context: Context) -> catalog_pb2.Daemon:
         return await asyncio.to_thread(self._daemon, calling())
 
     def _daemon(self, principal: Principal) -> catalog_pb2.Daemon:
-        broken = self._supervisor.catalogue.broken
-        status = self._supervisor.status
-        worker = catalog_pb2.Worker(
-            device=status.device,
-            state=_STATES[status.state],
-            job=status.job if self._is_seen(status.job, principal) else "",
-            process_id=status.pid,
-            trouble=status.trouble,
-            memory_bytes=status.memory_bytes,
-        )
-        if status.beat_at:
-            worker.heartbeat_time.FromNanoseconds(int(status.beat_at * 1e9))
+        broken = self._workers.catalogue.broken
         return catalog_pb2.Daemon(
             version=self._version,
             platform=platform.platform(),
-            workers=[worker],
+            workers=[self._worker(status, principal) for status in self._workers.statuses],
             queued_jobs=self._journal.count(Job.QUEUED),
             running_jobs=self._journal.count(Job.RUNNING),
             free_disk_bytes=shutil.disk_usage(self._state).free,
             broken_plugins=broken,
             mappings=self._mappings,
-            draining=self._supervisor.resting,
+            draining=self._workers.resting,
             user=principal.user,
             scopes=sorted(scope for scope in Scope if principal.may(scope)),
         )
+
+    def _worker(self, status: WorkerStatus, principal: Principal) -> catalog_pb2.Worker:
+        job = status.job if status.job and self._is_seen(status.job, principal) else ""
+        return _worker(replace(status, job=job))
 
     def _is_seen(self, job: str, principal: Principal) -> bool:
         """Whether somebody may know of a job, by its name."""
@@ -100,14 +95,14 @@ class CatalogService(catalog_pb2_grpc.CatalogServiceServicer):
     async def ListPresets(
         self, request: catalog_pb2.ListPresetsRequest, context: Context
     ) -> catalog_pb2.ListPresetsResponse:
-        catalogue = self._supervisor.catalogue
+        catalogue = self._workers.catalogue
         presets = [_preset(name, table, catalogue) for name, table in sorted(catalogue.presets.items())]
         return catalog_pb2.ListPresetsResponse(presets=presets)
 
     async def ListPlugins(
         self, request: catalog_pb2.ListPluginsRequest, context: Context
     ) -> catalog_pb2.ListPluginsResponse:
-        specs = self._supervisor.catalogue.plugins.values()
+        specs = self._workers.catalogue.plugins.values()
         wanted = [spec for spec in specs if request.role in ("", spec.role)]
         plugins = [_plugin(spec) for spec in sorted(wanted, key=lambda spec: (ROLES.index(spec.role), spec.name))]
         return catalog_pb2.ListPluginsResponse(plugins=plugins)
@@ -118,10 +113,25 @@ class CatalogService(catalog_pb2_grpc.CatalogServiceServicer):
         return await asyncio.to_thread(self._list_models)
 
     def _list_models(self) -> catalog_pb2.ListModelsResponse:
-        specs = self._supervisor.catalogue.plugins.values()
+        specs = self._workers.catalogue.plugins.values()
         names = sorted({name for spec in specs for name in spec.models})
         users = {name: sorted(spec.name for spec in specs if name in spec.models) for name in names}
         return catalog_pb2.ListModelsResponse(models=[_model(name, users[name], self._models) for name in names])
+
+
+def _worker(status: WorkerStatus) -> catalog_pb2.Worker:
+    worker = catalog_pb2.Worker(
+        device=status.device,
+        state=_STATES[status.state],
+        job=status.job,
+        process_id=status.pid,
+        trouble=status.trouble,
+        memory_bytes=status.memory_bytes,
+        name=status.name,
+    )
+    if status.beat_at:
+        worker.heartbeat_time.FromNanoseconds(int(status.beat_at * 1e9))
+    return worker
 
 
 def _model(name: str, plugins: list[str], models: Models) -> catalog_pb2.Model:

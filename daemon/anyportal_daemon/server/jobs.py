@@ -29,7 +29,7 @@ from anyportal_daemon.security.users import caller, calling
 from anyportal_daemon.server.bell import Bell
 from anyportal_daemon.server.gate import Context
 from anyportal_daemon.storage.shared import SharedFolders
-from anyportal_daemon.worker.supervisor import Supervisor
+from anyportal_daemon.worker.workers import Workers
 
 _NAME = re.compile(r"jobs/([0-9a-z]{1,64})")
 DEFAULT_PAGE, MAX_PAGE = 50, 1000
@@ -47,11 +47,11 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         book: JobBook,
         journal: Journal,
         scheduler: Scheduler,
-        supervisor: Supervisor,
+        workers: Workers,
         folders: SharedFolders,
         bell: Bell,
     ) -> None:
-        self._book, self._journal, self._supervisor, self._folders = book, journal, supervisor, folders
+        self._book, self._journal, self._workers, self._folders = book, journal, workers, folders
         self._scheduler, self._bell = scheduler, bell
         self._lookout = Lookout(Outlooks(journal, scheduler).look)
         self._admitting = threading.Lock()
@@ -87,7 +87,7 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         if known is not None:
             return known
         self._need_open()
-        checked = plan(request.job, self._supervisor.catalogue, self._folders)
+        checked = plan(request.job, self._workers.catalogue, self._folders)
         if request.validate_only:
             return checked.job
         with self._admitting:

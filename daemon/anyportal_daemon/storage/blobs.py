@@ -138,7 +138,10 @@ class BlobStore(Protocol):
         ...
 
     def release(self, user: str, blobs: Iterable[BlobId]) -> None:
-        """Take blobs from a user. Bytes that nobody has any more are deleted, once nobody is ``holding``."""
+        """Take blobs from a user.
+
+        Bytes that nobody has any more are deleted, once nobody is ``holding`` who was then, or has seen them since.
+        """
         ...
 
     def holding(self) -> AbstractContextManager[None]:
@@ -150,5 +153,5 @@ class BlobStore(Protocol):
         ...
 
     def sweep(self) -> None:
-        """Delete bytes that belong to nobody, as a killed worker leaves them. Only while no worker runs."""
+        """Delete bytes that belong to nobody, as a killed worker leaves them, but for those that ``holding`` keeps."""
         ...

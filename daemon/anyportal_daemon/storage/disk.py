@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,6 +27,9 @@ from anyportal_daemon.storage.possessions import Possessions
 from anyportal_daemon.storage.shelf import Kind, Total
 from anyportal_daemon.storage.shelves import BlobShelf, UploadShelf
 
+_SLACK = 20_000_000
+"""Nanoseconds by which a file's time may lag behind the clock."""
+
 
 class DiskBlobStore:
     """Blobs below ``root``: ``blobs/`` (bytes), ``uploads/`` (partial files), ``blobs.db`` (who has what).
@@ -44,7 +48,8 @@ class DiskBlobStore:
         self._busy: dict[Path, DiskUpload | None] = {}
         """Uploads that are open, or (None) about to be."""
         self._held_since: list[int] = []
-        self._released: set[str] = set()
+        self._released: dict[str, int] = {}
+        """What somebody gave up or nobody had, and when: who is at work since before may count on it."""
         self._lock = threading.Lock()
         """Held while bytes and possession change together."""
         self.shelves = (
@@ -112,9 +117,8 @@ class DiskBlobStore:
         with self._lock:
             names = [blob.sha256 for blob in blobs]
             self._possessions.release(user, names)
-            self._released.update(names)
-            if not self._held_since:
-                self._delete_orphans()
+            self._released.update(dict.fromkeys(names, time.time_ns()))
+            self._delete_orphans()
 
     @contextmanager
     def holding(self) -> Iterator[None]:
@@ -126,8 +130,7 @@ class DiskBlobStore:
         finally:
             with self._lock:
                 self._held_since.remove(since)
-                if not self._held_since:
-                    self._delete_orphans()
+                self._delete_orphans()
 
     def fetched(self, user: str, blob: BlobId) -> None:
         self._possessions.fetched(user, blob.sha256)
@@ -151,16 +154,18 @@ class DiskBlobStore:
 
     def sweep(self) -> None:
         with self._lock:
-            self._released.update(self.files.names())
+            self._released = dict.fromkeys(self.files.names(), 0) | self._released
             self._delete_orphans()
 
     def _delete_orphans(self) -> None:
-        """Delete what was released and belongs to nobody."""
-        while self._released:
-            name = next(iter(self._released))
+        """Delete what was released and belongs to nobody, and what nobody counts on."""
+        held_since = min(self._held_since, default=inf)
+        for name, released in list(self._released.items()):
+            if max(released, self.files.used(name) + _SLACK) >= held_since:
+                continue
             if not self._possessions.has_owner(name):
                 self.files.delete(name)
-            self._released.discard(name)
+            del self._released[name]
 
     def _take(self, user: str, blob: BlobId, partial: Path) -> None:
         with self._lock:

@@ -38,6 +38,13 @@ class BlobFiles:
             source.replace(target)
             _sync_folder(target.parent)
 
+    def used(self, sha256: str) -> int:
+        """When it was used last, in nanoseconds since 1970; 0: it is not there."""
+        try:
+            return self.path(sha256).stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
+
     def touch(self, blob: BlobId) -> bool:
         """Count this as a use, where the blob is there; says whether it is."""
         try:
@@ -56,7 +63,7 @@ class BlobFiles:
         with file_errors(path):
             blob = BlobId(hash_file(path), path.stat().st_size)
             if not (self.touch(blob) and path.samefile(self.path(blob.sha256))):
-                aside = self.root / f"{uuid4().hex}.part"
+                aside = self.root / f"{os.getpid()}-{uuid4().hex}.part"
                 aside.parent.mkdir(parents=True, exist_ok=True)
                 link_or_copy(path, aside)
                 self.move_in(aside, blob.sha256)

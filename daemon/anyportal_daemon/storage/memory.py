@@ -7,6 +7,7 @@ import io
 import time
 from collections.abc import Collection, Container, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import inf
 from typing import BinaryIO
 
 from anyportal_core.errors import StorageError
@@ -32,6 +33,7 @@ class MemoryBlobStore:
         self._busy: dict[tuple[str, BlobId], MemoryUpload] = {}
         self._held_since: list[int] = []
         self._used: dict[str, int] = {}
+        self._released: dict[BlobId, int] = {}
         self._made: set[tuple[str, BlobId]] = set()
         self._unfetched: set[tuple[str, BlobId]] = set()
 
@@ -94,9 +96,10 @@ class MemoryBlobStore:
         return {"blob": Total(len(blobs), sum(blobs)), "upload": Total(len(partials), sum(partials))}
 
     def release(self, user: str, blobs: Iterable[BlobId]) -> None:
-        self._owned.difference_update([(user, blob) for blob in blobs])
-        if not self._held_since:
-            self.sweep()
+        released = dict.fromkeys(blobs, time.time_ns())
+        self._released |= released
+        self._owned.difference_update([(user, blob) for blob in released])
+        self.sweep()
 
     @contextmanager
     def holding(self) -> Iterator[None]:
@@ -106,16 +109,17 @@ class MemoryBlobStore:
             yield
         finally:
             self._held_since.remove(since)
-            if not self._held_since:
-                self.sweep()
+            self.sweep()
 
     def damaged(self, blob: BlobId) -> None:
         self._bytes.pop(blob, None)
         self._owned = {(user, owned) for user, owned in self._owned if owned != blob}
 
     def sweep(self) -> None:
-        owned = {blob for _, blob in self._owned}
-        self._bytes = {blob: data for blob, data in self._bytes.items() if blob in owned}
+        owned, held_since = {blob for _, blob in self._owned}, min(self._held_since, default=inf)
+        for blob in self._bytes.keys() - owned:
+            if max(self._released.get(blob, 0), self._used.get(blob.sha256, 0)) < held_since:
+                del self._bytes[blob]
 
     def _touch(self, *names: str) -> None:
         self._used.update(dict.fromkeys(names, time.time_ns()))

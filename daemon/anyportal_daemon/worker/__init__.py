@@ -1,1 +1,1 @@
-"""The child process that owns the device, and the supervisor that watches it."""
+"""The child processes that own the devices, and the supervisors that watch them."""

@@ -16,18 +16,19 @@ from pathlib import Path
 from anyportal_core.cache import DirectoryCache
 from anyportal_core.catalogue import load_catalogue
 from anyportal_core.delivery import Delivery
-from anyportal_core.device import default_device
+from anyportal_core.device import devices, settle_on
 from anyportal_core.errors import AnyPortalError, Cancelled
 from anyportal_core.frames import FrameSet
 from anyportal_core.models import Models
 from anyportal_core.recipe import resolve_canonical
 from anyportal_core.shot import MediaRef, Shot
 from anyportal_daemon.database import file_errors
-from anyportal_daemon.errors import BlobCorruptError, BlobsMissingError
+from anyportal_daemon.errors import BlobCorruptError, BlobsMissingError, ConfigError
 from anyportal_daemon.storage.files import BlobFiles
 from anyportal_daemon.worker.borrowed import Loan, LoanedCache, SharedFiles
 from anyportal_daemon.worker.heart import Heart
 from anyportal_daemon.worker.lifetime import (
+    divide_processors,
     leave_signals_to_parent,
     say_nothing_on_stdout,
     share_processors,
@@ -60,11 +61,20 @@ def main(pipe: Connection, setup: WorkerSetup) -> None:
     tie_to_parent(setup.parent)
     say_nothing_on_stdout()
     share_processors()
-    Worker(pipe, setup).serve()
+    try:
+        worker = Worker(pipe, setup)
+    except ConfigError as error:
+        pipe.send(Failed(error.code, error.message, error.where, error.hint))
+        return
+    worker.serve()
 
 
 class Worker:
-    """Jobs from the pipe, reports into it."""
+    """Jobs from the pipe, reports into it.
+
+    Raises:
+        ConfigError: the device that it is to run on is not there.
+    """
 
     def __init__(self, pipe: Connection, setup: WorkerSetup) -> None:
         self._pipe, self._sending = pipe, threading.Lock()
@@ -72,15 +82,19 @@ class Worker:
         self._shared = SharedFiles()
         self._cache = DirectoryCache(setup.stages)
         self._scratch, self._limits = setup.scratch, setup.limits
-        self._models, self._device = Models.configured(setup.models), default_device()
+        self._found = () if setup.device else devices()
+        self._device = setup.device or self._found[0]
+        self._share = len(self._found) or setup.share
+        _take_device(self._device, self._share)
+        self._models = Models.configured(setup.models)
         self._catalogue = load_catalogue()
         self._jobs: queue.SimpleQueue[RunJob | None] = queue.SimpleQueue()
         self._cancel = threading.Event()
 
     def serve(self) -> None:
         threading.Thread(target=self._listen, name="pipe", daemon=True).start()
-        keep_resident(self._limits, self._device)
-        self._send(Ready(self._catalogue, self._device))
+        keep_resident(self._limits, self._device, self._share)
+        self._send(Ready(self._catalogue, self._device, self._found))
         Heart(self._send).start()
         while job := self._jobs.get():
             self._send(self._run(job))
@@ -229,3 +243,17 @@ class Worker:
         rate = Fraction(*clip.rate) if clip.rate else None
         digests = {name: sha256 for sha256, name in clip.files}
         return MediaRef(folder / clip.name, rate, clip.colour_space, clip.digest, digests, clip.span)
+
+
+def _take_device(device: str, share: int) -> None:
+    """Run on this device, and on a part of the processors.
+
+    Raises:
+        ConfigError: it is not there.
+    """
+    there = devices() if device != "cpu" else ("cpu",)
+    if device not in there:
+        hint = f"there is {', '.join(there)}; without torch for CUDA and a driver no GPU is seen"
+        raise ConfigError(f"there is no {device}", where="worker.devices", hint=hint)
+    settle_on(device)
+    divide_processors(share)

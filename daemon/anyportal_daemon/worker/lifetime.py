@@ -40,3 +40,20 @@ def share_processors() -> None:
     artist's machine say, each waits for one that is not running: ten times slower, at several times the work.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def divide_processors(children: int) -> None:
+    """Have OpenCV and torch take no more threads than are this child's part; before OpenCV is loaded.
+
+    What the daemon's own environment says of them goes first. One child alone takes what it finds.
+    """
+    if children > 1:
+        part = str(max(1, _processors() // children))
+        os.environ.setdefault("OPENCV_FOR_THREADS_NUM", part)
+        threads = os.environ.setdefault("OMP_NUM_THREADS", part)
+        if "torch" in sys.modules and threads.isdecimal():  # too late for the environment
+            sys.modules["torch"].set_num_threads(int(threads))
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1

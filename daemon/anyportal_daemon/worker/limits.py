@@ -2,16 +2,42 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
-from anyportal_daemon.config_keys import key, number, whole
+from anyportal_daemon.config_keys import Kind, key, number, whole
 
 GIGABYTE = 1_000_000_000
+
+MOST_DEVICES = 64
+_DEVICE = re.compile(r"cpu|cuda:(0|[1-9]\d?)")
+
+
+def devices_of(value: object) -> tuple[str, ...]:
+    """What stands for devices in a configuration: ``"auto"``, or names such as ``["cuda:0", "cuda:1"]``.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if value == "auto":
+        return ()
+    if not isinstance(value, list) or not 0 < len(value) <= MOST_DEVICES:
+        raise ValueError
+    if not all(isinstance(each, str) and _DEVICE.fullmatch(each) for each in value):
+        raise ValueError
+    return tuple(value)
 
 
 @dataclass(frozen=True)
 class Limits:
     """Of one worker child. None: no limit."""
+
+    devices: tuple[str, ...] = key(
+        Kind('"auto" or a list of devices such as "cpu" and "cuda:0"', '["cuda:0", "cuda:1"]', devices_of),
+        "One worker process runs on each of them; a device may be named more than once.",
+        (),
+        unset="all CUDA devices, else the processor",
+    )
 
     memory_gigabytes: float | None = key(
         number(48),

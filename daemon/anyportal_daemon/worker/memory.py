@@ -11,18 +11,22 @@ from anyportal_core.plugins import loaded
 from anyportal_daemon.worker.limits import GIGABYTE, Limits
 
 
-def resident_budget(limits: Limits, device: str) -> int | None:
-    """Bytes of models that stay loaded between jobs; None: plug-ins make room themselves, as on a GPU."""
+def resident_budget(limits: Limits, device: str, children: int = 1) -> int | None:
+    """Bytes of models that stay loaded between jobs; None: plug-ins make room themselves, as on a GPU.
+
+    Args:
+        children: that share the machine's memory, where the limits say nothing.
+    """
     if limits.resident_gigabytes is not None:
         return int(limits.resident_gigabytes * GIGABYTE)
     if device != "cpu" or not hasattr(os, "sysconf"):
         return None
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2 // children
 
 
-def keep_resident(limits: Limits, device: str) -> None:
+def keep_resident(limits: Limits, device: str, children: int = 1) -> None:
     """From now on keep models as the limits say."""
-    loaded.limit(resident_budget(limits, device))
+    loaded.limit(resident_budget(limits, device, children))
 
 
 def settle() -> None:

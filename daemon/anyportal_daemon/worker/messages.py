@@ -23,6 +23,8 @@ class WorkerSetup:
         parent: the daemon's process id.
         models: the root of the model weights, where it is configured.
         limits: what the child may take.
+        device: where it runs networks; empty: on the first that it finds.
+        share: children that divide the processors among them; for a child that finds devices, one for each of them.
     """
 
     blobs: Path
@@ -31,6 +33,8 @@ class WorkerSetup:
     parent: int
     models: Path | None = None
     limits: Limits = field(default_factory=Limits)
+    device: str = ""
+    share: int = 1
 
 
 # From the daemon to the child.
@@ -101,10 +105,16 @@ class Stop:
 
 @dataclass(frozen=True)
 class Ready:
-    """The child can take jobs."""
+    """The child can take jobs.
+
+    Args:
+        device: where it runs networks.
+        devices: all that it may see, where it was to find one.
+    """
 
     catalogue: Catalogue
     device: str
+    devices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -203,3 +213,4 @@ ToChild = RunJob | CancelJob | Stop
 Report = Opened | Progressed | StageBegun | StageDone | Recorded | Finishing | FilesMade | Said
 Outcome = Succeeded | Failed | WasCancelled
 FromChild = Ready | Report | Outcome
+"""An outcome before it is ready says why it never will be."""

@@ -129,7 +129,7 @@ class JobRun:
         with self._book.rendering():
             outcome = self._outcome()
         if not self._child.alive:
-            clear(self._setup)  # on a full disk this may be all the room there is
+            clear_after(self._setup, self._child.pid, self._job_id)  # on a full disk this may be all the room there is
         while True:
             try:
                 self._settle(outcome)
@@ -276,11 +276,19 @@ class JobRun:
 
 
 def clear(setup: WorkerSetup) -> None:
-    """Drop what a child left behind that is no more: what it had not finished."""
+    """Drop what children had not finished, none of which lives."""
     shutil.rmtree(setup.scratch, ignore_errors=True)
     for folder in (setup.blobs, setup.stages):
         for leftover in folder.glob("*.part"):
             leftover.unlink(missing_ok=True)
+
+
+def clear_after(setup: WorkerSetup, pid: int, job_id: str | None) -> None:
+    """Drop what a child that is dead had not finished; others may be at work."""
+    if job_id:
+        shutil.rmtree(setup.scratch / job_id, ignore_errors=True)
+    for leftover in (*setup.blobs.glob(f"{pid}-*.part"), *setup.stages.glob(f"*.{pid}-*.part")):
+        leftover.unlink(missing_ok=True)
 
 
 def _failure(error: AnyPortalError) -> Failed:

@@ -26,7 +26,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x61nyportal/v1/catalog.proto\x12\x0c\x61nyportal.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n\x10GetDaemonRequest\"\xcf\x02\n\x06\x44\x61\x65mon\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x10\n\x08platform\x18\x02 \x01(\t\x12%\n\x07workers\x18\x03 \x03(\x0b\x32\x14.anyportal.v1.Worker\x12\x13\n\x0bqueued_jobs\x18\x04 \x01(\x05\x12\x14\n\x0crunning_jobs\x18\x05 \x01(\x05\x12\x17\n\x0f\x66ree_disk_bytes\x18\x06 \x01(\x03\x12?\n\x0e\x62roken_plugins\x18\x07 \x03(\x0b\x32\'.anyportal.v1.Daemon.BrokenPluginsEntry\x12\x10\n\x08mappings\x18\x08 \x03(\t\x12\x10\n\x08\x64raining\x18\t \x01(\x08\x12\x0c\n\x04user\x18\n \x01(\t\x12\x0e\n\x06scopes\x18\x0b \x03(\t\x1a\x34\n\x12\x42rokenPluginsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x9a\x02\n\x06Worker\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12)\n\x05state\x18\x02 \x01(\x0e\x32\x1a.anyportal.v1.Worker.State\x12\x0b\n\x03job\x18\x03 \x01(\t\x12\x12\n\nprocess_id\x18\x04 \x01(\x03\x12\x0f\n\x07trouble\x18\x05 \x01(\t\x12\x14\n\x0cmemory_bytes\x18\x06 \x01(\x03\x12\x32\n\x0eheartbeat_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Y\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0c\n\x08STARTING\x10\x01\x12\t\n\x05READY\x10\x02\x12\x08\n\x04\x42USY\x10\x03\x12\x08\n\x04\x44\x45\x41\x44\x10\x04\x12\x0c\n\x08\x44RAINING\x10\x05\"\x14\n\x12ListPresetsRequest\"w\n\x06Preset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12&\n\x05roles\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x11\n\tbackdrops\x18\x04 \x03(\t\x12\x13\n\x0bunavailable\x18\x05 \x01(\t\"<\n\x13ListPresetsResponse\x12%\n\x07presets\x18\x01 \x03(\x0b\x32\x14.anyportal.v1.Preset\"\"\n\x12ListPluginsRequest\x12\x0c\n\x04role\x18\x01 \x01(\t\"o\n\x06Plugin\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x0f\n\x07summary\x18\x04 \x01(\t\x12\'\n\x08settings\x18\x05 \x03(\x0b\x32\x15.anyportal.v1.Setting\"\xc9\x01\n\x07Setting\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12-\n\rdefault_value\x18\x03 \x01(\x0b\x32\x16.google.protobuf.Value\x12\x0c\n\x04help\x18\x04 \x01(\t\x12\x14\n\x07minimum\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07maximum\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12\x0f\n\x07\x63hoices\x18\x07 \x03(\t\x12\x10\n\x08\x61nimated\x18\x08 \x01(\x08\x42\n\n\x08_minimumB\n\n\x08_maximum\"<\n\x13ListPluginsResponse\x12%\n\x07plugins\x18\x01 \x03(\x0b\x32\x14.anyportal.v1.Plugin\"\x13\n\x11ListModelsRequest\"q\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07plugins\x18\x02 \x03(\t\x12\x10\n\x08revision\x18\x03 \x01(\t\x12\x12\n\nsize_bytes\x18\x04 \x01(\x03\x12\x10\n\x08location\x18\x05 \x01(\t\x12\x11\n\tavailable\x18\x06 \x01(\x08\"9\n\x12ListModelsResponse\x12#\n\x06models\x18\x01 \x03(\x0b\x32\x13.anyportal.v1.Model\"$\n\x0eMeasureRequest\x12\x12\n\nsize_bytes\x18\x01 \x01(\x03\"\x1f\n\x0fMeasureResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x32\x96\x03\n\x0e\x43\x61talogService\x12\x41\n\tGetDaemon\x12\x1e.anyportal.v1.GetDaemonRequest\x1a\x14.anyportal.v1.Daemon\x12R\n\x0bListPresets\x12 .anyportal.v1.ListPresetsRequest\x1a!.anyportal.v1.ListPresetsResponse\x12R\n\x0bListPlugins\x12 .anyportal.v1.ListPluginsRequest\x1a!.anyportal.v1.ListPluginsResponse\x12O\n\nListModels\x12\x1f.anyportal.v1.ListModelsRequest\x1a .anyportal.v1.ListModelsResponse\x12H\n\x07Measure\x12\x1c.anyportal.v1.MeasureRequest\x1a\x1d.anyportal.v1.MeasureResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x61nyportal/v1/catalog.proto\x12\x0c\x61nyportal.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n\x10GetDaemonRequest\"\xcf\x02\n\x06\x44\x61\x65mon\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x10\n\x08platform\x18\x02 \x01(\t\x12%\n\x07workers\x18\x03 \x03(\x0b\x32\x14.anyportal.v1.Worker\x12\x13\n\x0bqueued_jobs\x18\x04 \x01(\x05\x12\x14\n\x0crunning_jobs\x18\x05 \x01(\x05\x12\x17\n\x0f\x66ree_disk_bytes\x18\x06 \x01(\x03\x12?\n\x0e\x62roken_plugins\x18\x07 \x03(\x0b\x32\'.anyportal.v1.Daemon.BrokenPluginsEntry\x12\x10\n\x08mappings\x18\x08 \x03(\t\x12\x10\n\x08\x64raining\x18\t \x01(\x08\x12\x0c\n\x04user\x18\n \x01(\t\x12\x0e\n\x06scopes\x18\x0b \x03(\t\x1a\x34\n\x12\x42rokenPluginsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa8\x02\n\x06Worker\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12)\n\x05state\x18\x02 \x01(\x0e\x32\x1a.anyportal.v1.Worker.State\x12\x0b\n\x03job\x18\x03 \x01(\t\x12\x12\n\nprocess_id\x18\x04 \x01(\x03\x12\x0f\n\x07trouble\x18\x05 \x01(\t\x12\x14\n\x0cmemory_bytes\x18\x06 \x01(\x03\x12\x32\n\x0eheartbeat_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04name\x18\x08 \x01(\t\"Y\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0c\n\x08STARTING\x10\x01\x12\t\n\x05READY\x10\x02\x12\x08\n\x04\x42USY\x10\x03\x12\x08\n\x04\x44\x45\x41\x44\x10\x04\x12\x0c\n\x08\x44RAINING\x10\x05\"\x14\n\x12ListPresetsRequest\"w\n\x06Preset\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12&\n\x05roles\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x11\n\tbackdrops\x18\x04 \x03(\t\x12\x13\n\x0bunavailable\x18\x05 \x01(\t\"<\n\x13ListPresetsResponse\x12%\n\x07presets\x18\x01 \x03(\x0b\x32\x14.anyportal.v1.Preset\"\"\n\x12ListPluginsRequest\x12\x0c\n\x04role\x18\x01 \x01(\t\"o\n\x06Plugin\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x0f\n\x07summary\x18\x04 \x01(\t\x12\'\n\x08settings\x18\x05 \x03(\x0b\x32\x15.anyportal.v1.Setting\"\xc9\x01\n\x07Setting\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12-\n\rdefault_value\x18\x03 \x01(\x0b\x32\x16.google.protobuf.Value\x12\x0c\n\x04help\x18\x04 \x01(\t\x12\x14\n\x07minimum\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07maximum\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12\x0f\n\x07\x63hoices\x18\x07 \x03(\t\x12\x10\n\x08\x61nimated\x18\x08 \x01(\x08\x42\n\n\x08_minimumB\n\n\x08_maximum\"<\n\x13ListPluginsResponse\x12%\n\x07plugins\x18\x01 \x03(\x0b\x32\x14.anyportal.v1.Plugin\"\x13\n\x11ListModelsRequest\"q\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07plugins\x18\x02 \x03(\t\x12\x10\n\x08revision\x18\x03 \x01(\t\x12\x12\n\nsize_bytes\x18\x04 \x01(\x03\x12\x10\n\x08location\x18\x05 \x01(\t\x12\x11\n\tavailable\x18\x06 \x01(\x08\"9\n\x12ListModelsResponse\x12#\n\x06models\x18\x01 \x03(\x0b\x32\x13.anyportal.v1.Model\"$\n\x0eMeasureRequest\x12\x12\n\nsize_bytes\x18\x01 \x01(\x03\"\x1f\n\x0fMeasureResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x32\x96\x03\n\x0e\x43\x61talogService\x12\x41\n\tGetDaemon\x12\x1e.anyportal.v1.GetDaemonRequest\x1a\x14.anyportal.v1.Daemon\x12R\n\x0bListPresets\x12 .anyportal.v1.ListPresetsRequest\x1a!.anyportal.v1.ListPresetsResponse\x12R\n\x0bListPlugins\x12 .anyportal.v1.ListPluginsRequest\x1a!.anyportal.v1.ListPluginsResponse\x12O\n\nListModels\x12\x1f.anyportal.v1.ListModelsRequest\x1a .anyportal.v1.ListModelsResponse\x12H\n\x07Measure\x12\x1c.anyportal.v1.MeasureRequest\x1a\x1d.anyportal.v1.MeasureResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,33 +42,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DAEMON_BROKENPLUGINSENTRY']._serialized_start=411
   _globals['_DAEMON_BROKENPLUGINSENTRY']._serialized_end=463
   _globals['_WORKER']._serialized_start=466
-  _globals['_WORKER']._serialized_end=748
-  _globals['_WORKER_STATE']._serialized_start=659
-  _globals['_WORKER_STATE']._serialized_end=748
-  _globals['_LISTPRESETSREQUEST']._serialized_start=750
-  _globals['_LISTPRESETSREQUEST']._serialized_end=770
-  _globals['_PRESET']._serialized_start=772
-  _globals['_PRESET']._serialized_end=891
-  _globals['_LISTPRESETSRESPONSE']._serialized_start=893
-  _globals['_LISTPRESETSRESPONSE']._serialized_end=953
-  _globals['_LISTPLUGINSREQUEST']._serialized_start=955
-  _globals['_LISTPLUGINSREQUEST']._serialized_end=989
-  _globals['_PLUGIN']._serialized_start=991
-  _globals['_PLUGIN']._serialized_end=1102
-  _globals['_SETTING']._serialized_start=1105
-  _globals['_SETTING']._serialized_end=1306
-  _globals['_LISTPLUGINSRESPONSE']._serialized_start=1308
-  _globals['_LISTPLUGINSRESPONSE']._serialized_end=1368
-  _globals['_LISTMODELSREQUEST']._serialized_start=1370
-  _globals['_LISTMODELSREQUEST']._serialized_end=1389
-  _globals['_MODEL']._serialized_start=1391
-  _globals['_MODEL']._serialized_end=1504
-  _globals['_LISTMODELSRESPONSE']._serialized_start=1506
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1563
-  _globals['_MEASUREREQUEST']._serialized_start=1565
-  _globals['_MEASUREREQUEST']._serialized_end=1601
-  _globals['_MEASURERESPONSE']._serialized_start=1603
-  _globals['_MEASURERESPONSE']._serialized_end=1634
-  _globals['_CATALOGSERVICE']._serialized_start=1637
-  _globals['_CATALOGSERVICE']._serialized_end=2043
+  _globals['_WORKER']._serialized_end=762
+  _globals['_WORKER_STATE']._serialized_start=673
+  _globals['_WORKER_STATE']._serialized_end=762
+  _globals['_LISTPRESETSREQUEST']._serialized_start=764
+  _globals['_LISTPRESETSREQUEST']._serialized_end=784
+  _globals['_PRESET']._serialized_start=786
+  _globals['_PRESET']._serialized_end=905
+  _globals['_LISTPRESETSRESPONSE']._serialized_start=907
+  _globals['_LISTPRESETSRESPONSE']._serialized_end=967
+  _globals['_LISTPLUGINSREQUEST']._serialized_start=969
+  _globals['_LISTPLUGINSREQUEST']._serialized_end=1003
+  _globals['_PLUGIN']._serialized_start=1005
+  _globals['_PLUGIN']._serialized_end=1116
+  _globals['_SETTING']._serialized_start=1119
+  _globals['_SETTING']._serialized_end=1320
+  _globals['_LISTPLUGINSRESPONSE']._serialized_start=1322
+  _globals['_LISTPLUGINSRESPONSE']._serialized_end=1382
+  _globals['_LISTMODELSREQUEST']._serialized_start=1384
+  _globals['_LISTMODELSREQUEST']._serialized_end=1403
+  _globals['_MODEL']._serialized_start=1405
+  _globals['_MODEL']._serialized_end=1518
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1520
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1577
+  _globals['_MEASUREREQUEST']._serialized_start=1579
+  _globals['_MEASUREREQUEST']._serialized_end=1615
+  _globals['_MEASURERESPONSE']._serialized_start=1617
+  _globals['_MEASURERESPONSE']._serialized_end=1648
+  _globals['_CATALOGSERVICE']._serialized_start=1651
+  _globals['_CATALOGSERVICE']._serialized_end=2057
 # @@protoc_insertion_point(module_scope)

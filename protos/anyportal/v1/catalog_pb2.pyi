@@ -88,7 +88,9 @@ class Daemon(_message.Message):
     user: _builtins.str
     """Who asks."""
     @_builtins.property
-    def workers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Worker]: ...
+    def workers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Worker]:
+        """One for each device. Where the daemon looks for its devices itself, one alone until it has found them."""
+
     @_builtins.property
     def broken_plugins(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Plug-in packages that could not be read: entry point to reason."""
@@ -160,6 +162,7 @@ class Worker(_message.Message):
     TROUBLE_FIELD_NUMBER: _builtins.int
     MEMORY_BYTES_FIELD_NUMBER: _builtins.int
     HEARTBEAT_TIME_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
     device: _builtins.str
     """`cpu`, `cuda:0`, ..."""
     state: Global___Worker.State.ValueType
@@ -170,6 +173,8 @@ class Worker(_message.Message):
     """Why it is DEAD, where that is known."""
     memory_bytes: _builtins.int
     """What the process takes of the machine's memory, as it said last."""
+    name: _builtins.str
+    """What it is called, unlike the others of its daemon: `worker-1`. Several may share a device."""
     @_builtins.property
     def heartbeat_time(self) -> _timestamp_pb2.Timestamp:
         """When it last gave a sign of life."""
@@ -184,10 +189,11 @@ class Worker(_message.Message):
         trouble: _builtins.str = ...,
         memory_bytes: _builtins.int = ...,
         heartbeat_time: _timestamp_pb2.Timestamp | None = ...,
+        name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["heartbeat_time", b"heartbeat_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "heartbeat_time", b"heartbeat_time", "job", b"job", "memory_bytes", b"memory_bytes", "process_id", b"process_id", "state", b"state", "trouble", b"trouble"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["device", b"device", "heartbeat_time", b"heartbeat_time", "job", b"job", "memory_bytes", b"memory_bytes", "name", b"name", "process_id", b"process_id", "state", b"state", "trouble", b"trouble"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

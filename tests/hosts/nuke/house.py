@@ -36,7 +36,9 @@ def session(folder: Path, patch: pytest.MonkeyPatch, gui: bool = True) -> Iterat
     script.touch()
     fake = FakeNuke(str(script), gui)
     patch.setitem(sys.modules, "nuke", fake)
-    patch.setattr(sys, "path", list(sys.path))
+    # As Nuke starts: whatever else found the scripts before, init.py is what adds their folders here.
+    ours = {str(CLIENTS / name) for name in ("nuke", "hostkit")}
+    patch.setattr(sys, "path", [folder for folder in sys.path if folder not in ours])
     patch.delenv("OCIO", raising=False)
     unload()
     runpy.run_path(str(CLIENTS / "nuke" / "init.py"))

@@ -35,7 +35,7 @@ class TimelineItem(HostObject):
         super().__init__()
         self.name = name or (media.GetName() if media else "Title")
         self.start, self.duration, self.speed, self.ramp, self.saying = start, duration, speed, ramp, saying
-        self.ratio = media.rate / rate if media and media.rate else 1.0
+        self.rate = rate
         self.original = Take(media, first, -1) if media else None
         self.takes: list[Take] = []
         self.selected = 0
@@ -57,7 +57,8 @@ class TimelineItem(HostObject):
     def source(self) -> tuple[int, float]:
         """The lowest frame of the media shown, and media frames for each frame of the timeline."""
         take = self.take
-        return (take.first if take else 0), self.ratio * abs(self.speed)
+        ratio = take.media.rate / self.rate if take and take.media.rate else 1.0  # each take plays at its own rate
+        return (take.first if take else 0), ratio * abs(self.speed)
 
     def media_frame(self, offset: int) -> int:
         """The frame of the media at a frame of the clip."""
