@@ -44,7 +44,7 @@ class Look:
     Args:
         running: by id, what is to be expected of jobs that run.
         waiting: by id, the places of the others.
-        until: seconds until the device is free of all of them; None where that is not known.
+        until: seconds until a worker would be free for one more; None where that is not known.
         estimate: how long a job of a size takes, the size as a text.
     """
 
@@ -60,7 +60,7 @@ class Look:
 
     def behind(self, job: Job) -> Outlook:
         """What would be to be expected of a checked job that was queued behind all others."""
-        number = len(self.waiting) + 1 if self.running or self.waiting else 0
+        number = 0 if self.until == 0 and not self.waiting else len(self.waiting) + 1
         return _waiting(Place(number, self.until, self.estimate(size_of(job).as_text())))
 
     def add(self, job: Job) -> bool:
@@ -98,7 +98,7 @@ class Outlooks:
             if time.perf_counter() > slice_ends:
                 time.sleep(BREATH)
                 slice_ends = time.perf_counter() + SLICE
-        return Look(running, waiting, until, self._estimated)
+        return Look(running, waiting, free[0] if isfinite(free[0]) else None, self._estimated)
 
     def _running(self, workers: int) -> tuple[dict[str, Outlook], list[float]]:
         """Jobs that run, and for each worker the seconds until it is free, least first; infinite where unknown."""
