@@ -155,15 +155,15 @@ class WorkerInfo:
     """A process of the daemon that owns one GPU, or the CPU.
 
     Args:
-        name: unlike those of the daemon's others, which may share its device.
         trouble: why it is dead, where that is known.
+        name: unlike those of the daemon's others, which may share its device.
     """
 
     device: str
     state: str
     job: str
-    name: str = ""
     trouble: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ class DaemonInfo:
     def of(cls, message: catalog_pb2.Daemon) -> DaemonInfo:
         workers = (
             WorkerInfo(
-                each.device, catalog_pb2.Worker.State.Name(each.state).lower(), each.job, each.name, each.trouble
+                each.device, catalog_pb2.Worker.State.Name(each.state).lower(), each.job, each.trouble, each.name
             )
             for each in message.workers
         )

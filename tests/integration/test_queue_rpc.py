@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import uuid
@@ -41,6 +42,12 @@ class Desk(Wire):
     async def look(self, name: str) -> Job:
         found: Job = await self.jobs.GetJob(jobs_pb2.GetJobRequest(name=name), metadata=ANN)
         return found
+
+    async def sees(self, *places: tuple[str, int]) -> None:
+        """Until jobs have these places in the queue: what is told may be a moment old."""
+        async with asyncio.timeout(30):
+            while [(name, (await self.look(name)).outlook.queue_position) for name, _ in places] != list(places):
+                await asyncio.sleep(0.05)
 
     async def watched(self, name: str) -> list[jobs_pb2.JobEvent]:
         """All of a job's messages, to its end."""
@@ -109,14 +116,12 @@ async def test_a_job_that_waits_has_its_place_and_greater_priority_goes_first(de
     usual = await desk.send(seed=1)
     urgent = await desk.send(seed=2, priority=5)
     assert urgent.priority == 5
-    places = {name: (await desk.look(name)).outlook for name in (still, usual.name, urgent.name)}
-    assert [outlook.queue_position for outlook in places.values()] == [0, 2, 1]
+    places = ((still, 0), (usual.name, 2), (urgent.name, 1))
+    await desk.sees(*places)
     page = await desk.jobs.ListJobs(jobs_pb2.ListJobsRequest(page_size=3), metadata=ANN)
-    assert {job.name: job.outlook.queue_position for job in page.jobs} == {
-        name: outlook.queue_position for name, outlook in places.items()
-    }
+    assert {job.name: job.outlook.queue_position for job in page.jobs} == dict(places)
     await desk.cancel(urgent.name)
-    assert (await desk.look(usual.name)).outlook.queue_position == 1
+    await desk.sees((usual.name, 1))
     assert not (await desk.look(urgent.name)).HasField("outlook")
     await desk.cancel(usual.name)
 
