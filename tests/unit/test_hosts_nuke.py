@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from anyportal_core.media.encoding import SRGB, named
@@ -226,6 +227,49 @@ def test_media_that_are_not_there_are_told_before_anything_starts(
     assert all(word in str(told.value) for word in words)
 
 
+def test_a_read_that_is_disabled_is_refused(nuke: FakeNuke, read: Node, asked: Any, tmp_path: Path) -> None:
+    exr = house.make_read(nuke, house.write_sequence(tmp_path / "exr", kind="exr"))
+    exr["disable"].setValue(True)
+    for plan in (lambda: asked(nuke.make("Dot", [exr])), lambda: asked(read, exr, matte=f"node:{exr.title}")):
+        with refused() as told:
+            plan()
+        assert f"{exr.title} is disabled" in str(told.value) and "Enable it" in str(told.value)
+
+
+def test_in_proxy_mode_the_full_files_are_sent(nuke: FakeNuke, read: Node, asked: Any) -> None:
+    """`nuke.filename` gives the proxy's name there, whatever size is asked for."""
+    read["proxy"].setValue("/gone/small.%04d.png")
+    nuke.root_node["proxy"].setValue(True)
+    nuke.modified(False)
+    steps = len(nuke.steps)
+    full = read["file"].value()
+    assert (asked(read).footage.path, asked(read).rendered) == (full, False)
+    assert asked(read, size="proxy").range.frames == ALL
+    assert house.load("anyportal_nuke.actions")._frames_of(read) == "1001-1006"
+    assert nuke.root_node["proxy"].value() is True and (nuke.modified(), len(nuke.steps)) == (False, steps)
+
+
+def test_overscan_of_one_frame_is_overscan(nuke: FakeNuke, asked: Any, tmp_path: Path) -> None:
+    plate = house.make_read(nuke, house.write_sequence(tmp_path, kind="exr"))
+    assert not asked(plate).rendered
+    colours = np.zeros((house.HIGH, house.WIDE, 4), np.float32)
+    house.write_image(tmp_path / "plate.1003.exr", np.pad(colours, ((4, 4), (8, 8), (0, 0))), "RGBA", "half",
+                      window=(8, 4, house.WIDE, house.HIGH))  # fmt: skip
+    nuke.at = 1005
+    plan = asked(plate)
+    assert plan.rendered and plan.box[:4] == (-8, -4, house.WIDE + 8, house.HIGH + 4)
+    assert asked(plate, frames="1005").box == plan.box  # a part has the size of the whole
+    assert nuke.at == 1005  # where a person left it
+
+
+def test_the_work_s_thread_asks_the_script_nothing(nuke: FakeNuke, read: Node, asked: Any, tmp_path: Path) -> None:
+    plan, found = asked(read), []
+    nuke.script = "/elsewhere/saved.nk"  # while it works
+    worker = threading.Thread(target=lambda: found.extend([plan.wish()["rate"], plan.folder()]), name="AnyPortal")
+    house.settle(nuke, worker.start)
+    assert found == ["23.976", f"{tmp_path}/anyportal/{read.title}"]
+
+
 def test_an_error_upstream_is_refused(nuke: FakeNuke, read: Node, asked: Any) -> None:
     """hosts.md: "Refuse if the upstream graph has errors"."""
     grade = nuke.make("Grade", [read])
@@ -408,6 +452,7 @@ def test_mattes(nuke: FakeNuke, read: Node, asked: Any, tmp_path: Path) -> None:
     other = asked(read, exr, matte=f"node:{exr.title}")
     assert (other.matte.node, other.matte.channel, other.renders()) == (exr, "rgba.alpha", (ALL, True))
     assert asked(exr, matte="channel:rgba.red").matte.channel == "rgba.red"
+    assert asked(exr, colours="straight").wish()["settings"] == {"clean_edges": False}  # a statement is never dropped
 
 
 def test_a_mask_belongs_to_the_frame_that_is_stated_else_in_its_name(read: Node, asked: Any) -> None:
@@ -428,6 +473,9 @@ def test_a_mask_belongs_to_the_frame_that_is_stated_else_in_its_name(read: Node,
         ({"matte": "channel:mask.a"}, ["no channel mask.a"]),
         ({"matte": "channel:"}, ["none was named"]),
         ({"matte": "node:Read9"}, ["no node Read9"]),
+        ({"matte": "/m/matte.mov", "colours": "premultiplied"}, ["/m/matte.mov", "a Read of the matte's files"]),
+        ({"colours": "premultiplied"}, ["yet to be found", "the plate's alpha"]),
+        ({"mask": "/m/mask.png", "colours": "premultiplied"}, ["yet to be found"]),
     ],
 )
 def test_a_matte_that_is_none(read: Node, asked: Any, what: dict[str, Any], words: list[str]) -> None:

@@ -46,6 +46,8 @@ class Knob:
         self.editable = enabled
 
     def evaluate(self) -> str:
+        if self.owner is not None:
+            self.owner.check()
         return evaluated(str(self.content))
 
     def _taken(self, value: Any) -> Any:

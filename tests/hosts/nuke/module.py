@@ -107,7 +107,7 @@ class FakeNuke(types.ModuleType):
         return threading.current_thread() is self.main
 
     def only_main_thread(self, what: str) -> None:
-        self.trap_if(not self.is_main(), f"{what} in another thread: node edits in the main thread only")
+        self.trap_if(not self.is_main(), f"{what} in another thread: nodes in the main thread only")
 
     def modal(self, what: str) -> None:
         """hosts.md: "a modal panel through it freezes"; "Guard with `nuke.GUI`"."""
@@ -199,6 +199,7 @@ class FakeNuke(types.ModuleType):
         return self.selection[-1]
 
     def root(self) -> _Root:
+        self.only_main_thread("nuke.root()")
         return self.root_node
 
     def thisNode(self) -> Node | None:
@@ -214,7 +215,9 @@ class FakeNuke(types.ModuleType):
         return self.at
 
     def filename(self, node: Node) -> str:
-        return evaluated(node["file"].content)
+        """In proxy mode the proxy's file, where the node names one."""
+        proxy = str(node["proxy"].content) if self.root_node["proxy"].content else ""
+        return evaluated(proxy or node["file"].content)
 
     def getColorspaceList(self, knob: Any) -> list[str]:
         return list(self.colour_spaces)
