@@ -10,6 +10,7 @@ import copy
 import importlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -111,6 +112,20 @@ def test_takes_show_the_same_frames_whatever_the_speed_the_rate_and_what_resolve
     assert (clips[9].take.media.start, clips[9].take.media.frames) == (1010, 12)  # type: ignore[union-attr]
     assert resolve.project.pool.current.name == "Master"
     assert set(resolve.project.pool.root.tree()["AnyPortal"]["Cut 3"]) == {"v001"}
+
+
+def test_media_may_be_called_anything(resolve: Resolve, stage: Set, run: Any, tmp_path: Path) -> None:
+    clips = []
+    for place, name in enumerate(("Take #3.mp4", "A001 [1-2].mp4", "50%d ü.mp4")):
+        shutil.copy(stage.plate, tmp_path / name)
+        clips.append(resolve.clip(MediaPoolItem(str(tmp_path / name)), 5 + place, 6, at=10 * place))
+    (tmp_path / "[s010]").mkdir()
+    for number in range(1001, 1031):
+        shutil.copy(stage.sequence % number, tmp_path / "[s010]")
+    clips.append(resolve.clip(MediaPoolItem(str(tmp_path / "[s010]/seq.%04d.png"), 1001, 1030), 4, 6, at=30))
+    before = [resolve.timeline.numbers(item) for item in clips]
+    assert states(run()) == ["done"] * 4
+    assert [resolve.timeline.numbers(item) for item in clips] == before
 
 
 @pytest.mark.parametrize("placement", ["take", "track"])
