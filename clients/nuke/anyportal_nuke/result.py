@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Optional
 from anyportal_hostkit import frames, paths
 
 import nuke
-from anyportal_nuke import colour, tab
+from anyportal_nuke import again, colour, tab
 from anyportal_nuke.asked import remember
 from anyportal_nuke.plan import Plan, size
 from anyportal_nuke.undo import one_step, unrecorded
@@ -142,6 +142,7 @@ def note(made: Result, plan: Plan) -> None:
         colour="{} in {} ({})".format(plan.look.space.name, identity["config"], identity["management"]),
     )
     tab.write_asked(made.read, asked)
+    tab.write_place(made.read, again.place_of(plan))
 
 
 def _placed(made: Result, plan: Plan) -> nuke.Node:
