@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ doctor = importlib.import_module("anyportal_resolve.doctor")
 exported = importlib.import_module("anyportal_resolve.exported")
 media = importlib.import_module("anyportal_resolve.media")
 movie = importlib.import_module("anyportal_resolve.movie")
+outside = importlib.import_module("anyportal_resolve.outside")
 placing = importlib.import_module("anyportal_resolve.placing")
 restoring = importlib.import_module("anyportal_resolve.restoring")
 source = importlib.import_module("anyportal_resolve.source")
@@ -100,8 +102,6 @@ def test_the_edition_is_told() -> None:
     assert connection.editions_note(Resolve()) == ""
     assert "works from its Scripts menu" in connection.editions_note(Resolve(studio=False))
     assert "needs Resolve Studio" in connection.editions_note(Resolve(studio=False, version=(21, 1)))
-    with pytest.raises(Refused, match=r"Resolve Studio.*External scripting using: Local.*21\.1"):
-        connection.connect(None, None)
     given = Resolve()
     assert connection.connect(given) is given
 
@@ -110,6 +110,53 @@ def test_the_edition_is_told() -> None:
             return given
 
     assert connection.connect(None, App()) is given
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Resolve's own scripting module, as its installer places it: make it with these lines."""
+
+    def make(text: str) -> None:
+        (tmp_path / "Modules").mkdir()
+        (tmp_path / "Modules" / "DaVinciResolveScript.py").write_text(text, "utf-8")
+
+    monkeypatch.setenv("RESOLVE_SCRIPT_API", str(tmp_path))
+    yield make
+    sys.modules.pop("DaVinciResolveScript", None)
+
+
+def test_from_outside_the_module_is_found_where_it_lies(module: Any) -> None:
+    module("def scriptapp(name):\n    return [name]\n")
+    before = list(sys.path)
+    assert connection.connect(None, None) == ["Resolve"]
+    assert sys.path == before
+
+
+def test_from_outside_a_resolve_that_does_not_answer_may_not_be_allowed_to(module: Any) -> None:
+    module("def scriptapp(name):\n    return None\n")
+    with pytest.raises(Refused, match=r"does not answer.*Resolve Studio.*External scripting using: Local.*21\.1"):
+        connection.connect(None, None)
+
+
+@pytest.mark.parametrize("text", ["", "raise ImportError('Could not locate module dependencies')\n"])
+def test_a_module_that_cannot_be_imported_is_no_matter_of_preferences(module: Any, text: str) -> None:
+    if text:
+        module(text)
+    with pytest.raises(Refused) as caught:
+        connection.connect(None, None)
+    said = str(caught.value)
+    assert "cannot be imported: " + (text[19:-3] or "No module named") in said and "Preferences" not in said
+    assert all(name in said for name in ("RESOLVE_SCRIPT_API=", "RESOLVE_SCRIPT_LIB=", "PYTHONPATH="))
+    assert ("FUSION_PYTHON3_HOME" in said) == (sys.platform == "win32")
+
+
+def test_where_the_module_lies_is_what_the_table_of_hosts_says(shared: Path) -> None:
+    rows = (shared / "hosts.md").read_text("utf-8").splitlines()
+    table = {cells[1].strip(): cells[2:4] for cells in (row.split("|") for row in rows) if len(cells) > 4}
+    for name, platform in (("macOS", "darwin"), ("Windows", "win32"), ("Linux", "linux")):
+        for said, ours in zip(table[name], outside.usual(platform), strict=True):
+            wanted = said.strip().replace("%PROGRAMDATA%", r"C:\ProgramData")
+            assert ours.endswith(wanted.replace("...", "").strip())
 
 
 def test_the_doctor_says_what_is_missing(resolve: Resolve, plate: str) -> None:
@@ -562,7 +609,7 @@ def menu(tmp_path: Path) -> Any:
     return run
 
 
-FOUND = "AnyPortal: Resolve does not answer. From inside, start AnyPortal"
+FOUND = "AnyPortal: Resolve's module DaVinciResolveScript cannot be imported"
 
 
 def utility(home: Path) -> Path:
