@@ -93,9 +93,12 @@ def _events(text: str) -> tuple[list[_Event], str]:
             split = len(found)  # what is said below the next two holds for both
         elif found and not line.upper().startswith("FCM"):
             found[-1] = replace(found[-1], comments=(*found[-1].comments, line))
-    for place, (one, below) in enumerate(pairwise(found)):
+    for place, (one, below) in enumerate(pairwise(tuple(found))):
         if not one.comments and (_count(one.lines[0]) == _count(below.lines[0]) or place == split):
-            found[place] = replace(one, comments=below.comments)
+            found[place] = one = replace(one, comments=below.comments)
+        if len(below.lines) > 1:  # some tell the retime of the clip before again
+            kept = tuple(each for each in below.comments if not (_MOTION.match(each) and each in one.comments))
+            found[place + 1] = replace(below, comments=kept)
     return found, title
 
 
@@ -220,17 +223,12 @@ def _retime(event: _Event, rate: float) -> Any:
 
 
 def _of_second(motions: list[str], event: _Event) -> list[str]:
-    """Of the retimes told with a blend those of the clip that it leads to: by reel or name, else by where it begins."""
+    """Of the retimes told with a blend those of the clip that it leads to."""
     sides = [found for each in event.comments if (found := _SIDE.match(each)) and found["name"]]
     first = {event.reels[0], *(each["text"].strip() for each in sides if each["side"] == "FROM")}
     second = {event.reels[-1], *(each["text"].strip() for each in sides if each["side"] == "TO")}
     told = [(each, _SPEED.fullmatch(each)) for each in motions]
-    own = [each for each, found in told if found is None or not found["title"] or found["title"] in second - first]
-    if own:
-        return own
-    unsure = [(each, found) for each, found in told if found is not None and found["title"] not in first - second]
-    begin = event.lines[-1][-4]
-    return [each for each, found in unsure if found["time"] == begin] or [each for each, _ in unsure[1:]]
+    return [each for each, parts in told if parts is None or parts["title"] not in first - second]
 
 
 def _is_frozen(event: _Event) -> bool:
