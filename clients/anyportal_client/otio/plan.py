@@ -17,7 +17,7 @@ from anyportal_client.otio.probes import MediaProblem, Probes
 from anyportal_client.otio.requests import VERSION_KEY, Request, RequestProblem, carried, read_request
 from anyportal_client.otio.retimes import Retime, retime_of
 from anyportal_client.otio.surroundings import Placed, placed_clips
-from anyportal_client.otio.timing import Extent, Span, Times, find_span, sensible
+from anyportal_client.otio.timing import Extent, Span, Times, find_span, sensible, snap_ceil
 from anyportal_client.request import IMAGE_ENDINGS, MOVIE_ENDINGS
 
 COMMAND_LINE = "command line"
@@ -218,8 +218,8 @@ def _source(clip: Any, extent: Extent) -> Times:
 
 
 def _span(clip: Any, source: Times, extent: Extent, retime: Retime, handles: int) -> Span:
-    before, after = _dissolves(clip, source.rate)
-    span = find_span(retime.reached(source), extent, retime.speed, (handles + before, handles + after))
+    dissolves = _dissolves(clip, source.rate)
+    span = find_span(retime.reached(source), extent, retime.speed, (handles, handles), dissolves)
     if span is None:
         raise MediaProblem(
             f"the clip shows frames from {source.start:g} on, the media have"
@@ -234,7 +234,7 @@ def _dissolves(clip: Any, rate: float) -> tuple[int, int]:
     if not isinstance(track, otio.schema.Track):
         return 0, 0
     offsets = track.handles_of_child(clip)
-    before, after = (max(0, round(offset.rescaled_to(rate).value)) if offset else 0 for offset in offsets)
+    before, after = (max(0, snap_ceil(offset.rescaled_to(rate).value)) if offset else 0 for offset in offsets)
     return before, after
 
 
