@@ -144,3 +144,20 @@ def test_what_a_host_left_behind_of_a_part_leaves_the_rest_alone(nuke: FakeNuke,
     record = json.loads((folder / "anyportal.json").read_text())
     assert (record["state"], record["frames"], record["kept"]) == ("done", "1001-1006", "1001-1002,1004-1006")
     assert names_in(folder) == sorted([*(f"{exr.title}_v002.{frame}.exr" for frame in ALL), "anyportal.json"])
+
+
+def test_versions_of_another_script_are_not_compared(nuke: FakeNuke, exr: Node, tmp_path: Path) -> None:
+    exr["last"].setValue(1001)
+    scripts = [tmp_path / name for name in ("shotA_v001.nk", "shotA_v002.nk", "shotB_v001.nk")]
+    for script in scripts:
+        script.touch()
+        nuke.script = str(script)
+        read = replace(nuke, [exr], STRAIGHT)
+        assert read is not None
+        click(read, "compare")
+        if script == scripts[1]:
+            assert nuke.all[-1]["label"].content == "0: v002\n1: v001"
+        else:
+            assert "There is no version before" in nuke.messages.pop()
+        nuke.delete(read)
+    assert nuke.messages == []

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from anyportal_core.media.encoding import SRGB, named
-from tests.hosts.nuke import house
+from tests.hosts.nuke import house, images
 from tests.hosts.nuke.module import ACES_SPACES, FakeNuke
 from tests.hosts.nuke.nodes import Node
 
@@ -249,16 +249,21 @@ def test_in_proxy_mode_the_full_files_are_sent(nuke: FakeNuke, read: Node, asked
     assert nuke.root_node["proxy"].value() is True and (nuke.modified(), len(nuke.steps)) == (False, steps)
 
 
-def test_overscan_of_one_frame_is_overscan(nuke: FakeNuke, asked: Any, tmp_path: Path) -> None:
+def test_overscan_of_one_frame_is_overscan(
+    nuke: FakeNuke, asked: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     plate = house.make_read(nuke, house.write_sequence(tmp_path, kind="exr"))
     assert not asked(plate).rendered
     colours = np.zeros((house.HIGH, house.WIDE, 4), np.float32)
     house.write_image(tmp_path / "plate.1003.exr", np.pad(colours, ((4, 4), (8, 8), (0, 0))), "RGBA", "half",
                       window=(8, 4, house.WIDE, house.HIGH))  # fmt: skip
+    monkeypatch.setattr(images.Format, "pixelAspect", lambda self: 2.0)
     nuke.at = 1005
     plan = asked(plate)
     assert plan.rendered and plan.box[:4] == (-8, -4, house.WIDE + 8, house.HIGH + 4)
     assert asked(plate, frames="1005").box == plan.box  # a part has the size of the whole
+    house.load("anyportal_nuke.result").create(plan, "v001", f"{tmp_path}/r.%04d.exr", plan.wanted)
+    assert next(node for node in nuke.all if node.kind == "Reformat")["box_pixel_aspect"].value() == 2.0
     assert nuke.at == 1005  # where a person left it
 
 
@@ -530,6 +535,7 @@ def test_a_result_says_its_range_itself(nuke: FakeNuke, read: Node, asked: Any, 
     made = module.create(plan, "v001", pattern, plan.wanted)
     names = ("first", "last", "origfirst", "origlast")
     assert [made.read[name].value() for name in names] == [1001, 1006, 1001, 1006]
+    assert made.read["file"].said == f"{pattern} 1001-1006"
     assert nuke.layer_channels["matte"] == ["matte.alpha"]  # told of before any file has
     made.status("[Errno 28] the disk is full", failed=True)
     assert made.read["label"].value() == "AnyPortal v001\n#102030\n\\[Errno 28] the disk is full"  # no TCL

@@ -25,7 +25,8 @@ def daemon_of(node: nuke.Node) -> List[str]:
 def told(node: nuke.Node) -> str:
     """A result's job, for a person: its state, its stages, and what was reused."""
     name = tab.read(node, "job")
-    lines = ["{} of {}: {}".format(tab.read(node, "version"), tab.read(node, "plate"), tab.read(node, "status"))]
+    version = tab.read(node, "version") or "Nothing"
+    lines = ["{} of {}: {}".format(version, tab.read(node, "plate"), tab.read(node, "status"))]
     if not name:
         return lines[0] + "\nIt has no job: it was not queued, or failed before it was."
     lines.append("{}, recipe {}".format(name, tab.read(node, "digest")[:12]))

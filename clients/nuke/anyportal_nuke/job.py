@@ -66,7 +66,7 @@ class Job(object):
         def stopped() -> bool:
             return self._stop.is_set() or bool(cancelled())
 
-        rendered = ""
+        rendered, made = "", plates.missing(self.plan.folder())
         try:
             self._status("starting")
             wish = self.plan.wish()
@@ -85,7 +85,7 @@ class Job(object):
             _running.remove(self)
             if rendered:
                 shutil.rmtree(rendered, ignore_errors=True)
-                plates.drop_if_empty(self.plan.folder())
+            plates.drop_if_empty(made)
 
     # What the command does
 
@@ -178,7 +178,6 @@ class Job(object):
             self._kept.drop()
             hostkit.record.remove(self.folder)
             hostkit.free_version_folder(self.folder)
-            plates.drop_if_empty(self.plan.folder())
         in_main(self._take_back, text, failed)
 
     # The nodes; in the main thread
@@ -188,6 +187,8 @@ class Job(object):
             return
         if self.before:
             result.keep_up(self.shown, self.shown.restore)
+        else:
+            self._update(lambda: self._write(version=""))  # there is none
         if self.before or failed:
             result.keep_up(self.shown, lambda: self.shown.status(text, failed))
         else:

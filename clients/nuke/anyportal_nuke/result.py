@@ -71,7 +71,7 @@ class Result(object):
         tab.write(self.read, status=text.partition("\n")[0])
         backdrop = tab.read(self.read, "backdrop")
         proxy = " PROXY" if tab.read_asked(self.read).get("size") == "proxy" else ""
-        head = "AnyPortal {}{}".format(tab.read(self.read, "version"), proxy)
+        head = "AnyPortal {}{}".format(tab.read(self.read, "version"), proxy).strip()
         # A label is worked out as TCL: brackets in it are to stay brackets.
         self.read["label"].setValue("\n".join([head, backdrop, text]).replace("[", "\\["))
         self.read["tile_color"].setValue(_FAILED if failed else 0)

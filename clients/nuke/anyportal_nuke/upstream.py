@@ -119,7 +119,6 @@ def _chain(picture: Picture, path: str, made: List[nuke.Node]) -> nuke.Node:
     write["autocrop"].setValue(False)
     write["metadata"].setValue("all metadata")
     write["raw"].setValue(True)
-    write["create_directories"].setValue(True)
     return write
 
 

@@ -5,6 +5,7 @@ What would hang or freeze the host is noted in `traps`, for the test to fail by,
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
 import threading
@@ -72,6 +73,7 @@ class FakeNuke(types.ModuleType):
         self.layer_channels: dict[str, list[str]] = {"rgba": list(RGBA)}
         self.colour_spaces = list(NUKE_SPACES)
         self.at = 1001
+        self.view_names = ["main"]
         self.this_node: Node | None = None
         self.rawArgs: list[str] = []
         # What a test says, and what it looks at
@@ -206,7 +208,7 @@ class FakeNuke(types.ModuleType):
         return self.this_node
 
     def views(self) -> list[str]:
-        return ["main"]
+        return list(self.view_names)
 
     def frame(self, number: int | None = None) -> int:
         if number is not None:
@@ -228,8 +230,10 @@ class FakeNuke(types.ModuleType):
     def execute(self, node: Node, first: int, last: int, step: int, views: list[str], continueOnError: bool) -> None:
         """hosts.md: "`nuke.execute(...)` blocks on the main thread; failure or cancel is RuntimeError"."""
         self.only_main_thread("nuke.execute")
+        assert set(views) <= set(self.view_names), f"{views} are no views of this script"
         for frame in rendering.frames_of(first, last, step):
-            rendering.execute(self, node, frame, views[0])
+            with contextlib.suppress(*[RuntimeError] * continueOnError):
+                rendering.execute(self, node, frame, views[0])
 
     # Undo
 
