@@ -214,14 +214,23 @@ def test_a_pasted_clip_is_one_of_its_own_though_it_carries_the_marker(resolve: R
     assert [len(item.takes) for item in resolve.timeline.tracks[1].items] == [3, 2]
 
 
-def test_a_result_that_was_moved_away_gets_no_take(resolve: Resolve, stage: Set, run: Any) -> None:
+@pytest.mark.parametrize("how", ["moved", "replaced", "of another"])
+def test_a_clip_that_is_no_longer_the_result_gets_no_take(resolve: Resolve, stage: Set, run: Any, how: str) -> None:
     item = resolve.clip(MediaPoolItem(stage.plate), 5, 8)
     before = resolve.timeline.numbers(item)
     assert states(run(placement="track")) == ["done"]
-    [moved] = resolve.timeline.tracks[1].items
-    moved.start += 30
+    [above] = resolve.timeline.tracks[1].items
+    assert above.original is not None
+    if how == "moved":
+        above.start += 30
+    elif how == "replaced":
+        above.original.media = MediaPoolItem(stage.fast)
+    else:
+        [marker] = above.markers.values()
+        marker["customData"] = json.dumps({**json.loads(marker["customData"]), "of": "uid-of-another"})
     [shot] = run(placement="track")
-    assert (shot.state, shot.said.split(";")[0], moved.takes) == ("done", "v002: track V2", [])
+    assert (shot.state, shot.said.split(";")[0], above.takes) == ("done", "v002: track V2", [])
+    above.enabled = False
     assert resolve.timeline.numbers(item) == before
 
 
@@ -344,6 +353,20 @@ def test_a_clip_that_was_trimmed_meanwhile_keeps_its_new_in_and_out(
     [shot] = client.process(resolve, wish, folder=str(tmp_path / "r"), tell=trim)
     assert (shot.state, item.duration) == ("done", 7)
     assert resolve.timeline.numbers(item) == list(range(112, 119))
+
+
+def test_a_project_that_was_closed_meanwhile_gets_nothing(resolve: Resolve, stage: Set, tmp_path: Path) -> None:
+    item = resolve.clip(MediaPoolItem(stage.plate), 10, 8)
+    project = resolve.project
+
+    def close(clip: str, values: dict[str, Any]) -> None:
+        if values.get("state") == "placing":
+            resolve.manager.project = None
+
+    wish = {"backdrop": "#405060", "mask": stage.mask}
+    [shot] = client.process(resolve, wish, folder=str(tmp_path / "r"), tell=close)
+    assert (shot.state, shot.message) == ("failed", "The project was closed while its clip was processed")
+    assert (item.takes, item.markers, project.pool.root.tree()) == ([], {}, {})
 
 
 def test_a_result_of_a_session_that_crashed_is_brought_in_and_not_made_again(

@@ -23,7 +23,7 @@ from tests.hosts.resolve.app import Resolve
 from tests.hosts.resolve.items import TimelineItem
 from tests.hosts.resolve.objects import number_of
 from tests.hosts.resolve.pool import MediaPoolItem
-from tests.hosts.resolve.timeline import HOUR
+from tests.hosts.resolve.timeline import HOUR, Timeline
 
 house.importable()
 client = importlib.import_module("anyportal_resolve")
@@ -38,6 +38,7 @@ media = importlib.import_module("anyportal_resolve.media")
 movie = importlib.import_module("anyportal_resolve.movie")
 outside = importlib.import_module("anyportal_resolve.outside")
 placing = importlib.import_module("anyportal_resolve.placing")
+record = importlib.import_module("anyportal_hostkit.record")
 restoring = importlib.import_module("anyportal_resolve.restoring")
 source = importlib.import_module("anyportal_resolve.source")
 tags = importlib.import_module("anyportal_resolve.tags")
@@ -418,6 +419,14 @@ def test_where_clips_would_overlap_another_track_is_made(resolve: Resolve, plate
     assert [track.items for track in resolve.timeline.tracks] == [[item], [placed.item], [above]]
 
 
+def test_a_locked_track_above_is_left_alone(resolve: Resolve, plate: str) -> None:
+    pool = MediaPoolItem(plate)
+    item, far = resolve.clip(pool, 0, 8), resolve.clip(pool, 20, 8, at=40, track=2)
+    resolve.timeline.tracks[1].name, resolve.timeline.tracks[1].locked = "AnyPortal", True
+    placed = placing.put_above(connection.desk(resolve), pool, seen(resolve)[0].place, placing.Part(0, 8, 8))
+    assert [track.items for track in resolve.timeline.tracks] == [[item], [placed.item], [far]]
+
+
 def test_an_older_resolve_that_puts_tracks_on_top_is_told(resolve: Resolve, plate: str) -> None:
     pool = MediaPoolItem(plate)
     resolve.clip(pool, 0, 8)
@@ -465,9 +474,14 @@ def test_a_take_keeps_the_clip_s_length_whatever_its_end_means(
     result.properties["File Path"] = "/r/result.mp4"
     placed = placing.add_take(item, result, placing.Part(3, sure, sure, speed < 0))
     assert (placed.take, item.selected, item.duration) == (2, 2, 8)
-    assert item.takes[1].count == sure
+    assert (item.takes[1].first, item.takes[1].count) == (3, sure)
     assert placing.add_take(item, result, placing.Part(3, sure, sure)).take == 2  # the same file is no second take
     assert len(item.takes) == 2
+
+
+def test_of_a_clip_that_runs_backwards_the_frame_in_doubt_is_the_lowest() -> None:
+    assert list(placing.Part(3, 8, 9).edges())[:2] == [(3, 10), (3, 11)]
+    assert list(placing.Part(3, 8, 9, backwards=True).edges())[:2] == [(4, 11), (3, 11)]
 
 
 def test_a_take_that_cannot_have_the_length_leaves_the_clip_as_it_was(plate: str) -> None:
@@ -532,6 +546,28 @@ def test_a_render_shows_the_clip_alone_and_has_its_frames(resolve: Resolve, comp
     shown = [number_of(baked.picture(frame)) for frame in range(16)]
     assert shown == [*range(100, 108), *range(120, 128)]
     assert state_of(resolve) == before
+
+
+def test_a_render_shows_the_clip_s_timeline_whichever_is_open(resolve: Resolve, compound: Any, tmp_path: Path) -> None:
+    desk, other = connection.desk(resolve), Timeline(resolve, "Cut 4")
+    resolve.project.timelines.append(other)
+    resolve.project.current = other
+    baked = MediaPoolItem(baking.bake(desk, compound, str(tmp_path), lambda _: None, lambda: False))
+    assert [number_of(baked.picture(frame)) for frame in (0, 15)] == [100, 127]
+    assert (resolve.project.current, other.marks, desk.timeline.marks) == (other, {}, {})
+
+
+def test_a_render_shows_the_plate_though_a_result_is_selected(
+    resolve: Resolve, compound: Any, plate: str, tmp_path: Path
+) -> None:
+    (tmp_path / "v001").mkdir()
+    record.write(str(tmp_path / "v001"), {"schema": 1})
+    result = MediaPoolItem(str(shutil.copy(plate, tmp_path / "v001")))
+    compound.item.AddTake(result, 30, 45)
+    compound.item.SelectTakeByIndex(2)
+    baked = MediaPoolItem(bake(resolve, compound, tmp_path / "plates"))
+    assert [number_of(baked.picture(frame)) for frame in (0, 15)] == [100, 127]
+    assert compound.item.selected == 2
 
 
 @pytest.mark.parametrize(

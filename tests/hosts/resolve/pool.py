@@ -127,7 +127,7 @@ class MediaPool(HostObject):
                 timeline.audio.append(item)
             # "overlaps silently dropped, earlier wins"
             overlaps = any(each.start < item.end and item.start < each.end for each in track.items)
-            if overlaps or self.drops:
+            if overlaps or self.drops or track.locked:
                 continue
             item.errs = self.errs  # "errored appends vanish on save"
             track.items.append(item)
