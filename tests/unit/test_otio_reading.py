@@ -206,8 +206,9 @@ def test_a_clip_that_an_fcpxml_retimes_is_refused_since_its_adapter_passes_over_
         ({"variablespeed": "0", "speed": "100", "reverse": "FALSE"}, "20-27"),
         ({"speed": "150"}, "30-39"),
         ({"variablespeed": "1", "speed": "50"}, "'Time Remap' changes speed"),
-        ({"variablespeed": "0", "speed": "50", "reverse": "TRUE"}, "'Time Remap' changes speed"),
-        ({"speed": "fast"}, "'Time Remap' changes speed"),
+        ({"variablespeed": "0", "speed": "50", "reverse": "TRUE"}, "the clip runs backwards"),
+        ({"variablespeed": "0", "speed": "-100"}, "the clip runs backwards"),
+        ({"speed": "fast"}, "'Time Remap' is no number"),
     ],
 )
 def test_the_retimes_of_an_fcp_7_xml_become_retimes(
@@ -231,6 +232,27 @@ def test_the_retimes_of_an_fcp_7_xml_become_retimes(
         assert effects == [
             "Effect" if "100" in parameters.values() else "TimeEffect" if two.problem else "LinearTimeWarp"
         ]
+
+
+@pytest.mark.parametrize("said", ["FALSE", "TRUE"])
+def test_clips_and_tracks_that_an_fcp_7_xml_disables_are_left_out(footage: Path, tmp_path: Path, said: str) -> None:
+    path = tmp_path / "cut.xml"
+    timeline = cut_of(footage)
+    timeline.tracks.append(otio.schema.Track("Video 2", children=[timeline.tracks[0][1].clone()]))
+    timeline.tracks[1][0].name = "three"
+    otio.adapters.write_to_file(timeline, str(path))
+    before, _, after = path.read_text().rpartition("</clipitem>")
+    before, _, between = before.rpartition("</clipitem>")  # of "two", and of the second track
+    off = f"<enabled>{said}</enabled>"
+    path.write_text(f"{before}{off}</clipitem>{between}</clipitem>{off}{after}")
+    with planned(path) as (plan, _):
+        if said == "TRUE":
+            assert [shot.name for shot in plan.shots] == ["one", "two", "three"] and plan.notes == ()
+        else:
+            assert [shot.name for shot in plan.shots] == ["one"]
+            assert plan.notes == (
+                "left out, since it is disabled: two", "left out, since it is on a disabled track: three"
+            )  # fmt: skip
 
 
 def elsewhere(url: str, name: str = "sh") -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -120,15 +121,26 @@ def make_plan(
     """
     planner = _Planner(places if isinstance(places, Places) else Places(places), defaults or {}, probes or Probes())
     asked = [placed for placed in placed_clips(timeline) if planner.asks(placed)]
-    seen = [placed for placed in asked if not placed.hidden]
-    if len(seen) < len(asked):
-        left = f"{len(asked) - len(seen)} clips are left out: the nested sequences around them show nothing of them"
-        asked, notes = seen, (*notes, left)
+    left: dict[str, list[str]] = {}
+    for placed in asked:
+        if placed.left_out:
+            left.setdefault(placed.left_out, []).append(placed.clip.name or "a clip without a name")
+    asked = [placed for placed in asked if not placed.left_out]
+    notes = (*notes, *(f"left out, since {_are(names)} {why}: {_listed(names)}" for why, names in left.items()))
     planner.look_ahead(asked)
     names: set[str] = set()
     shots = [planner.plan(PlannedShot(_name(each.clip, names), each.clip, each.track), each) for each in asked]
     planner.probes.keep()
     return Plan(timeline, tuple(shots), notes)
+
+
+def _are(names: list[str]) -> str:
+    return "they are" if len(names) > 1 else "it is"
+
+
+def _listed(names: list[str]) -> str:
+    counts = Counter(names)
+    return ", ".join(f"{name} ({count} times)" if count > 1 else name for name, count in counts.items())
 
 
 def plate_key(clip: Any) -> str:

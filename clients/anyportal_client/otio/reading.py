@@ -22,7 +22,7 @@ import opentimelineio as otio
 from anyportal_client.errors import MediaError
 from anyportal_client.otio.adapters import read_file, read_text
 from anyportal_client.otio.edl import read_edl
-from anyportal_client.otio.fcp7 import take_over_retimes
+from anyportal_client.otio.fcp7 import take_over_metadata
 from anyportal_client.otio.fcpx import read_fcpx
 from anyportal_client.storage import local_disk
 
@@ -90,7 +90,7 @@ def read_cut(path: Path, rate: float | None = None) -> Cut:
         return _fcpx(path, base)
     root = read_timeline(path)
     if ending == ".xml":
-        take_over_retimes(root)
+        take_over_metadata(root)
     return Cut(root, base)
 
 
