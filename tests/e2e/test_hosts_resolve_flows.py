@@ -369,20 +369,25 @@ def test_a_project_that_was_closed_meanwhile_gets_nothing(resolve: Resolve, stag
     assert (item.takes, item.markers, project.pool.root.tree()) == ([], {}, {})
 
 
-def test_a_result_of_a_session_that_crashed_is_brought_in_and_not_made_again(
-    resolve: Resolve, stage: Set, run: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    item = resolve.clip(MediaPoolItem(stage.plate), 10, 8)
-    before = resolve.timeline.numbers(item)
+def crash_when_queued(patch: pytest.MonkeyPatch) -> None:
+    """The command dies with the job queued: nobody is left to say that it is not wanted."""
     poll = hostkit.Run.poll
 
     def crashing(work: Any, wait: float = 0.0) -> list[Any]:
         events: list[Any] = poll(work, wait)
         if any(event["event"] == "submitted" for event in events):
-            work.kill()  # nobody is left to say that the job is not wanted
+            work.kill()
         return events
 
-    monkeypatch.setattr(hostkit.Run, "poll", crashing)
+    patch.setattr(hostkit.Run, "poll", crashing)
+
+
+def test_a_result_of_a_session_that_crashed_is_brought_in_and_not_made_again(
+    resolve: Resolve, stage: Set, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = resolve.clip(MediaPoolItem(stage.plate), 10, 8)
+    before = resolve.timeline.numbers(item)
+    crash_when_queued(monkeypatch)
     [shot] = run("current", placement="track")
     assert (shot.state, item.takes) == ("failed", [])
     monkeypatch.undo()
@@ -417,6 +422,22 @@ def test_an_earlier_result_that_cannot_be_had_again_is_made_anew(
     assert resolve.timeline.numbers(item) == before
     [after] = run(backdrop="#fffffe")
     assert (after.state, after.said.split(";")[0], "gone" in after.said) == ("done", "v003: take 4", False)
+
+
+def test_a_result_that_went_with_its_daemon_is_made_anew(
+    resolve: Resolve, stage: Set, run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where no daemon runs the command starts one for the call, and its jobs end with it."""
+    monkeypatch.setenv("ANYPORTAL_STATE", str(tmp_path / "state"))
+    item = resolve.clip(MediaPoolItem(stage.plate), 10, 8)
+    before = resolve.timeline.numbers(item)
+    with monkeypatch.context() as patch:
+        crash_when_queued(patch)
+        assert run()[0].state == "failed"
+    [again] = run(backdrop="#ffffff")
+    assert (again.state, again.message) == ("done", "")
+    assert "is gone (no daemon is running): made anew" in again.said and tag(item)["backdrop"] == "#ffffff"
+    assert resolve.timeline.numbers(item) == before
 
 
 def test_an_earlier_result_out_of_reach_is_waited_for(
