@@ -238,12 +238,13 @@ def test_a_read_that_is_disabled_is_refused(nuke: FakeNuke, read: Node, asked: A
 
 def test_in_proxy_mode_the_full_files_are_sent(nuke: FakeNuke, read: Node, asked: Any) -> None:
     """`nuke.filename` gives the proxy's name there, whatever size is asked for."""
-    read["proxy"].setValue("/gone/small.%04d.png")
+    read["proxy"].setValue("/gone/small.%04d.exr")
     nuke.root_node["proxy"].setValue(True)
     nuke.modified(False)
     steps = len(nuke.steps)
     full = read["file"].value()
     assert (asked(read).footage.path, asked(read).rendered) == (full, False)
+    assert asked(read).wish()["colour_space"] == "sRGB"  # what PNGs are by default, not what EXRs are
     assert asked(read, size="proxy").range.frames == ALL
     assert house.load("anyportal_nuke.actions")._frames_of(read) == "1001-1006"
     assert nuke.root_node["proxy"].value() is True and (nuke.modified(), len(nuke.steps)) == (False, steps)
