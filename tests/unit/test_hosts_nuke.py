@@ -542,6 +542,18 @@ def test_a_result_says_its_range_itself(nuke: FakeNuke, read: Node, asked: Any, 
     assert made.read["label"].value() == "AnyPortal v001\n#102030\n\\[Errno 28] the disk is full"  # no TCL
 
 
+def test_a_result_of_an_older_script_can_be_made_again(nuke: FakeNuke, read: Node, asked: Any) -> None:
+    module, tab = house.load("anyportal_nuke.result"), house.load("anyportal_nuke.tab")
+    plan = asked(read)
+    made = module.create(plan, "v001", "/r/r.%04d.exr", plan.wanted)
+    del made.read.knobs_["anyportal_place"]
+    house.load("anyportal_nuke.again").fit(plan, made.read)
+    made.save()
+    module.note(made, plan)
+    assert tab.read_place(made.read) == {"proxy": False, "box": [0, 0, 96, 64], "whole": [0, 0, 96, 64]}
+    made.restore()
+
+
 def test_what_arrived_before_the_end_stays(nuke: FakeNuke, read: Node, asked: Any, tmp_path: Path) -> None:
     module = house.load("anyportal_nuke.job")
     plan, pattern = asked(read), f"{tmp_path}/v001/r.%04d.exr"

@@ -78,7 +78,8 @@ class Result(object):
 
     def save(self) -> None:
         """Remember what is shown, for `restore`."""
-        self._saved = {name: self.read[name].value() for name in _SHOWN + tab.names()}
+        there = [name for name in _SHOWN + tab.names() if self.read.knob(name) is not None]
+        self._saved = {name: self.read[name].value() for name in there}
 
     def restore(self) -> None:
         """Show again what was shown at the last `save`."""

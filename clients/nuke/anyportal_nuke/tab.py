@@ -43,9 +43,7 @@ def add(node: nuke.Node) -> None:
         knob.setEnabled(False)  # to be read and copied, not to be changed
         node.addKnob(knob)
     for name, label in _UNSEEN:
-        knob = nuke.String_Knob(name, label)
-        knob.setFlag(nuke.INVISIBLE)
-        node.addKnob(knob)
+        _add_unseen(node, name, label)
     for name, label in _BUTTONS:
         command = "import anyportal_nuke\nanyportal_nuke.{}(nuke.thisNode())".format(name)
         node.addKnob(nuke.PyScript_Knob("anyportal_" + name, label, command))
@@ -84,17 +82,25 @@ def read_asked(node: nuke.Node) -> Dict[str, Any]:
 
 def write_place(node: nuke.Node, place: Dict[str, Any]) -> None:
     """Keep what the result's nodes are for: `again.place_of`."""
+    if node.knob(_PLACE) is None:  # in a script that was saved before results had it
+        _add_unseen(node, *_UNSEEN[1])
     node[_PLACE].setValue(json.dumps(place, sort_keys=True))
 
 
 def read_place(node: nuke.Node) -> Dict[str, Any]:
-    """What the result's nodes are for; nothing where somebody emptied it."""
-    return _read_table(node, _PLACE)
+    """What the result's nodes are for; nothing where nobody has said it."""
+    return _read_table(node, _PLACE) if node.knob(_PLACE) is not None else {}
 
 
 def folder(node: nuke.Node) -> str:
     """The folder of the version that a node shows."""
     return os.path.dirname(str(node["file"].value()))
+
+
+def _add_unseen(node: nuke.Node, name: str, label: str) -> None:
+    knob = nuke.String_Knob(name, label)
+    knob.setFlag(nuke.INVISIBLE)
+    node.addKnob(knob)
 
 
 def _read_table(node: nuke.Node, name: str) -> Dict[str, Any]:
