@@ -181,9 +181,7 @@ def test_texts_are_read_in_the_encodings_that_hosts_write(tmp_path: Path, encodi
         assert next(iter(cut.root.find_clips())).name == "Größe"
 
 
-def test_a_clip_that_an_fcpxml_retimes_is_refused_since_its_adapter_passes_over_that(
-    footage: Path, tmp_path: Path
-) -> None:
+def test_a_clip_whose_speed_an_fcpxml_changes_is_refused(footage: Path, tmp_path: Path) -> None:
     path = tmp_path / "cut.fcpxml"
     timeline = cut_of(footage)
     del timeline.tracks[0][2].effects[0]
@@ -191,7 +189,9 @@ def test_a_clip_that_an_fcpxml_retimes_is_refused_since_its_adapter_passes_over_
     text = path.read_text()
     at = text.index(">", text.index('name="two"', text.index("<spine>")))
     closed = text[at - 1] == "/"
-    inside = '<timeMap><timept time="0s" value="0s"/><timept time="1s" value="2s"/></timeMap>'
+    inside = (
+        '<timeMap><timept time="0s" value="0s"/><timept time="1s" value="2s"/><timept time="3s" value="3s"/></timeMap>'
+    )
     assert not closed
     path.write_text(text[: at + 1] + inside + text[at + 1 :])
     with planned(path) as (plan, _):

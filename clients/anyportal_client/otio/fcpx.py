@@ -17,14 +17,14 @@ from xml.etree import ElementTree
 import opentimelineio as otio
 
 from anyportal_client.otio.adapters import read_text
-from anyportal_client.otio.surroundings import clips_of, timelines_of
+from anyportal_client.otio.fcpx_marks import CLIPS, mark, seconds, take_over
+from anyportal_client.otio.surroundings import timelines_of
 
 TIMES = ("start", "duration", "offset", "tcStart", "audioStart", "audioDuration")
 _BIAS = Fraction(1, 10_000)
 """Seconds added to each time, so that what is cut off is never a whole frame."""
 
 NTSC = Fraction(1001, 1000)
-_CLIPS = {"clip", "asset-clip", "ref-clip"}
 _UNREAD = {
     "mc-clip": "multicam: not read, bake or open what is meant",
     "sync-clip": "synchronised: read with all their media, however trimmed",
@@ -42,8 +42,9 @@ def read_fcpx(path: Path) -> tuple[Any, tuple[str, ...]]:
     ntsc = bool(durations) and all((1 / each).denominator == 1001 for each in durations)
     mixed = not ntsc and any((1 / each).denominator == 1001 for each in durations)
     starts = [_frames_of(sequence, tree) for sequence in tree.iterfind(".//project/sequence")]
+    _arrange(tree)
+    marks = mark(tree)
     _make_ready(tree, Fraction(1) / NTSC if ntsc else Fraction(1), durations)
-    retimed = {parent.get("name", "") for parent in tree.iter() if parent.find("timeMap") is not None}
     root = read_text(ElementTree.tostring(tree, "unicode"), "fcpx_xml")
     if root is None:
         raise ValueError("there is no project in it")
@@ -51,18 +52,8 @@ def read_fcpx(path: Path) -> tuple[Any, tuple[str, ...]]:
         _at_exact_rates(root)
     for timeline, start in zip(timelines_of(root), starts, strict=False):
         _begin_at(timeline, start)
-    for clip in clips_of(root):
-        if clip.name in retimed:  # one that shares a name with a retimed clip is left out rather than done wrong
-            clip.effects.append(otio.schema.TimeEffect("timeMap", "timeMap"))
+    take_over(_items(root), marks)
     return root, tuple(_notes(tree, mixed))
-
-
-def seconds(text: str | None) -> Fraction | None:
-    """A time such as ``1001/24000s``; None where it is none."""
-    try:
-        return Fraction((text or "").removesuffix("s"))
-    except (ValueError, ZeroDivisionError):
-        return None
 
 
 def _frames_of(sequence: ElementTree.Element, tree: ElementTree.Element) -> int:
@@ -85,7 +76,6 @@ def _make_ready(tree: ElementTree.Element, scale: Fraction, durations: list[Frac
             time = seconds(element.get(name))
             if time:
                 element.set(name, as_text(time * scale + _BIAS))
-    _arrange(tree)
     _mend_references(tree)
 
 
@@ -123,7 +113,7 @@ def _mend_references(tree: ElementTree.Element) -> None:
 def _within_clip(element: ElementTree.Element, parents: Mapping[ElementTree.Element, ElementTree.Element]) -> bool:
     parent = parents.get(element)
     while parent is not None:
-        if parent.tag in _CLIPS:
+        if parent.tag in CLIPS:
             return True
         parent = parents.get(parent)
     return False

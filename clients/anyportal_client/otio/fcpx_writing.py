@@ -14,7 +14,8 @@ from xml.etree import ElementTree
 import opentimelineio as otio
 
 from anyportal_client.otio.adapters import write_file
-from anyportal_client.otio.fcpx import NTSC, TIMES, as_text, seconds
+from anyportal_client.otio.fcpx import NTSC, TIMES, as_text
+from anyportal_client.otio.fcpx_marks import seconds
 from anyportal_client.otio.timing import exact_rate
 
 _KNOWN = {24, 25, 30, 50, 60}
