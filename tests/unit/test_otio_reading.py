@@ -21,7 +21,7 @@ from anyportal_client.otio.flatten import FORMATS, read_formats
 from anyportal_client.otio.outcomes import Result
 from anyportal_client.otio.places import Places, read_path_map
 from anyportal_client.otio.plan import Plan, make_plan
-from anyportal_client.otio.reading import Cut, opened
+from anyportal_client.otio.reading import Cut, opened, read_cut
 from anyportal_client.otio.shape import shape
 from anyportal_client.otio.write import add_versions, output_path, write_timeline
 from anyportal_core.testing.clips import write_movie
@@ -253,6 +253,38 @@ def test_clips_and_tracks_that_an_fcp_7_xml_disables_are_left_out(footage: Path,
             assert plan.notes == (
                 "left out, since it is disabled: two", "left out, since it is on a disabled track: three"
             )  # fmt: skip
+
+
+def test_an_otio_with_newer_markers_is_read_and_one_with_newer_clips_named(footage: Path, tmp_path: Path) -> None:
+    path = tmp_path / "cut.otio"
+    text = otio.adapters.write_to_string(cut_of(footage), "otio_json")
+    path.write_text(text.replace('"Marker.2"', '"Marker.3"'))
+    with planned(path) as (plan, cut):
+        assert found(plan) == [("one", "5-14"), ("two", "20-35")]
+        assert cut.notes == (
+            "the timeline is of a newer OpenTimelineIO: what is new in its Marker.3 is passed over",
+        )  # fmt: skip
+        assert next(iter(cut.root.find_clips())).markers[0].name == "m"
+    path.write_text(text.replace('"Marker.2"', '"Marker.3"').replace('"Clip.2"', '"Clip.9"'))
+    with pytest.raises(MediaError, match=r"newer OpenTimelineIO .* it has Clip\.9, Marker\.3"), opened(path):
+        pass
+
+
+def test_what_adapters_print_is_not_heard(
+    footage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """That of AAF tells on standard output what it does not find; with ``--json`` each line there is an event."""
+    plainly = otio.adapters.read_from_file
+
+    def talking(*given: Any, **more: Any) -> Any:
+        print("Unable find slot_id: 0 in mob None creating Gap")
+        return plainly(*given, **more)
+
+    monkeypatch.setattr(otio.adapters, "read_from_file", talking)
+    path = tmp_path / "cut.otio"
+    otio.adapters.write_to_file(cut_of(footage), str(path))
+    read_cut(path)
+    assert capsys.readouterr().out == ""
 
 
 def elsewhere(url: str, name: str = "sh") -> Any:

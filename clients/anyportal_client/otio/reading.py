@@ -24,8 +24,10 @@ from anyportal_client.otio.adapters import read_file, read_text
 from anyportal_client.otio.edl import read_edl
 from anyportal_client.otio.fcp7 import take_over_metadata
 from anyportal_client.otio.fcpx import read_fcpx
+from anyportal_client.otio.schemas import read_newer
 from anyportal_client.storage import local_disk
 
+_TOO_NEW = "unsupported schema version"
 _TIMECODE = re.compile(r"\b(\d\d:\d\d:\d\d)([:;.,])(\d\d)\b")
 _DROPPED = re.compile(r"^\s*FCM:\s*DROP", re.MULTILINE | re.IGNORECASE)
 _KEPT = re.compile(r"^\s*FCM:\s*NON", re.MULTILINE | re.IGNORECASE)
@@ -88,6 +90,8 @@ def read_cut(path: Path, rate: float | None = None) -> Cut:
         return _fcpx(path / "Info.fcpxml", base)
     if ending == ".fcpxml" or (ending == ".xml" and _is_fcpx(path)):
         return _fcpx(path, base)
+    if ending == ".otio":
+        return _otio(path, base)
     root = read_timeline(path)
     if ending == ".xml":
         take_over_metadata(root)
@@ -108,6 +112,20 @@ def read_timeline(path: Path) -> Any:
     except Exception as error:  # adapters let through whatever their parsers raise
         raise _unreadable(path, str(error) or type(error).__name__) from error
     return _checked(path, found)
+
+
+def _otio(path: Path, base: Path) -> Cut:
+    """An ``.otio``, also one of a newer version, where what is new in it does not matter."""
+    try:
+        return Cut(read_timeline(path), base)
+    except MediaError as error:
+        if _TOO_NEW not in error.message:
+            raise
+    try:
+        root, note = read_newer(_text(path))
+    except Exception as error:  # as above
+        raise _unreadable(path, str(error) or type(error).__name__) from error
+    return Cut(_checked(path, root), base, (note,) if note else ())
 
 
 def _check_there(path: Path) -> None:
