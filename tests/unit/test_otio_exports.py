@@ -117,3 +117,21 @@ def test_a_clip_that_comes_back_with_the_file_of_another_has_lost_its_own() -> N
     for each, url in zip(swapped.find_clips(), ("/m/b.mov", "/m/a.mov"), strict=True):
         each.media_reference.target_url = url
     assert losses(inventory(one), inventory(swapped)) == ["all 2 media references"]
+
+
+def test_a_cut_from_an_edl_can_be_written_as_fcpx_xml(tmp_path: Path) -> None:
+    """Its track begins at minus an hour."""
+    path = tmp_path / "cut.edl"
+    path.write_text(
+        "TITLE: x\n001  A  V  C  00:00:01:00 00:00:02:00 01:00:00:00 01:00:01:00\n* FROM CLIP NAME: a\n"
+        "002  B  V  C  00:00:03:00 00:00:04:00 01:00:01:00 01:00:02:00\n* FROM CLIP NAME: b\n"
+    )
+    _root, *found = back(read_cut(path, 25).root, "fcpx", tmp_path)
+    assert [shown(each)[:3] for each in found] == [("a", 25, 25), ("b", 75, 25)]
+
+
+def test_the_clip_whose_retime_an_edl_cannot_have_is_named() -> None:
+    one = clip("a", 10, 10)
+    one.effects.append(otio.schema.TimeEffect(effect_name="Wobble"))
+    with pytest.raises(UsageError, match=r"EDL.* the clip 'a' has a retime"):
+        forecast(Plan(cut(one, clip("b", 10, 10)), ()), [FORMATS["edl"]])

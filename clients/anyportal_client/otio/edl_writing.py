@@ -26,6 +26,7 @@ def write_edl(timeline: Any, path: Path) -> None:
     """Write a cut of one video track; it is changed on the way.
 
     Raises:
+        ValueError: it has a retime that the format cannot have.
         Exception: whatever the adapter lets through.
     """
     rate = rate_of(timeline)
@@ -50,8 +51,10 @@ def rate_of(timeline: Any) -> float:
 
 
 def _taken_speed(clip: Any) -> float:
-    """The constant retime of a clip, which has none afterwards; what changes stays, and is refused."""
+    """The constant retime of a clip, which has none afterwards."""
     constant = [effect for effect in clip.effects if isinstance(effect, otio.schema.LinearTimeWarp)]
+    if any(isinstance(effect, otio.schema.TimeEffect) and effect not in constant for effect in clip.effects):
+        raise ValueError(f"the clip '{clip.name}' has a retime that is not constant, or cannot be followed")
     clip.effects[:] = [effect for effect in clip.effects if effect not in constant]
     return math.prod(float(effect.time_scalar) for effect in constant)
 

@@ -38,6 +38,10 @@ def write_fcpx(timeline: Any, path: Path) -> None:
         raise ValueError(f"it has {', '.join(f'{float(rate):g}' for rate in sorted(rates))} frames a second")
     if broken:
         _at_whole_rates(timeline)
+    for track in timeline.tracks if isinstance(timeline, otio.schema.Timeline) else ():
+        given = track.source_range
+        if given is not None and given.duration >= track.available_range().duration:
+            track.source_range = None  # that of an EDL trims nothing: it says where the record times begin
     write_file(timeline, path, "fcpx_xml")
     if broken:
         _slow_down(path)
