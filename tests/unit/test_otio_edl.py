@@ -153,6 +153,12 @@ def test_an_event_that_cannot_be_read_is_left_out_by_its_number(event: str, note
     assert clips[1].range_in_parent().start_time.value == 50  # where it was
 
 
+def test_the_halves_of_a_dissolve_may_have_different_numbers() -> None:
+    first, _, second = DISSOLVE.format(reel="T", to="T").partition("\n")
+    root, notes = read(f"{FIRST.format(reel='T')}{first.replace('002', '001')}\n{second}* TO CLIP NAME: two\n")
+    assert [clip.name for clip in clips_in(root)] == ["one", "two"] and notes == ()
+
+
 def test_sound_under_the_number_of_its_picture_and_a_fade_in_are_read() -> None:
     fade = "001  BL  V  C      00:00:00:00 00:00:00:00 01:00:00:00 01:00:00:00\n"
     fade += "001  E   V  D  008 00:00:05:00 00:00:06:00 01:00:00:00 01:00:01:00\n* TO CLIP NAME: five\n"

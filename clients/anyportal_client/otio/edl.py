@@ -106,12 +106,17 @@ def _take_line(found: list[_Event], line: tuple[str, ...]) -> None:
     """Each line begins an event, unless it is the blend of the one before."""
     last = found[-1] if found else None
     blends = len(line) == 9 and _BLENDS.fullmatch(line[3])
-    if last is not None and blends and len(last.lines) == 1 and _count(last.lines[0]) == _count(line):
+    if last is not None and blends and len(last.lines) == 1 and _leads_to(last.lines[0], line):
         # A retime told above the blend is one of the clip before.
         kept = tuple(each for each in last.comments if not _MOTION.match(each) and not _FREEZE.match(each))
-        found[-1] = _Event((*last.lines, line), kept)
+        found[-1] = _Event(((line[0], *last.lines[0][1:]), line), kept)
     else:
         found.append(_Event((_as_cut(line), line) if blends else (line,)))
+
+
+def _leads_to(before: tuple[str, ...], blend: tuple[str, ...]) -> bool:
+    """Whether a line is the first half of a blend: under its number, or under another and of no length."""
+    return _count(before) == _count(blend) or before[-2:] == (before[-1],) * 2
 
 
 def _count(line: tuple[str, ...]) -> int:
