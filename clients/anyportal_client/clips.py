@@ -165,13 +165,26 @@ def _by_pattern(path: Path, what: str) -> Clip:
     # '####' means four digits to everybody but fileseq, for which one '#' already is four.
     style = PAD_STYLE_HASH1 if "##" in path.name else PAD_STYLE_HASH4
     try:
-        asked = FileSequence(str(path), pad_style=style)
-        found = FileSequence.findSequenceOnDisk(str(path), pad_style=style)
+        asked = FileSequence(path.name, pad_style=style)
     except FileSeqException as error:
         raise _not_found(path, what) from error
-    clip = _sequence(path, found)
+    # Not fileseq's own search: to it `[`, `?` and `*` in names of folders and files are wildcards.
+    one = re.compile(rf"{re.escape(asked.basename())}-?\d+{re.escape(asked.extension())}")
+    names = [name for name in _names_in(path.parent) if one.fullmatch(name)]
+    found = list(FileSequence.yield_sequences_in_list(names, using=asked, pad_style=style))
+    if len(found) != 1:
+        raise _not_found(path, what)
+    found[0].setDirname(str(path.parent))
+    clip = _sequence(path, found[0])
     frames = asked.frameSet()
     return _narrowed(clip, [int(number) for number in frames], what) if frames else clip
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return [entry.name for entry in folder.iterdir()]
+    except OSError:
+        return []
 
 
 def _narrowed(clip: Clip, wanted: list[int], what: str) -> Clip:

@@ -90,12 +90,13 @@ def test_anything_else_is_rendered_as_it_is_in_the_working_space(nuke: FakeNuke,
     nuke.root_node["last_frame"].setValue(1003)
     nuke.root_node["proxy"].setValue(True)  # full size all the same: nobody chose a proxy
     nuke.modified(False)
+    nuke.view_names = ["left", "right"]
     before = [nuke.make("Dot", [grade])]
     nuke.modified(False)
     read = replace(nuke, before, STRAIGHT)
     assert read is not None and nuke.errors == []
     assert said(read)["sent"] == "rendered, since it is no untouched Read"
-    assert [each.frame for each in nuke.rendered] == [1001, 1002, 1003]
+    assert [(each.frame, each.view) for each in nuke.rendered] == [(1001, "left"), (1002, "left"), (1003, "left")]
     first = nuke.rendered[0].image
     wanted = grade.image(1001)
     assert (first.format, first.box) == (wanted.format, wanted.box)  # full format, no autocrop
@@ -236,13 +237,17 @@ def test_the_node_s_button_cancels(nuke: FakeNuke, exr: Node) -> None:
     replace(nuke, [exr], {**STRAIGHT, BACKDROP: "#030201"}, between=look)
     read = result_of(nuke)
     assert clicked and nuke.errors == nuke.messages == [] and read is None
+    assert nuke.steps[-1][0] == "AnyPortal: cancelled"
+    nuke.undo()  # one step, too
+    assert {"Read", "Shuffle", "Merge2"} <= {node.kind for node in nuke.all if node is not exr}
 
 
 def test_a_frame_that_cannot_be_rendered_is_named(nuke: FakeNuke, tmp_path: Path) -> None:
     plate = house.make_read(nuke, house.write_sequence(tmp_path / "hole", kind="exr"))
     (tmp_path / "hole" / "plate.1003.exr").unlink()
     read = replace(nuke, [nuke.make("Grade", [plate])], STRAIGHT)
-    assert read is not None and "Frame 1003 of Grade1" in read["label"].content
+    assert read is not None and read["label"].content.splitlines()[0] == "AnyPortal"  # of no version
+    assert "Frame 1003 of Grade1" in read["label"].content and not (tmp_path / "anyportal").exists()
     assert "plate.1003.exr" in nuke.errors[-1] and names_in(tmp_path / "anyportal") == []
 
 
@@ -388,3 +393,7 @@ def test_a_script_calls_and_waits(terminal: FakeNuke, media: Path, tmp_path: Pat
     )
     assert read["file"].value() == f"{tmp_path}/o/{plate.title}/v001/{plate.title}_v001.%04d.exr"
     assert not read.image(1002).checkerboard
+    terminal.view_names = ["left", "right"]
+    grade = terminal.make("Grade", [plate])
+    house.load().process(grade, "#102030", matte="alpha", colours="straight", frames="1001", context=0, view="right")
+    assert [each.view for each in terminal.rendered] == ["right"]

@@ -10,6 +10,7 @@ import copy
 import importlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -113,6 +114,20 @@ def test_takes_show_the_same_frames_whatever_the_speed_the_rate_and_what_resolve
     assert set(resolve.project.pool.root.tree()["AnyPortal"]["Cut 3"]) == {"v001"}
 
 
+def test_media_may_be_called_anything(resolve: Resolve, stage: Set, run: Any, tmp_path: Path) -> None:
+    clips = []
+    for place, name in enumerate(("Take #3.mp4", "A001 [1-2].mp4", "50%d ü.mp4")):
+        shutil.copy(stage.plate, tmp_path / name)
+        clips.append(resolve.clip(MediaPoolItem(str(tmp_path / name)), 5 + place, 6, at=10 * place))
+    (tmp_path / "[s010]").mkdir()
+    for number in range(1001, 1031):
+        shutil.copy(stage.sequence % number, tmp_path / "[s010]")
+    clips.append(resolve.clip(MediaPoolItem(str(tmp_path / "[s010]/seq.%04d.png"), 1001, 1030), 4, 6, at=30))
+    before = [resolve.timeline.numbers(item) for item in clips]
+    assert states(run()) == ["done"] * 4
+    assert [resolve.timeline.numbers(item) for item in clips] == before
+
+
 @pytest.mark.parametrize("placement", ["take", "track"])
 def test_at_the_end_of_the_media_and_where_no_take_has_the_length_resolve_renders(
     resolve: Resolve, stage: Set, run: Any, placement: str
@@ -199,14 +214,23 @@ def test_a_pasted_clip_is_one_of_its_own_though_it_carries_the_marker(resolve: R
     assert [len(item.takes) for item in resolve.timeline.tracks[1].items] == [3, 2]
 
 
-def test_a_result_that_was_moved_away_gets_no_take(resolve: Resolve, stage: Set, run: Any) -> None:
+@pytest.mark.parametrize("how", ["moved", "replaced", "of another"])
+def test_a_clip_that_is_no_longer_the_result_gets_no_take(resolve: Resolve, stage: Set, run: Any, how: str) -> None:
     item = resolve.clip(MediaPoolItem(stage.plate), 5, 8)
     before = resolve.timeline.numbers(item)
     assert states(run(placement="track")) == ["done"]
-    [moved] = resolve.timeline.tracks[1].items
-    moved.start += 30
+    [above] = resolve.timeline.tracks[1].items
+    assert above.original is not None
+    if how == "moved":
+        above.start += 30
+    elif how == "replaced":
+        above.original.media = MediaPoolItem(stage.fast)
+    else:
+        [marker] = above.markers.values()
+        marker["customData"] = json.dumps({**json.loads(marker["customData"]), "of": "uid-of-another"})
     [shot] = run(placement="track")
-    assert (shot.state, shot.said.split(";")[0], moved.takes) == ("done", "v002: track V2", [])
+    assert (shot.state, shot.said.split(";")[0], above.takes) == ("done", "v002: track V2", [])
+    above.enabled = False
     assert resolve.timeline.numbers(item) == before
 
 
@@ -331,20 +355,39 @@ def test_a_clip_that_was_trimmed_meanwhile_keeps_its_new_in_and_out(
     assert resolve.timeline.numbers(item) == list(range(112, 119))
 
 
-def test_a_result_of_a_session_that_crashed_is_brought_in_and_not_made_again(
-    resolve: Resolve, stage: Set, run: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_project_that_was_closed_meanwhile_gets_nothing(resolve: Resolve, stage: Set, tmp_path: Path) -> None:
     item = resolve.clip(MediaPoolItem(stage.plate), 10, 8)
-    before = resolve.timeline.numbers(item)
+    project = resolve.project
+
+    def close(clip: str, values: dict[str, Any]) -> None:
+        if values.get("state") == "placing":
+            resolve.manager.project = None
+
+    wish = {"backdrop": "#405060", "mask": stage.mask}
+    [shot] = client.process(resolve, wish, folder=str(tmp_path / "r"), tell=close)
+    assert (shot.state, shot.message) == ("failed", "The project was closed while its clip was processed")
+    assert (item.takes, item.markers, project.pool.root.tree()) == ([], {}, {})
+
+
+def crash_when_queued(patch: pytest.MonkeyPatch) -> None:
+    """The command dies with the job queued: nobody is left to say that it is not wanted."""
     poll = hostkit.Run.poll
 
     def crashing(work: Any, wait: float = 0.0) -> list[Any]:
         events: list[Any] = poll(work, wait)
         if any(event["event"] == "submitted" for event in events):
-            work.kill()  # nobody is left to say that the job is not wanted
+            work.kill()
         return events
 
-    monkeypatch.setattr(hostkit.Run, "poll", crashing)
+    patch.setattr(hostkit.Run, "poll", crashing)
+
+
+def test_a_result_of_a_session_that_crashed_is_brought_in_and_not_made_again(
+    resolve: Resolve, stage: Set, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = resolve.clip(MediaPoolItem(stage.plate), 10, 8)
+    before = resolve.timeline.numbers(item)
+    crash_when_queued(monkeypatch)
     [shot] = run("current", placement="track")
     assert (shot.state, item.takes) == ("failed", [])
     monkeypatch.undo()
@@ -379,6 +422,22 @@ def test_an_earlier_result_that_cannot_be_had_again_is_made_anew(
     assert resolve.timeline.numbers(item) == before
     [after] = run(backdrop="#fffffe")
     assert (after.state, after.said.split(";")[0], "gone" in after.said) == ("done", "v003: take 4", False)
+
+
+def test_a_result_that_went_with_its_daemon_is_made_anew(
+    resolve: Resolve, stage: Set, run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where no daemon runs the command starts one for the call, and its jobs end with it."""
+    monkeypatch.setenv("ANYPORTAL_STATE", str(tmp_path / "state"))
+    item = resolve.clip(MediaPoolItem(stage.plate), 10, 8)
+    before = resolve.timeline.numbers(item)
+    with monkeypatch.context() as patch:
+        crash_when_queued(patch)
+        assert run()[0].state == "failed"
+    [again] = run(backdrop="#ffffff")
+    assert (again.state, again.message) == ("done", "")
+    assert "is gone (no daemon is running): made anew" in again.said and tag(item)["backdrop"] == "#ffffff"
+    assert resolve.timeline.numbers(item) == before
 
 
 def test_an_earlier_result_out_of_reach_is_waited_for(

@@ -81,6 +81,18 @@ def test_numbers_of_any_sign_and_width(tmp_path: Path, numbers: list[int]) -> No
     assert [file.path.name for file in clip.files] == [f"a_{number}.png" for number in numbers]
 
 
+@pytest.mark.parametrize("folder", ["[x]", "a#b", "50%d", "q*?"])
+@pytest.mark.parametrize("notation", ["[1-2] plate.%04d.exr", "[1-2] plate.####.exr", "[1-2] plate.1001-1003#.exr", ""])
+def test_what_is_a_wildcard_elsewhere_is_a_letter_in_names(tmp_path: Path, folder: str, notation: str) -> None:
+    if os.name == "nt" and "?" in folder:
+        pytest.skip("no such names there")
+    frames(tmp_path / folder, range(1001, 1004), "[1-2] plate.{:04d}.exr")
+    clip = find_clip(tmp_path / folder / notation, "plate")
+    assert (clip.pattern, clip.numbers) == ("[1-2] plate.%04d.exr", [1001, 1002, 1003])
+    assert [file.path.read_bytes() for file in clip.files] == [b"x1001", b"x1002", b"x1003"]
+    assert clip.files[0].path.parent == tmp_path / folder
+
+
 def test_a_part_of_a_sequence_can_be_named(tmp_path: Path) -> None:
     folder = frames(tmp_path / "plates", range(1, 11))
     assert find_clip(folder / "plate.3-5#.exr", "plate").numbers == [3, 4, 5]

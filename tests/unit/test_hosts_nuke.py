@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from anyportal_core.media.encoding import SRGB, named
-from tests.hosts.nuke import house
+from tests.hosts.nuke import house, images
 from tests.hosts.nuke.module import ACES_SPACES, FakeNuke
 from tests.hosts.nuke.nodes import Node
 
@@ -226,6 +227,55 @@ def test_media_that_are_not_there_are_told_before_anything_starts(
     assert all(word in str(told.value) for word in words)
 
 
+def test_a_read_that_is_disabled_is_refused(nuke: FakeNuke, read: Node, asked: Any, tmp_path: Path) -> None:
+    exr = house.make_read(nuke, house.write_sequence(tmp_path / "exr", kind="exr"))
+    exr["disable"].setValue(True)
+    for plan in (lambda: asked(nuke.make("Dot", [exr])), lambda: asked(read, exr, matte=f"node:{exr.title}")):
+        with refused() as told:
+            plan()
+        assert f"{exr.title} is disabled" in str(told.value) and "Enable it" in str(told.value)
+
+
+def test_in_proxy_mode_the_full_files_are_sent(nuke: FakeNuke, read: Node, asked: Any) -> None:
+    """`nuke.filename` gives the proxy's name there, whatever size is asked for."""
+    read["proxy"].setValue("/gone/small.%04d.exr")
+    nuke.root_node["proxy"].setValue(True)
+    nuke.modified(False)
+    steps = len(nuke.steps)
+    full = read["file"].value()
+    assert (asked(read).footage.path, asked(read).rendered) == (full, False)
+    assert asked(read).wish()["colour_space"] == "sRGB"  # what PNGs are by default, not what EXRs are
+    assert asked(read, size="proxy").range.frames == ALL
+    assert house.load("anyportal_nuke.actions")._frames_of(read) == "1001-1006"
+    assert nuke.root_node["proxy"].value() is True and (nuke.modified(), len(nuke.steps)) == (False, steps)
+
+
+def test_overscan_of_one_frame_is_overscan(
+    nuke: FakeNuke, asked: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plate = house.make_read(nuke, house.write_sequence(tmp_path, kind="exr"))
+    assert not asked(plate).rendered
+    colours = np.zeros((house.HIGH, house.WIDE, 4), np.float32)
+    house.write_image(tmp_path / "plate.1003.exr", np.pad(colours, ((4, 4), (8, 8), (0, 0))), "RGBA", "half",
+                      window=(8, 4, house.WIDE, house.HIGH))  # fmt: skip
+    monkeypatch.setattr(images.Format, "pixelAspect", lambda self: 2.0)
+    nuke.at = 1005
+    plan = asked(plate)
+    assert plan.rendered and plan.box[:4] == (-8, -4, house.WIDE + 8, house.HIGH + 4)
+    assert asked(plate, frames="1005").box == plan.box  # a part has the size of the whole
+    house.load("anyportal_nuke.result").create(plan, "v001", f"{tmp_path}/r.%04d.exr", plan.wanted)
+    assert next(node for node in nuke.all if node.kind == "Reformat")["box_pixel_aspect"].value() == 2.0
+    assert nuke.at == 1005  # where a person left it
+
+
+def test_the_work_s_thread_asks_the_script_nothing(nuke: FakeNuke, read: Node, asked: Any, tmp_path: Path) -> None:
+    plan, found = asked(read), []
+    nuke.script = "/elsewhere/saved.nk"  # while it works
+    worker = threading.Thread(target=lambda: found.extend([plan.wish()["rate"], plan.folder()]), name="AnyPortal")
+    house.settle(nuke, worker.start)
+    assert found == ["23.976", f"{tmp_path}/anyportal/{read.title}"]
+
+
 def test_an_error_upstream_is_refused(nuke: FakeNuke, read: Node, asked: Any) -> None:
     """hosts.md: "Refuse if the upstream graph has errors"."""
     grade = nuke.make("Grade", [read])
@@ -408,6 +458,7 @@ def test_mattes(nuke: FakeNuke, read: Node, asked: Any, tmp_path: Path) -> None:
     other = asked(read, exr, matte=f"node:{exr.title}")
     assert (other.matte.node, other.matte.channel, other.renders()) == (exr, "rgba.alpha", (ALL, True))
     assert asked(exr, matte="channel:rgba.red").matte.channel == "rgba.red"
+    assert asked(exr, colours="straight").wish()["settings"] == {"clean_edges": False}  # a statement is never dropped
 
 
 def test_a_mask_belongs_to_the_frame_that_is_stated_else_in_its_name(read: Node, asked: Any) -> None:
@@ -428,6 +479,9 @@ def test_a_mask_belongs_to_the_frame_that_is_stated_else_in_its_name(read: Node,
         ({"matte": "channel:mask.a"}, ["no channel mask.a"]),
         ({"matte": "channel:"}, ["none was named"]),
         ({"matte": "node:Read9"}, ["no node Read9"]),
+        ({"matte": "/m/matte.mov", "colours": "premultiplied"}, ["/m/matte.mov", "a Read of the matte's files"]),
+        ({"colours": "premultiplied"}, ["yet to be found", "the plate's alpha"]),
+        ({"mask": "/m/mask.png", "colours": "premultiplied"}, ["yet to be found"]),
     ],
 )
 def test_a_matte_that_is_none(read: Node, asked: Any, what: dict[str, Any], words: list[str]) -> None:
@@ -482,9 +536,22 @@ def test_a_result_says_its_range_itself(nuke: FakeNuke, read: Node, asked: Any, 
     made = module.create(plan, "v001", pattern, plan.wanted)
     names = ("first", "last", "origfirst", "origlast")
     assert [made.read[name].value() for name in names] == [1001, 1006, 1001, 1006]
+    assert made.read["file"].said == f"{pattern} 1001-1006"
     assert nuke.layer_channels["matte"] == ["matte.alpha"]  # told of before any file has
     made.status("[Errno 28] the disk is full", failed=True)
     assert made.read["label"].value() == "AnyPortal v001\n#102030\n\\[Errno 28] the disk is full"  # no TCL
+
+
+def test_a_result_of_an_older_script_can_be_made_again(nuke: FakeNuke, read: Node, asked: Any) -> None:
+    module, tab = house.load("anyportal_nuke.result"), house.load("anyportal_nuke.tab")
+    plan = asked(read)
+    made = module.create(plan, "v001", "/r/r.%04d.exr", plan.wanted)
+    del made.read.knobs_["anyportal_place"]
+    house.load("anyportal_nuke.again").fit(plan, made.read)
+    made.save()
+    module.note(made, plan)
+    assert tab.read_place(made.read) == {"proxy": False, "box": [0, 0, 96, 64], "whole": [0, 0, 96, 64]}
+    made.restore()
 
 
 def test_what_arrived_before_the_end_stays(nuke: FakeNuke, read: Node, asked: Any, tmp_path: Path) -> None:

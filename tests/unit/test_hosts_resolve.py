@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from tests.hosts.resolve.app import Resolve
 from tests.hosts.resolve.items import TimelineItem
 from tests.hosts.resolve.objects import number_of
 from tests.hosts.resolve.pool import MediaPoolItem
-from tests.hosts.resolve.timeline import HOUR
+from tests.hosts.resolve.timeline import HOUR, Timeline
 
 house.importable()
 client = importlib.import_module("anyportal_resolve")
@@ -35,7 +36,9 @@ doctor = importlib.import_module("anyportal_resolve.doctor")
 exported = importlib.import_module("anyportal_resolve.exported")
 media = importlib.import_module("anyportal_resolve.media")
 movie = importlib.import_module("anyportal_resolve.movie")
+outside = importlib.import_module("anyportal_resolve.outside")
 placing = importlib.import_module("anyportal_resolve.placing")
+record = importlib.import_module("anyportal_hostkit.record")
 restoring = importlib.import_module("anyportal_resolve.restoring")
 source = importlib.import_module("anyportal_resolve.source")
 tags = importlib.import_module("anyportal_resolve.tags")
@@ -100,8 +103,6 @@ def test_the_edition_is_told() -> None:
     assert connection.editions_note(Resolve()) == ""
     assert "works from its Scripts menu" in connection.editions_note(Resolve(studio=False))
     assert "needs Resolve Studio" in connection.editions_note(Resolve(studio=False, version=(21, 1)))
-    with pytest.raises(Refused, match=r"Resolve Studio.*External scripting using: Local.*21\.1"):
-        connection.connect(None, None)
     given = Resolve()
     assert connection.connect(given) is given
 
@@ -110,6 +111,53 @@ def test_the_edition_is_told() -> None:
             return given
 
     assert connection.connect(None, App()) is given
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Resolve's own scripting module, as its installer places it: make it with these lines."""
+
+    def make(text: str) -> None:
+        (tmp_path / "Modules").mkdir()
+        (tmp_path / "Modules" / "DaVinciResolveScript.py").write_text(text, "utf-8")
+
+    monkeypatch.setenv("RESOLVE_SCRIPT_API", str(tmp_path))
+    yield make
+    sys.modules.pop("DaVinciResolveScript", None)
+
+
+def test_from_outside_the_module_is_found_where_it_lies(module: Any) -> None:
+    module("def scriptapp(name):\n    return [name]\n")
+    before = list(sys.path)
+    assert connection.connect(None, None) == ["Resolve"]
+    assert sys.path == before
+
+
+def test_from_outside_a_resolve_that_does_not_answer_may_not_be_allowed_to(module: Any) -> None:
+    module("def scriptapp(name):\n    return None\n")
+    with pytest.raises(Refused, match=r"does not answer.*Resolve Studio.*External scripting using: Local.*21\.1"):
+        connection.connect(None, None)
+
+
+@pytest.mark.parametrize("text", ["", "raise ImportError('Could not locate module dependencies')\n"])
+def test_a_module_that_cannot_be_imported_is_no_matter_of_preferences(module: Any, text: str) -> None:
+    if text:
+        module(text)
+    with pytest.raises(Refused) as caught:
+        connection.connect(None, None)
+    said = str(caught.value)
+    assert "cannot be imported: " + (text[19:-3] or "No module named") in said and "Preferences" not in said
+    assert all(name in said for name in ("RESOLVE_SCRIPT_API=", "RESOLVE_SCRIPT_LIB=", "PYTHONPATH="))
+    assert ("FUSION_PYTHON3_HOME" in said) == (sys.platform == "win32")
+
+
+def test_where_the_module_lies_is_what_the_table_of_hosts_says(shared: Path) -> None:
+    rows = (shared / "hosts.md").read_text("utf-8").splitlines()
+    table = {cells[1].strip(): cells[2:4] for cells in (row.split("|") for row in rows) if len(cells) > 4}
+    for name, platform in (("macOS", "darwin"), ("Windows", "win32"), ("Linux", "linux")):
+        for said, ours in zip(table[name], outside.usual(platform), strict=True):
+            wanted = said.strip().replace("%PROGRAMDATA%", r"C:\ProgramData")
+            assert ours.endswith(wanted.replace("...", "").strip())
 
 
 def test_the_doctor_says_what_is_missing(resolve: Resolve, plate: str) -> None:
@@ -371,6 +419,14 @@ def test_where_clips_would_overlap_another_track_is_made(resolve: Resolve, plate
     assert [track.items for track in resolve.timeline.tracks] == [[item], [placed.item], [above]]
 
 
+def test_a_locked_track_above_is_left_alone(resolve: Resolve, plate: str) -> None:
+    pool = MediaPoolItem(plate)
+    item, far = resolve.clip(pool, 0, 8), resolve.clip(pool, 20, 8, at=40, track=2)
+    resolve.timeline.tracks[1].name, resolve.timeline.tracks[1].locked = "AnyPortal", True
+    placed = placing.put_above(connection.desk(resolve), pool, seen(resolve)[0].place, placing.Part(0, 8, 8))
+    assert [track.items for track in resolve.timeline.tracks] == [[item], [placed.item], [far]]
+
+
 def test_an_older_resolve_that_puts_tracks_on_top_is_told(resolve: Resolve, plate: str) -> None:
     pool = MediaPoolItem(plate)
     resolve.clip(pool, 0, 8)
@@ -418,9 +474,14 @@ def test_a_take_keeps_the_clip_s_length_whatever_its_end_means(
     result.properties["File Path"] = "/r/result.mp4"
     placed = placing.add_take(item, result, placing.Part(3, sure, sure, speed < 0))
     assert (placed.take, item.selected, item.duration) == (2, 2, 8)
-    assert item.takes[1].count == sure
+    assert (item.takes[1].first, item.takes[1].count) == (3, sure)
     assert placing.add_take(item, result, placing.Part(3, sure, sure)).take == 2  # the same file is no second take
     assert len(item.takes) == 2
+
+
+def test_of_a_clip_that_runs_backwards_the_frame_in_doubt_is_the_lowest() -> None:
+    assert list(placing.Part(3, 8, 9).edges())[:2] == [(3, 10), (3, 11)]
+    assert list(placing.Part(3, 8, 9, backwards=True).edges())[:2] == [(4, 11), (3, 11)]
 
 
 def test_a_take_that_cannot_have_the_length_leaves_the_clip_as_it_was(plate: str) -> None:
@@ -485,6 +546,28 @@ def test_a_render_shows_the_clip_alone_and_has_its_frames(resolve: Resolve, comp
     shown = [number_of(baked.picture(frame)) for frame in range(16)]
     assert shown == [*range(100, 108), *range(120, 128)]
     assert state_of(resolve) == before
+
+
+def test_a_render_shows_the_clip_s_timeline_whichever_is_open(resolve: Resolve, compound: Any, tmp_path: Path) -> None:
+    desk, other = connection.desk(resolve), Timeline(resolve, "Cut 4")
+    resolve.project.timelines.append(other)
+    resolve.project.current = other
+    baked = MediaPoolItem(baking.bake(desk, compound, str(tmp_path), lambda _: None, lambda: False))
+    assert [number_of(baked.picture(frame)) for frame in (0, 15)] == [100, 127]
+    assert (resolve.project.current, other.marks, desk.timeline.marks) == (other, {}, {})
+
+
+def test_a_render_shows_the_plate_though_a_result_is_selected(
+    resolve: Resolve, compound: Any, plate: str, tmp_path: Path
+) -> None:
+    (tmp_path / "v001").mkdir()
+    record.write(str(tmp_path / "v001"), {"schema": 1})
+    result = MediaPoolItem(str(shutil.copy(plate, tmp_path / "v001")))
+    compound.item.AddTake(result, 30, 45)
+    compound.item.SelectTakeByIndex(2)
+    baked = MediaPoolItem(bake(resolve, compound, tmp_path / "plates"))
+    assert [number_of(baked.picture(frame)) for frame in (0, 15)] == [100, 127]
+    assert compound.item.selected == 2
 
 
 @pytest.mark.parametrize(
@@ -562,7 +645,7 @@ def menu(tmp_path: Path) -> Any:
     return run
 
 
-FOUND = "AnyPortal: Resolve does not answer. From inside, start AnyPortal"
+FOUND = "AnyPortal: Resolve's module DaVinciResolveScript cannot be imported"
 
 
 def utility(home: Path) -> Path:

@@ -170,6 +170,7 @@ def test_a_page_from_elsewhere_may_not_read_either(caller: Caller) -> None:
     [
         (b"{", {}, 400),
         (b"[]", {}, 400),
+        (b"[" * 60000, {}, 400),
         (b"{}", {"Content_Type": "text/plain"}, 415),  # what a form of another page could send
         (b"", {"Content_Length": "99999999"}, 413),
         (b"", {"Content_Length": "-1"}, 413),
@@ -210,6 +211,9 @@ def test_a_wish_is_told_complete(caller: Caller, told: list[Any]) -> None:
         ({"backdrop_kind": "file", "backdrop": "/no/such/beach.jpg"}, "backdrop"),
         ({"backdrop_kind": "words", "backdrop": "/"}, "backdrop"),
         ({"backdrop_kind": "else"}, "backdrop_kind"),
+        ({"backdrop_kind": "file", "backdrop": "~nobody-here/x.png"}, "backdrop"),
+        ({"backdrop_kind": "file", "backdrop": f"/{'a' * 300}.png"}, "backdrop"),
+        ({"backdrop_kind": "words", "backdrop": "a\0b"}, "backdrop"),
         ({"matte_kind": "file", "matte": "/no/such/matte.mov"}, "matte"),
         ({"settings": "strong"}, "settings"),
         ({"seed": -1}, "seed"),
@@ -218,7 +222,9 @@ def test_a_wish_is_told_complete(caller: Caller, told: list[Any]) -> None:
         ({"handles": 100000}, "handles"),
         ({"placement": "finalize"}, "placement"),
         ({"format": "avi"}, "format"),
+        ({"settings": "a=" + "[" * 3900}, "settings"),
         ({"subject": "x" * 5000}, "subject"),
+        ({"subject": "\ud800"}, "subject"),
         ({"action": "quit"}, "action"),
     ],
 )
@@ -240,6 +246,25 @@ def test_files_are_named_in_full_and_must_be_there(caller: Caller, told: list[An
     assert told[1].request["matte"] == "alpha"
     assert caller.post("/wish", {**GO, "matte_kind": "mask", "matte": str(picture)})[0] == 200
     assert (told[2].request["matte"], told[2].request["mask"]) == ("", str(picture))
+
+
+def test_words_may_be_longer_than_the_name_of_a_file(caller: Caller, told: list[Any]) -> None:
+    caller.open()
+    words = "a long misty beach at sunset " * 12
+    assert caller.post("/wish", {**GO, "backdrop_kind": "words", "backdrop": words})[0] == 200
+    assert told[0].request["backdrop"] == words.strip()
+
+
+def test_whatever_goes_wrong_the_page_gets_an_answer(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert caller.post("/session", {"token": "\ud800"})[0] == 403
+    caller.open()
+
+    def broken(event: object) -> None:
+        raise OSError("the pipe is full")
+
+    monkeypatch.setattr(caller.server, "tell", broken)
+    status, said = caller.post("/wish", GO)
+    assert (status, said["message"]) == (500, "this went wrong: OSError: the pipe is full")
 
 
 def test_a_page_waits_for_the_next_change(caller: Caller) -> None:

@@ -74,6 +74,15 @@ def test_what_names_no_frames_is_told(text: str) -> None:
 # Paths
 
 
+@pytest.mark.parametrize("name", ["Take #3.mov", "A001 [1-2].mov", "50%d.mov"])
+def test_a_file_that_is_called_just_so_is_no_sequence(tmp_path: Path, name: str) -> None:
+    path = str(tmp_path / name)
+    assert paths.has_counter(path) or paths.bracketed(path)
+    Path(path).touch()
+    assert not paths.has_counter(path) and paths.bracketed(path) is None
+    assert paths.file_of(path, 7) == paths.printf(path) == path
+
+
 @pytest.mark.parametrize(
     ("path", "frame_7"),
     [

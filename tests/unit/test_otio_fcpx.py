@@ -11,8 +11,11 @@ import pytest
 from anyportal_client.errors import MediaError
 from anyportal_client.otio.places import Places
 from anyportal_client.otio.plan import Plan
+from anyportal_client.otio.probes import MediaProblem
 from anyportal_client.otio.reading import Cut, read_cut
+from anyportal_client.otio.retimes import retime_of
 from anyportal_client.otio.shape import shape
+from anyportal_client.otio.surroundings import placed_clips
 
 FORMATS = {
     "23.976": '<format id="r1" frameDuration="1001/24000s" width="1920" height="1080"/>',
@@ -69,6 +72,65 @@ def test_frames_are_exact_at_every_rate(tmp_path: Path, rate: str, exact: float)
     assert shape(Plan(cut.root, ()), Places(tmp_path)).timeline is timeline  # Resolve reads no collection
     assert found[0].media_reference.target_url == "/m/A.mov"
     assert found[0].media_reference.available_range.start_time.value == 90000
+
+
+def mapped(rate: str, *points: tuple[int, int]) -> str:
+    inside = "".join(
+        f'<timept time="{time(rate, at)}" value="{time(rate, value)}" interp="smooth2"/>' for at, value in points
+    )
+    return f"<timeMap>{inside}</timeMap>"
+
+
+@pytest.mark.parametrize("rate", ["23.976", "25"])
+@pytest.mark.parametrize(
+    ("points", "start", "shown"),
+    [
+        (((0, 0), (120, 240)), 20, (40, 10, 2)),
+        (((0, 0), (480, 240)), 21, (10.5, 10, 0.5)),
+        (((0, 240), (240, 0)), 20, (210, 10, -1)),  # 240 - 20 is where it begins to run backwards
+        (((90000, 90240), (90120, 90000)), 90020, (90180, 10, -2)),
+        (((0, 7), (100, 7)), 20, (7, 10, 0)),
+        (((0, 0), (60, 120), (120, 240)), 20, (40, 10, 2)),
+    ],
+)
+def test_a_constant_retime_is_read(tmp_path: Path, rate: str, points: Any, start: int, shown: Any) -> None:
+    spine = clip(rate, 90000, start, 10, mapped(rate, *points)) + clip(rate, 90010, 90020, 10)
+    one, two = clips_of(read_cut(write(tmp_path, rate, spine)))
+    found = one.source_range
+    assert (one.name, two.name) == ("sh", "sh")
+    assert (found.start_time.value, found.duration.value) == pytest.approx(shown[:2])
+    assert [effect.time_scalar for effect in one.effects] == pytest.approx([shown[2]])
+    assert not two.effects and two.source_range.start_time.value == 90020  # of the same name, and not retimed
+
+
+@pytest.mark.parametrize(
+    ("points", "why"),
+    [
+        (((0, 0), (60, 120), (120, 130)), "changes speed"),
+        (((0, 0), (10, 20)), "shows more than"),
+        (((0, 0),), "changes"),
+    ],
+)
+def test_a_retime_that_cannot_be_followed_is_refused_for_what_it_is(tmp_path: Path, points: Any, why: str) -> None:
+    cut = read_cut(write(tmp_path, "25", clip("25", 90000, 20, 10, mapped("25", *points))))
+    with pytest.raises(MediaProblem, match=why):
+        retime_of(clips_of(cut)[0], ())
+
+
+def test_what_is_disabled_stays_so(tmp_path: Path) -> None:
+    inner = f'<sequence format="r1" tcStart="0s"><spine>{clip("25", 0, 90010, 5, name="in")}</spine></sequence>'
+    resources = f'<media id="r7" name="nest">{inner}</media>'
+    nest = f'<ref-clip ref="r7" name="n" offset="{{}}" duration="{time("25", 5)}" enabled="{{}}"/>'
+    spine = (
+        clip("25", 90000, 90010, 5)
+        + clip("25", 90005, 90010, 5, enabled="0")
+        + clip("25", 90010, 90010, 5, enabled="1")
+        + nest.format(time("25", 90015), 0)
+        + nest.format(time("25", 90020), 1)
+    )
+    root = read_cut(write(tmp_path, "25", spine, resources)).root
+    shown = [(placed.clip.name, placed.left_out) for placed in placed_clips(root)]
+    assert shown == [("sh", ""), ("sh", "disabled"), ("sh", ""), ("in", "in a disabled sequence"), ("in", "")]
 
 
 def test_it_is_known_in_a_bundle_and_under_another_name(tmp_path: Path) -> None:

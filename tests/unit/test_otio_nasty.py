@@ -238,7 +238,43 @@ def test_nested_sequences_show_what_is_left_of_them(media: Path) -> None:
     fx.effects.append(otio.schema.Effect("Glow"))
     plan = all_of_it(cut(nest, otio.schema.Stack("empty"), fx), media)
     assert [(shot.name, shot.track, shot.problem) for shot in plan.shots] == [("b", "in", ""), ("d", "Video 1", "")]
-    assert plan.notes == ("2 clips are left out: the nested sequences around them show nothing of them",)
+    assert plan.notes == ("left out, since they are not seen in the nested sequences around: a, c",)
+
+
+def test_what_a_trim_within_a_trim_shows_is_planned(media: Path) -> None:
+    """The inner sequence begins at its second clip; only then counts what the outer one trims."""
+    children = [otio.schema.Clip(name, sequence(media), frames(1010, 10)) for name in "abc"]
+    inner = otio.schema.Stack("in", children=[otio.schema.Track("t", children=children)], source_range=frames(10, 20))
+    outer = otio.schema.Stack("out", children=[otio.schema.Track("u", children=[inner])], source_range=frames(0, 5))
+    plan = all_of_it(cut(outer), media)
+    assert [shot.name for shot in plan.shots] == ["b"]
+    assert plan.notes == ("left out, since they are not seen in the nested sequences around: a, c",)
+
+
+def test_a_dissolve_shows_clips_beyond_a_trim(media: Path) -> None:
+    a, b = (otio.schema.Clip(name, sequence(media), frames(1010, 10)) for name in "ab")
+    blend = otio.schema.Transition("t", "SMPTE_Dissolve", Time(4, 24), Time(4, 24))
+    nest = otio.schema.Stack(
+        "in", children=[otio.schema.Track("t", children=[a, blend, b])], source_range=frames(12, 5)
+    )
+    assert [shot.name for shot in all_of_it(cut(nest), media).shots] == ["a", "b"]
+
+
+def test_disabled_clips_are_left_out_by_name(media: Path) -> None:
+    clips = [otio.schema.Clip(name, sequence(media), frames(1010, 10)) for name in ("a", "b", "b", "c", "")]
+    for off in clips[1:3]:
+        off.enabled = False
+    timeline = cut(*clips[:3])
+    for clip, enabled in zip(clips[3:], (False, True), strict=True):
+        timeline.tracks.append(otio.schema.Track("off", children=[clip]))
+        timeline.tracks[-1].enabled = enabled
+    clips[4].enabled = False
+    plan = all_of_it(timeline, media)
+    assert [shot.name for shot in plan.shots] == ["a"]
+    assert plan.notes == (
+        "left out, since they are disabled: b (2 times), a clip without a name",
+        "left out, since it is on a disabled track: c",
+    )
 
 
 def test_dissolves_count_in_the_clip_s_rate_and_wherever_they_stand(media: Path) -> None:

@@ -365,6 +365,15 @@ def test_a_sign_of_percent_in_a_name_is_a_letter(tmp_path: Path) -> None:
         read_request([("clip", {"backdrop": "200%.jpg"})], tmp_path)
 
 
+def test_the_missing_head_of_a_sequence_moves_no_frame(tmp_path: Path) -> None:
+    """A range counted from zero means frames of the sequence as stated, also where its first ones are not there."""
+    plate = sequence(tmp_path / "plates", range(1001, 1061))
+    plate.start_frame, plate.available_range = 990, frames(990, 71)
+    [zero, numbered] = make_plan(cut(clip(plate.clone(), 10), clip(plate.clone(), 1000)), tmp_path, BLUE).shots
+    assert (zero.frames, zero.notes) == ("1001-1009", ("the clip shows 1 frames that the media have not",))
+    assert (numbered.frames, numbered.notes) == (zero.frames, zero.notes)
+
+
 @pytest.mark.parametrize("name", ["IMG_0715.jpg", "shot.0010.mov", "still.png"])
 def test_single_files_stay_single(name: str) -> None:
     assert not as_sequence(Path("/x") / name).sequence

@@ -21,7 +21,7 @@ from anyportal_client.otio.flatten import FORMATS, read_formats
 from anyportal_client.otio.outcomes import Result
 from anyportal_client.otio.places import Places, read_path_map
 from anyportal_client.otio.plan import Plan, make_plan
-from anyportal_client.otio.reading import Cut, opened
+from anyportal_client.otio.reading import Cut, opened, read_cut
 from anyportal_client.otio.shape import shape
 from anyportal_client.otio.write import add_versions, output_path, write_timeline
 from anyportal_core.testing.clips import write_movie
@@ -181,9 +181,7 @@ def test_texts_are_read_in_the_encodings_that_hosts_write(tmp_path: Path, encodi
         assert next(iter(cut.root.find_clips())).name == "Größe"
 
 
-def test_a_clip_that_an_fcpxml_retimes_is_refused_since_its_adapter_passes_over_that(
-    footage: Path, tmp_path: Path
-) -> None:
+def test_a_clip_whose_speed_an_fcpxml_changes_is_refused(footage: Path, tmp_path: Path) -> None:
     path = tmp_path / "cut.fcpxml"
     timeline = cut_of(footage)
     del timeline.tracks[0][2].effects[0]
@@ -191,7 +189,9 @@ def test_a_clip_that_an_fcpxml_retimes_is_refused_since_its_adapter_passes_over_
     text = path.read_text()
     at = text.index(">", text.index('name="two"', text.index("<spine>")))
     closed = text[at - 1] == "/"
-    inside = '<timeMap><timept time="0s" value="0s"/><timept time="1s" value="2s"/></timeMap>'
+    inside = (
+        '<timeMap><timept time="0s" value="0s"/><timept time="1s" value="2s"/><timept time="3s" value="3s"/></timeMap>'
+    )
     assert not closed
     path.write_text(text[: at + 1] + inside + text[at + 1 :])
     with planned(path) as (plan, _):
@@ -206,8 +206,9 @@ def test_a_clip_that_an_fcpxml_retimes_is_refused_since_its_adapter_passes_over_
         ({"variablespeed": "0", "speed": "100", "reverse": "FALSE"}, "20-27"),
         ({"speed": "150"}, "30-39"),
         ({"variablespeed": "1", "speed": "50"}, "'Time Remap' changes speed"),
-        ({"variablespeed": "0", "speed": "50", "reverse": "TRUE"}, "'Time Remap' changes speed"),
-        ({"speed": "fast"}, "'Time Remap' changes speed"),
+        ({"variablespeed": "0", "speed": "50", "reverse": "TRUE"}, "the clip runs backwards"),
+        ({"variablespeed": "0", "speed": "-100"}, "the clip runs backwards"),
+        ({"speed": "fast"}, "'Time Remap' is no number"),
     ],
 )
 def test_the_retimes_of_an_fcp_7_xml_become_retimes(
@@ -231,6 +232,59 @@ def test_the_retimes_of_an_fcp_7_xml_become_retimes(
         assert effects == [
             "Effect" if "100" in parameters.values() else "TimeEffect" if two.problem else "LinearTimeWarp"
         ]
+
+
+@pytest.mark.parametrize("said", ["FALSE", "TRUE"])
+def test_clips_and_tracks_that_an_fcp_7_xml_disables_are_left_out(footage: Path, tmp_path: Path, said: str) -> None:
+    path = tmp_path / "cut.xml"
+    timeline = cut_of(footage)
+    timeline.tracks.append(otio.schema.Track("Video 2", children=[timeline.tracks[0][1].clone()]))
+    timeline.tracks[1][0].name = "three"
+    otio.adapters.write_to_file(timeline, str(path))
+    before, _, after = path.read_text().rpartition("</clipitem>")
+    before, _, between = before.rpartition("</clipitem>")  # of "two", and of the second track
+    off = f"<enabled>{said}</enabled>"
+    path.write_text(f"{before}{off}</clipitem>{between}</clipitem>{off}{after}")
+    with planned(path) as (plan, _):
+        if said == "TRUE":
+            assert [shot.name for shot in plan.shots] == ["one", "two", "three"] and plan.notes == ()
+        else:
+            assert [shot.name for shot in plan.shots] == ["one"]
+            assert plan.notes == (
+                "left out, since it is disabled: two", "left out, since it is on a disabled track: three"
+            )  # fmt: skip
+
+
+def test_an_otio_with_newer_markers_is_read_and_one_with_newer_clips_named(footage: Path, tmp_path: Path) -> None:
+    path = tmp_path / "cut.otio"
+    text = otio.adapters.write_to_string(cut_of(footage), "otio_json")
+    path.write_text(text.replace('"Marker.2"', '"Marker.3"'))
+    with planned(path) as (plan, cut):
+        assert found(plan) == [("one", "5-14"), ("two", "20-35")]
+        assert cut.notes == (
+            "the timeline is of a newer OpenTimelineIO: what is new in its Marker.3 is passed over",
+        )  # fmt: skip
+        assert next(iter(cut.root.find_clips())).markers[0].name == "m"
+    path.write_text(text.replace('"Marker.2"', '"Marker.3"').replace('"Clip.2"', '"Clip.9"'))
+    with pytest.raises(MediaError, match=r"newer OpenTimelineIO .* it has Clip\.9, Marker\.3"), opened(path):
+        pass
+
+
+def test_what_adapters_print_is_not_heard(
+    footage: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """That of AAF tells on standard output what it does not find; with ``--json`` each line there is an event."""
+    plainly = otio.adapters.read_from_file
+
+    def talking(*given: Any, **more: Any) -> Any:
+        print("Unable find slot_id: 0 in mob None creating Gap")
+        return plainly(*given, **more)
+
+    monkeypatch.setattr(otio.adapters, "read_from_file", talking)
+    path = tmp_path / "cut.otio"
+    otio.adapters.write_to_file(cut_of(footage), str(path))
+    read_cut(path)
+    assert capsys.readouterr().out == ""
 
 
 def elsewhere(url: str, name: str = "sh") -> Any:

@@ -133,3 +133,31 @@ def test_rounding_up_at_the_end_of_the_medium_is_no_complaint() -> None:
     span = find_span(Times(0, 106, 25), Extent(0, 0, 101, 24))
     assert span is not None
     assert (span.last, span.outside) == (100, 0)
+
+
+@pytest.mark.parametrize(
+    ("source", "speed", "dissolves", "frames"),
+    [
+        (Times(20, 20, 25), 0.5, (0, 5), (20, 32)),  # 2.5 frames of the medium are 3
+        (Times(30, 20, 25), 0.5, (5, 0), (27, 39)),
+        (Times(30, 20, 25), -0.5, (5, 0), (30, 42)),
+        (Times(20, 20, 24), 1.0, (0, 12), (20, 53)),  # a dissolve at 24 over a medium at 25: 12.5
+        (Times(48, 20, 24), 1.0, (12, 0), (37, 70)),
+    ],
+)
+def test_dissolves_get_every_frame_that_they_show(
+    source: Times, speed: float, dissolves: tuple[int, int], frames: tuple[int, int]
+) -> None:
+    span = find_span(source, Extent(0, 0, 200, 25), speed, dissolves=dissolves)
+    assert span and span.frames == frames
+
+
+@pytest.mark.parametrize(
+    ("start", "frames", "outside"), [(10, (1001, 1009), 1), (1000, (1001, 1009), 1), (30, (1020, 1029), 0)]
+)
+def test_a_range_counted_from_zero_counts_from_the_stated_first_frame_though_it_is_not_there(
+    start: float, frames: tuple[int, int], outside: int
+) -> None:
+    """Stated from 990, on disk from 1001."""
+    span = find_span(Times(start, 10, 24), Extent(1001, 1001, 60, 24, missing=11))
+    assert span and (span.frames, span.outside) == (frames, outside)

@@ -89,10 +89,11 @@ def planned_batch(wish: Wish, *, unpack: bool) -> Iterator[Ready]:
         places, probes = Places(cut.base, wish.moved, wish.search), Probes(cache_folder())
         plan = _at_the_media_s_rate(wish, cut, make_plan(cut.root, places, wish.defaults, probes, cut.notes), probes)
         if not plan.shots:
+            left = "; ".join(note for note in plan.notes if "left out" in note)
             raise UsageError(
-                "no clip asks for anything",
+                "no clip is shown that asks for anything" if left else "no clip asks for anything",
                 where=str(wish.timeline),
-                hint="give --backdrop for all clips, or put a request in clips or markers (docs/batch.md)",
+                hint=left or "give --backdrop for all clips, or put a request in clips or markers (docs/batch.md)",
             )
         if wish.out is not None and not wish.again:
             plan = with_results(plan, Records(wish.out.absolute()))

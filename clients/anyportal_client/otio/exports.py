@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import opentimelineio as otio
-
 from anyportal_client.errors import StorageError, UsageError
+from anyportal_client.otio.edl_writing import rate_of
 from anyportal_client.otio.flatten import FORMATS, Format, flattened, parts_of, write_as
 from anyportal_client.otio.inventory import Entry, inventory, losses
 from anyportal_client.otio.outcomes import Result, version_name
 from anyportal_client.otio.plan import Plan, PlannedShot
+from anyportal_client.otio.reading import read_cut
 from anyportal_client.otio.requests import VERSION_KEY
 from anyportal_client.otio.surroundings import clips_of
 from anyportal_client.otio.write import add_version
@@ -47,7 +47,7 @@ class Forecast:
 
     def __str__(self) -> str:
         if not self.certain:
-            return f"{self.format.title} is written, but its adapter cannot read it back: try it in the host first"
+            return f"{self.format.title} is written, but it cannot be read back: try it in the host first"
         if not self.losses:
             return f"{self.format.title}: everything comes back from it"
         return f"{self.format.title} will lose: {', '.join(self.losses)}"
@@ -137,26 +137,23 @@ def _tried(timeline: Any, wanted: Format) -> Counter[Entry] | None:
     with tempfile.TemporaryDirectory(prefix="anyportal_") as folder:
         for number, (_, cut) in enumerate(parts_of(flattened(timeline, 10**9, wanted), wanted)):
             path = Path(folder) / f"{number}{wanted.ending}"
+            rate = rate_of(cut) if wanted.name == "edl" else None
             try:
                 write_as(cut, wanted, path)
             except OSError as error:
                 raise StorageError(f"nothing can be written: {error.strerror}", where=folder) from error
             except Exception as error:
                 raise CannotWrite(" ".join(str(error).split())[:_LONGEST_REASON] or type(error).__name__) from error
-            back = _read_back(path, wanted, cut)
+            back = _read_back(path, rate)
             if back is None:
                 return None
             found += back
     return found
 
 
-def _read_back(path: Path, wanted: Format, cut: Any) -> Counter[Entry] | None:
-    arguments: dict[str, Any] = {}
-    if wanted.name == "edl":
-        first = next(iter(clips_of(cut)), None)
-        arguments["rate"] = first.trimmed_range().start_time.rate if first is not None else 24
+def _read_back(path: Path, rate: float | None) -> Counter[Entry] | None:
     try:
-        return inventory(otio.adapters.read_from_file(str(path), adapter_name=wanted.adapter, **arguments))
+        return inventory(read_cut(path, rate).root)
     except Exception:  # its own reader does not know what to make of it: nothing can be promised
         return None
 

@@ -1,4 +1,6 @@
-"""The retimes of an FCP 7 XML: a filter called `timeremap`, which its adapter hands over as an effect nobody knows.
+"""What the adapter of FCP 7 XML leaves in metadata: whether items are enabled, and retimes.
+
+A retime is a filter called `timeremap`, which the adapter hands over as an effect nobody knows.
 
 In and out of a retimed clip count in frames as they are shown, from the start of the media: at double speed an in of 50
 is frame 100. Here such clips get what other hosts write: a constant retime, and a range from the frame that is shown.
@@ -12,29 +14,36 @@ from typing import Any
 import opentimelineio as otio
 
 from anyportal_client.otio.requests import plain
+from anyportal_client.otio.retimes import refused
 from anyportal_client.otio.surroundings import clips_of
 
 _PERCENT = 100.0
 
 
-def take_over_retimes(root: Any) -> None:
-    """Exchange each time remap for the retime that it is; one that changes, or runs backwards, for a time effect.
-
-    From where a clip runs backwards the format does not say in a way that hosts agree on.
-    """
+def take_over_metadata(root: Any) -> None:
+    """Disable what the file says is disabled, and exchange each time remap for the retime that it is."""
+    items = [*root.find_children()] if hasattr(root, "find_children") else []
+    for item in items:
+        about = item.metadata.get("fcp_xml")
+        told = about.get("enabled") if hasattr(about, "get") else None
+        if isinstance(item, otio.core.Item) and str(told).strip().lower() in ("false", "0"):
+            item.enabled = False
     for clip in clips_of(root):
-        for place, effect in enumerate(clip.effects):
-            remap = _remap(effect)
-            if remap is None:
-                continue
-            speed = _constant(remap)
-            if speed is None:
-                clip.effects[place] = otio.schema.TimeEffect(effect.name, "Time Remap", effect.metadata)
-            elif speed == 1:
-                continue
-            else:
-                clip.effects[place] = otio.schema.LinearTimeWarp(effect.name, speed, effect.metadata)
-                _start_where_it_starts(clip, speed)
+        _take_over_retimes(clip)
+
+
+def _take_over_retimes(clip: Any) -> None:
+    for place, effect in enumerate(clip.effects):
+        remap = _remap(effect)
+        if remap is None:
+            continue
+        why = _refusal(remap)
+        speed = 0.0 if why else _speed(remap)
+        if why:
+            clip.effects[place] = refused(effect.name, why)
+        elif speed != 1:
+            clip.effects[place] = otio.schema.LinearTimeWarp(effect.name, speed, effect.metadata)
+            _start_where_it_starts(clip, speed)
 
 
 def _remap(effect: Any) -> dict[str, Any] | None:
@@ -48,15 +57,26 @@ def _remap(effect: Any) -> dict[str, Any] | None:
     return {str(entry.get("parameterid", "")): entry for entry in entries if isinstance(entry, dict)}
 
 
-def _constant(remap: dict[str, Any]) -> float | None:
-    """The speed; None where it changes, runs backwards or is no number."""
-    if _true(remap.get("variablespeed")) or _true(remap.get("reverse")):
-        return None
+def _refusal(remap: dict[str, Any]) -> str:
+    """Why a time remap cannot be followed; empty where it can."""
+    if _true(remap.get("variablespeed")):
+        return "the retime 'Time Remap' changes speed over time: bake it first"
+    speed = _speed(remap)
+    if not math.isfinite(speed):
+        return "the speed of the retime 'Time Remap' is no number"
+    if speed < 0 or _true(remap.get("reverse")):
+        return (
+            "the clip runs backwards, and hosts do not agree from which frame an FCP 7 XML means: bake the retime, or"
+            " export another format, such as .otio or AAF"
+        )
+    return "" if speed else "the clip is frozen by a speed of 0, and an FCP 7 XML does not say on which frame: bake it"
+
+
+def _speed(remap: dict[str, Any]) -> float:
     try:
-        speed = float((remap.get("speed") or {}).get("value", _PERCENT)) / _PERCENT
+        return float((remap.get("speed") or {}).get("value", _PERCENT)) / _PERCENT
     except (TypeError, ValueError):
-        return None
-    return speed if math.isfinite(speed) and speed > 0 else None
+        return math.nan
 
 
 def _true(parameter: Any) -> bool:

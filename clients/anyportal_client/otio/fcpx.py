@@ -16,14 +16,15 @@ from xml.etree import ElementTree
 
 import opentimelineio as otio
 
-from anyportal_client.otio.surroundings import clips_of, timelines_of
+from anyportal_client.otio.adapters import read_text
+from anyportal_client.otio.fcpx_marks import CLIPS, mark, seconds, take_over
+from anyportal_client.otio.surroundings import timelines_of
 
-_TIMES = ("start", "duration", "offset", "tcStart", "audioStart", "audioDuration")
+TIMES = ("start", "duration", "offset", "tcStart", "audioStart", "audioDuration")
 _BIAS = Fraction(1, 10_000)
 """Seconds added to each time, so that what is cut off is never a whole frame."""
 
-_NTSC = Fraction(1001, 1000)
-_CLIPS = {"clip", "asset-clip", "ref-clip"}
+NTSC = Fraction(1001, 1000)
 _UNREAD = {
     "mc-clip": "multicam: not read, bake or open what is meant",
     "sync-clip": "synchronised: read with all their media, however trimmed",
@@ -37,54 +38,44 @@ def read_fcpx(path: Path) -> tuple[Any, tuple[str, ...]]:
         Exception: whatever the parser or the adapter makes of a file that is broken.
     """
     tree = ElementTree.fromstring(path.read_bytes())
-    durations = [found for each in tree.iterfind(".//format") if (found := _seconds(each.get("frameDuration")))]
+    durations = [found for each in tree.iterfind(".//format") if (found := seconds(each.get("frameDuration")))]
     ntsc = bool(durations) and all((1 / each).denominator == 1001 for each in durations)
     mixed = not ntsc and any((1 / each).denominator == 1001 for each in durations)
     starts = [_frames_of(sequence, tree) for sequence in tree.iterfind(".//project/sequence")]
-    _make_ready(tree, Fraction(1) / _NTSC if ntsc else Fraction(1), durations)
-    retimed = {parent.get("name", "") for parent in tree.iter() if parent.find("timeMap") is not None}
-    root = otio.adapters.read_from_string(ElementTree.tostring(tree, "unicode"), "fcpx_xml")
+    _arrange(tree)
+    marks = mark(tree)
+    _make_ready(tree, Fraction(1) / NTSC if ntsc else Fraction(1), durations)
+    root = read_text(ElementTree.tostring(tree, "unicode"), "fcpx_xml")
     if root is None:
         raise ValueError("there is no project in it")
     if ntsc:
         _at_exact_rates(root)
     for timeline, start in zip(timelines_of(root), starts, strict=False):
         _begin_at(timeline, start)
-    for clip in clips_of(root):
-        if clip.name in retimed:  # one that shares a name with a retimed clip is left out rather than done wrong
-            clip.effects.append(otio.schema.TimeEffect("timeMap", "timeMap"))
+    take_over(_items(root), marks)
     return root, tuple(_notes(tree, mixed))
-
-
-def _seconds(text: str | None) -> Fraction | None:
-    """A time such as ``1001/24000s``; None where it is none."""
-    try:
-        return Fraction((text or "").removesuffix("s"))
-    except (ValueError, ZeroDivisionError):
-        return None
 
 
 def _frames_of(sequence: ElementTree.Element, tree: ElementTree.Element) -> int:
     """The start timecode of a sequence in frames."""
     form = tree.find(f".//format[@id='{sequence.get('format', '')}']")
-    duration = _seconds(form.get("frameDuration")) if form is not None else None
-    return round((_seconds(sequence.get("tcStart")) or 0) / duration) if duration else 0
+    duration = seconds(form.get("frameDuration")) if form is not None else None
+    return round((seconds(sequence.get("tcStart")) or 0) / duration) if duration else 0
 
 
 def _make_ready(tree: ElementTree.Element, scale: Fraction, durations: list[Fraction]) -> None:
     for form in tree.iterfind(".//format"):
-        duration = _seconds(form.get("frameDuration")) or (durations[0] if durations else Fraction(1, 24))
-        form.set("frameDuration", _as_text(duration * scale))
+        duration = seconds(form.get("frameDuration")) or (durations[0] if durations else Fraction(1, 24))
+        form.set("frameDuration", as_text(duration * scale))
     for asset in tree.iterfind(".//asset"):
         media = asset.find("media-rep")
         if not asset.get("src") and media is not None:
             asset.set("src", media.get("src", ""))
     for element in tree.iter():
-        for name in _TIMES:
-            time = _seconds(element.get(name))
+        for name in TIMES:
+            time = seconds(element.get(name))
             if time:
-                element.set(name, _as_text(time * scale + _BIAS))
-    _arrange(tree)
+                element.set(name, as_text(time * scale + _BIAS))
     _mend_references(tree)
 
 
@@ -122,13 +113,14 @@ def _mend_references(tree: ElementTree.Element) -> None:
 def _within_clip(element: ElementTree.Element, parents: Mapping[ElementTree.Element, ElementTree.Element]) -> bool:
     parent = parents.get(element)
     while parent is not None:
-        if parent.tag in _CLIPS:
+        if parent.tag in CLIPS:
             return True
         parent = parents.get(parent)
     return False
 
 
-def _as_text(time: Fraction) -> str:
+def as_text(time: Fraction) -> str:
+    """A time as the format writes it."""
     return f"{time.numerator}/{time.denominator}s"
 
 
@@ -157,7 +149,7 @@ def _items(root: Any) -> Iterator[Any]:
 
 
 def _exact(time: Any) -> Any:
-    return otio.opentime.RationalTime(time.value, float(Fraction(round(time.rate)) / _NTSC))
+    return otio.opentime.RationalTime(time.value, float(Fraction(round(time.rate)) / NTSC))
 
 
 def _exact_range(given: Any) -> Any:

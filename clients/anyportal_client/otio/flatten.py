@@ -10,6 +10,9 @@ from typing import Any
 import opentimelineio as otio
 
 from anyportal_client.errors import UsageError
+from anyportal_client.otio.adapters import write_file
+from anyportal_client.otio.edl_writing import write_edl
+from anyportal_client.otio.fcpx_writing import write_fcpx
 from anyportal_client.otio.media import locate
 from anyportal_client.otio.places import Places
 from anyportal_client.otio.plan import plate_key
@@ -53,6 +56,11 @@ FORMATS = {
         Format("fcpx", "FCPX XML", ".fcpxml", "fcpx_xml"),
         Format("aaf", "AAF", ".aaf", "AAF", one_rate=True),
     )
+}
+
+_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "clip1": {"target_schema_versions": {"Clip": 1}},
+    "aaf": {"use_empty_mob_ids": True},
 }
 
 
@@ -152,14 +160,19 @@ def parts_of(timeline: Any, wanted: Format) -> Iterator[tuple[str, Any]]:
 
 
 def write_as(timeline: Any, wanted: Format, path: Path) -> None:
+    """Write a flattened cut, aside and renamed; it is changed on the way.
+
+    Raises:
+        Exception: whatever its adapter lets through.
+    """
     aside = path.with_name(f"{path.stem}.part{path.suffix}")
-    arguments: dict[str, Any] = {}
-    if wanted.name == "clip1":
-        arguments["target_schema_versions"] = {"Clip": 1}
-    if wanted.name == "aaf":
-        arguments["use_empty_mob_ids"] = True
     try:
-        otio.adapters.write_to_file(timeline, str(aside), adapter_name=wanted.adapter, **arguments)
+        if wanted.name == "edl":
+            write_edl(timeline, aside)
+        elif wanted.name == "fcpx":
+            write_fcpx(timeline, aside)
+        else:
+            write_file(timeline, aside, wanted.adapter, **_ARGUMENTS.get(wanted.name, {}))
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import Any
+from urllib.parse import unquote
 
 import opentimelineio as otio
 
 from anyportal_client.otio.surroundings import clips_of
+from anyportal_client.request import IMAGE_ENDINGS
 
 _ONE = {
     "media references": "media reference",
@@ -21,7 +25,7 @@ _ONE = {
 
 
 Entry = tuple[str, object]
-"""A kind of thing, and what makes it another than its like: the speed of a retime, the colour of a marker."""
+"""A kind of thing, and what makes it another than its like: the speed of a retime, the clip and file of media."""
 
 
 def inventory(root: Any) -> Counter[Entry]:
@@ -87,6 +91,8 @@ def _of_clip(clip: Any) -> Iterator[Entry]:
         else:
             yield "effects", ""
     for reference in clip.media_references().values():
+        if not isinstance(reference, otio.schema.MissingReference):
+            yield "media references", (clip.name, _file_of(reference))
         yield from ((kind, "") for kind in _of_reference(reference))
     if clip.metadata.get("anyportal") is not None:
         yield "requests", ""
@@ -95,8 +101,16 @@ def _of_clip(clip: Any) -> Iterator[Entry]:
 def _of_reference(reference: Any) -> Iterator[str]:
     if isinstance(reference, otio.schema.MissingReference):
         return
-    yield "media references"
     if reference.available_range is not None:
         yield "available ranges"
     if isinstance(reference, otio.schema.ImageSequenceReference):
         yield "image sequences"
+
+
+def _file_of(reference: Any) -> str:
+    """The file's name, however a format writes it; of a sequence without its number."""
+    if isinstance(reference, otio.schema.ImageSequenceReference):
+        return f"{reference.name_prefix}#{reference.name_suffix}"
+    name = re.split(r"[/\\]", unquote(getattr(reference, "target_url", "")))[-1]
+    numbered = PurePosixPath(name).suffix.lower() in IMAGE_ENDINGS
+    return re.sub(r"\[?\d+(?:-\d+\])?(?=\.\w+$)", "#", name) if numbered else name

@@ -196,7 +196,7 @@ def _on_disk(stated: Extent | None, found: Extent, located: Location) -> Extent:
             f"{located.path} has frames {found.start}-{end - 1}, and the timeline wants {start}-"
             f"{start + stated.count - 1}"
         )
-    return Extent(first, stated.origin + first - start, stop - first, stated.rate)
+    return Extent(first, stated.origin + first - start, stop - first, stated.rate, first - start)
 
 
 def _agree(stated: Extent | None, found: Extent) -> Extent:

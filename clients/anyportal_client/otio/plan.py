@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from anyportal_client.otio.probes import MediaProblem, Probes
 from anyportal_client.otio.requests import VERSION_KEY, Request, RequestProblem, carried, read_request
 from anyportal_client.otio.retimes import Retime, retime_of
 from anyportal_client.otio.surroundings import Placed, placed_clips
-from anyportal_client.otio.timing import Extent, Span, Times, find_span, sensible
+from anyportal_client.otio.timing import Extent, Span, Times, find_span, sensible, snap_ceil
 from anyportal_client.request import IMAGE_ENDINGS, MOVIE_ENDINGS
 
 COMMAND_LINE = "command line"
@@ -120,15 +121,26 @@ def make_plan(
     """
     planner = _Planner(places if isinstance(places, Places) else Places(places), defaults or {}, probes or Probes())
     asked = [placed for placed in placed_clips(timeline) if planner.asks(placed)]
-    seen = [placed for placed in asked if not placed.hidden]
-    if len(seen) < len(asked):
-        left = f"{len(asked) - len(seen)} clips are left out: the nested sequences around them show nothing of them"
-        asked, notes = seen, (*notes, left)
+    left: dict[str, list[str]] = {}
+    for placed in asked:
+        if placed.left_out:
+            left.setdefault(placed.left_out, []).append(placed.clip.name or "a clip without a name")
+    asked = [placed for placed in asked if not placed.left_out]
+    notes = (*notes, *(f"left out, since {_are(names)} {why}: {_listed(names)}" for why, names in left.items()))
     planner.look_ahead(asked)
     names: set[str] = set()
     shots = [planner.plan(PlannedShot(_name(each.clip, names), each.clip, each.track), each) for each in asked]
     planner.probes.keep()
     return Plan(timeline, tuple(shots), notes)
+
+
+def _are(names: list[str]) -> str:
+    return "they are" if len(names) > 1 else "it is"
+
+
+def _listed(names: list[str]) -> str:
+    counts = Counter(names)
+    return ", ".join(f"{name} ({count} times)" if count > 1 else name for name, count in counts.items())
 
 
 def plate_key(clip: Any) -> str:
@@ -218,8 +230,8 @@ def _source(clip: Any, extent: Extent) -> Times:
 
 
 def _span(clip: Any, source: Times, extent: Extent, retime: Retime, handles: int) -> Span:
-    before, after = _dissolves(clip, source.rate)
-    span = find_span(retime.reached(source), extent, retime.speed, (handles + before, handles + after))
+    dissolves = _dissolves(clip, source.rate)
+    span = find_span(retime.reached(source), extent, retime.speed, (handles, handles), dissolves)
     if span is None:
         raise MediaProblem(
             f"the clip shows frames from {source.start:g} on, the media have"
@@ -234,7 +246,7 @@ def _dissolves(clip: Any, rate: float) -> tuple[int, int]:
     if not isinstance(track, otio.schema.Track):
         return 0, 0
     offsets = track.handles_of_child(clip)
-    before, after = (max(0, round(offset.rescaled_to(rate).value)) if offset else 0 for offset in offsets)
+    before, after = (max(0, snap_ceil(offset.rescaled_to(rate).value)) if offset else 0 for offset in offsets)
     return before, after
 
 

@@ -20,10 +20,14 @@ from typing import Any
 import opentimelineio as otio
 
 from anyportal_client.errors import MediaError
-from anyportal_client.otio.fcp7 import take_over_retimes
+from anyportal_client.otio.adapters import read_file, read_text
+from anyportal_client.otio.edl import read_edl
+from anyportal_client.otio.fcp7 import take_over_metadata
 from anyportal_client.otio.fcpx import read_fcpx
+from anyportal_client.otio.schemas import read_newer
 from anyportal_client.storage import local_disk
 
+_TOO_NEW = "unsupported schema version"
 _TIMECODE = re.compile(r"\b(\d\d:\d\d:\d\d)([:;.,])(\d\d)\b")
 _DROPPED = re.compile(r"^\s*FCM:\s*DROP", re.MULTILINE | re.IGNORECASE)
 _KEPT = re.compile(r"^\s*FCM:\s*NON", re.MULTILINE | re.IGNORECASE)
@@ -86,9 +90,11 @@ def read_cut(path: Path, rate: float | None = None) -> Cut:
         return _fcpx(path / "Info.fcpxml", base)
     if ending == ".fcpxml" or (ending == ".xml" and _is_fcpx(path)):
         return _fcpx(path, base)
+    if ending == ".otio":
+        return _otio(path, base)
     root = read_timeline(path)
     if ending == ".xml":
-        take_over_retimes(root)
+        take_over_metadata(root)
     return Cut(root, base)
 
 
@@ -100,7 +106,7 @@ def read_timeline(path: Path) -> Any:
     """
     _check_there(path)
     try:
-        found = otio.adapters.read_from_file(str(path))
+        found = read_file(path)
     except UnicodeDecodeError:
         found = _parsed(path, _text(path))
     except Exception as error:  # adapters let through whatever their parsers raise
@@ -108,15 +114,28 @@ def read_timeline(path: Path) -> Any:
     return _checked(path, found)
 
 
+def _otio(path: Path, base: Path) -> Cut:
+    """An ``.otio``, also one of a newer version, where what is new in it does not matter."""
+    try:
+        return Cut(read_timeline(path), base)
+    except MediaError as error:
+        if _TOO_NEW not in error.message:
+            raise
+    try:
+        root, note = read_newer(_text(path))
+    except Exception as error:  # as above
+        raise _unreadable(path, str(error) or type(error).__name__) from error
+    return Cut(_checked(path, root), base, (note,) if note else ())
+
+
 def _check_there(path: Path) -> None:
     if not path.exists():
         raise MediaError("there is no such timeline", code="MEDIA_NOT_FOUND", where=str(path), hint="check the path")
 
 
-def _parsed(path: Path, text: str, **arguments: Any) -> Any:
+def _parsed(path: Path, text: str) -> Any:
     try:
-        adapter = otio.adapters.from_filepath(str(path))
-        return otio.adapters.read_from_string(text, adapter.name, **arguments)
+        return read_text(text, otio.adapters.from_filepath(str(path)).name)
     except Exception as error:  # as above
         raise _unreadable(path, str(error) or type(error).__name__) from error
 
@@ -171,25 +190,26 @@ def _edl(path: Path, base: Path, rate: float | None) -> Cut:
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from error
     taken = otio.opentime.RationalTime.nearest_valid_timecode_rate(rate) if rate else _guessed_rate(text)
-    guessed = None if rate else taken
-    notes = () if rate else (f"an EDL does not say its rate: it is read at {taken:g}; say another with --rate",)
+    if rate and (highest := _highest_frame(text)) >= round(taken):
+        raise _unreadable(path, f"its timecodes have a frame {highest}, which {taken:g} frames a second have not")
+    guess = () if rate else (f"an EDL does not say its rate: it is read at {taken:g}; say another with --rate",)
     try:
-        return Cut(_checked(path, _parsed(path, text, rate=taken)), base, notes, guessed)
-    except MediaError as error:
-        if "duration" not in error.message and "Overlapping" not in error.message:
-            raise
-    found = _parsed(path, text, rate=taken, ignore_timecode_mismatch=True)
-    doubt = "record and source times of the EDL contradict each other: the source times are taken"
-    return Cut(_checked(path, found), base, (*notes, doubt), guessed)
+        root, notes = read_edl(text, taken)
+    except Exception as error:  # as above
+        raise _unreadable(path, str(error) or type(error).__name__) from error
+    return Cut(_checked(path, root), base, (*guess, *notes), None if rate else taken)
 
 
 def _guessed_rate(text: str) -> float:
     """The lowest usual rate that has all frames which the EDL's timecodes name; 24 or 25 cannot be told from below."""
-    found = _TIMECODE.findall(text)
-    highest = max((int(frame) for _, _, frame in found), default=0)
-    if any(sign == ";" for _, sign, _ in found):  # only 29.97 and its double drop frames
+    highest = _highest_frame(text)
+    if any(sign == ";" for _, sign, _ in _TIMECODE.findall(text)):  # only 29.97 and its double drop frames
         return 30000 / 1001 if highest < 30 else 60000 / 1001
     return next((rate for rate in (24.0, 25.0, 30.0, 50.0) if highest < rate), 60.0)
+
+
+def _highest_frame(text: str) -> int:
+    return max((int(frame) for _, _, frame in _TIMECODE.findall(text)), default=0)
 
 
 def _with_drop_frames(text: str) -> str:

@@ -18,6 +18,7 @@ from anyportal_client.otio.requests import plain
 from anyportal_client.otio.timing import Times
 
 _FASTEST = 1000.0
+_REFUSED = "anyportal_refused"
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,11 @@ def retime_of(clip: Any, parents: Iterable[Any]) -> Retime:
     return Retime(speed, offsets)
 
 
+def refused(name: str, why: str) -> Any:
+    """An effect that stands for a retime that cannot be followed, for the reason given."""
+    return otio.schema.TimeEffect(name, name, {_REFUSED: why})
+
+
 def _effects(item: Any) -> Iterator[Any]:
     for effect in getattr(item, "effects", ()):
         if getattr(effect, "enabled", True):
@@ -89,5 +95,7 @@ def _lookup(effect: Any) -> tuple[float, ...]:
 
 
 def _unknown(effect: Any) -> MediaProblem:
+    if _REFUSED in effect.metadata:
+        return MediaProblem(str(effect.metadata[_REFUSED]))
     name = effect.effect_name or effect.name or type(effect).__name__
     return MediaProblem(f"the retime '{name}' changes speed over time: bake it first")

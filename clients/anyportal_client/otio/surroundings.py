@@ -33,16 +33,34 @@ class Placed:
         return next((parent.name for parent in self.parents if isinstance(parent, otio.schema.Track)), "")
 
     @property
-    def hidden(self) -> bool:
-        """Whether the nested sequence around it is trimmed so that it shows nothing of the clip."""
+    def left_out(self) -> str:
+        """Why nothing is done with the clip, in words; empty where something may be."""
+        if not self.clip.enabled:
+            return "disabled"
+        off = next((parent for parent in self.parents if not parent.enabled), None)
+        if off is not None:
+            return "on a disabled track" if isinstance(off, otio.schema.Track) else "in a disabled sequence"
+        return "not seen in the nested sequences around" if self._hidden() else ""
+
+    def _hidden(self) -> bool:
+        """Whether the nested sequences around it are trimmed so that they show nothing of the clip."""
         try:
-            # Not `trimmed_range_of_child`: it compares the range of a grandchild with that of its parent.
-            return any(
-                parent.source_range is not None and _apart(parent.source_range, parent.range_of_child(self.clip))
-                for parent in self.parents[:_OUTER]
-            )
+            return self._seen() is None
         except (otio.exceptions.OTIOError, ValueError):  # a length nobody can tell: then it is taken for seen
             return False
+
+    def _seen(self) -> Any:
+        """What is seen of the clip, in the time of the outermost nested sequence; None where that is nothing."""
+        item, seen = self.clip, _with_dissolves(self.clip, self.clip.trimmed_range())
+        for parent in self.parents[:_OUTER]:
+            # Not by `range_of_child` of the clip itself: that passes over the trims between.
+            seen = _moved(seen, parent.range_of_child(item).start_time - item.trimmed_range().start_time)
+            if parent.source_range is not None:
+                seen = _common(seen, _with_dissolves(parent, parent.source_range))
+            if seen is None:
+                return None
+            item = parent
+        return seen
 
     def requests(self) -> list[Source]:
         """The requests of what lies around the clip, weakest first.
@@ -69,8 +87,23 @@ class Placed:
             return False
 
 
-def _apart(one: Any, other: Any) -> bool:
-    return bool(one.end_time_exclusive() <= other.start_time or other.end_time_exclusive() <= one.start_time)
+def _with_dissolves(item: Any, given: Any) -> Any:
+    """A range of an item with what the dissolves at its ends show beyond."""
+    track = item.parent()
+    if not isinstance(track, otio.schema.Track):
+        return given
+    before, after = (offset or otio.opentime.RationalTime(0, 24) for offset in track.handles_of_child(item))
+    return otio.opentime.TimeRange(given.start_time - before, given.duration + before + after)
+
+
+def _moved(given: Any, offset: Any) -> Any:
+    return otio.opentime.TimeRange(given.start_time + offset, given.duration)
+
+
+def _common(one: Any, other: Any) -> Any:
+    start = max(one.start_time, other.start_time)
+    stop = min(one.end_time_exclusive(), other.end_time_exclusive())
+    return otio.opentime.TimeRange(start, stop - start) if start < stop else None
 
 
 def _called(parent: Any) -> str:
@@ -91,7 +124,7 @@ def timelines_of(root: Any) -> list[Any]:
 
 
 def placed_clips(root: Any) -> Iterator[Placed]:
-    """The enabled video clips of whatever OTIO read, in the order of the cut."""
+    """The video clips of whatever OTIO read, in the order of the cut."""
     if isinstance(root, otio.schema.SerializableCollection):
         for child in root:
             if isinstance(child, otio.schema.Clip) or hasattr(child, "find_clips"):
@@ -104,7 +137,7 @@ def placed_clips(root: Any) -> Iterator[Placed]:
     for clip in root.find_clips():
         parents = tuple(_parents(clip))
         tracks = [parent for parent in parents if isinstance(parent, otio.schema.Track)]
-        if clip.enabled and all(p.enabled for p in parents) and all(t.kind == "Video" for t in tracks):
+        if all(track.kind == "Video" for track in tracks):
             yield Placed(clip, parents, timeline)
 
 

@@ -11,7 +11,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 _TOLERANCE = 0.01
+_SPARE = 0.05
+"""Ten frames at 24 are 10.01 of 23.976: as a handle that nobody sees yet, hosts call them ten."""
+
 _MOST_FRAMES = 2**31
+_LEAST_RATE = 0.001
 _MOST_RATE = 1000.0
 
 
@@ -33,12 +37,14 @@ class Extent:
         origin: the time of that frame in frames of ``rate``: its timecode, where it has one.
         count: number of frames.
         rate: frames per second.
+        missing: frames before the first that the timeline counts, too, although they are not there.
     """
 
     start: int
     origin: float
     count: int
     rate: float
+    missing: int = 0
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,7 @@ def same_rate(one: float, other: float) -> bool:
 def sensible(start: float, start_rate: float, duration: float, duration_rate: float) -> bool:
     """Whether a range as a timeline states it can be calculated with: finite, of a length and a rate that exist."""
     numbers = (start, start_rate, duration, duration_rate)
-    rates = all(0 < rate <= _MOST_RATE for rate in (start_rate, duration_rate))
+    rates = all(_LEAST_RATE <= rate <= _MOST_RATE for rate in (start_rate, duration_rate))
     return all(map(math.isfinite, numbers)) and rates and abs(start) < _MOST_FRAMES and 0 <= duration < _MOST_FRAMES
 
 
@@ -106,21 +112,28 @@ def exact_rate(rate: float) -> Fraction:
     return ntsc if same_rate(float(ntsc), rate) else Fraction(rate).limit_denominator(1001)
 
 
-def find_span(source: Times, extent: Extent, speed: float = 1.0, handles: tuple[int, int] = (0, 0)) -> Span | None:
+def find_span(
+    source: Times,
+    extent: Extent,
+    speed: float = 1.0,
+    handles: tuple[int, int] = (0, 0),
+    dissolves: tuple[int, int] = (0, 0),
+) -> Span | None:
     """The frames of a medium that a clip shows, and its handles as far as the medium has them.
 
     Args:
         source: the clip's source range.
         extent: what the medium has.
         speed: the product of the clip's constant retimes.
-        handles: record frames wanted before and after the clip.
+        handles: record frames wanted before and after what the clip shows.
+        dissolves: record frames that the dissolves at its ends show beyond its range.
 
     Returns:
         None where the medium has not one frame of the range.
     """
     start = rescale(source.start, source.rate, extent.rate)
     length = rescale(source.duration, source.rate, extent.rate)
-    origin = 0.0 if _counts_from_zero(start, length, extent) else extent.origin
+    origin = float(extent.missing) if _counts_from_zero(start, length, extent) else extent.origin
     step = abs(speed) * rescale(1, source.rate, extent.rate)
     first = snap_floor(start - origin)
     # A slow retime that starts between two frames can reach one further than its length says.
@@ -131,7 +144,8 @@ def find_span(source: Times, extent: Extent, speed: float = 1.0, handles: tuple[
     shown = max(first, 0), min(stop, extent.count)
     if shown[0] >= shown[1]:
         return None
-    before, after = (round(wanted * step) for wanted in (handles if speed >= 0 else handles[::-1]))
+    both = zip(handles, dissolves, strict=True)
+    before, after = (_handle(*each, step) for each in (both if speed >= 0 else reversed(list(both))))
     return Span(
         first=extent.start + shown[0],
         last=extent.start + shown[1] - 1,
@@ -143,9 +157,15 @@ def find_span(source: Times, extent: Extent, speed: float = 1.0, handles: tuple[
     )
 
 
+def _handle(wanted: int, dissolve: int, step: float) -> int:
+    """Frames of the medium for a handle: all that the dissolve shows, and what is wanted as hosts count it."""
+    return max(snap_ceil(dissolve * step), math.ceil((wanted + dissolve) * step - _SPARE))
+
+
 def _counts_from_zero(start: float, length: float, extent: Extent) -> bool:
     """Whether a source range is counted from the medium's first frame although the medium has a start of its own."""
-    if start + length <= 0 or start >= min(extent.origin, extent.count):
+    first, count = extent.origin - extent.missing, extent.count + extent.missing
+    if start + length <= 0 or start >= min(first, count):
         return False
     numbered = extent.origin == extent.start  # older Hiero: 0-based source over media available from 997
-    return numbered or (start + length <= extent.origin and start + length <= extent.count)
+    return numbered or (start + length <= first and start + length <= count)

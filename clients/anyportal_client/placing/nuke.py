@@ -12,7 +12,7 @@ from anyportal_client.errors import UsageError
 from anyportal_client.placing import block
 from anyportal_client.placing.copies import Copy
 from anyportal_client.placing.hands import Hands
-from anyportal_client.placing.placed import Placed, judged, no_host
+from anyportal_client.placing.placed import Placed, in_the_way, judged, no_host
 from anyportal_client.placing.scripts import KIT, version_beside
 from anyportal_client.storage import local_disk
 
@@ -56,8 +56,10 @@ class Nuke:
         return judged(Placed("nuke", "Nuke", place, "linked", version))
 
     def install(self, hands: Hands, copy: bool) -> str:
-        """Add the block, or put it right."""
-        if not self.folder.is_dir():
+        """Add the block, or put it right. A folder that the user named is made where it is not there."""
+        if self.named and self.folder.exists() and not self.folder.is_dir():
+            raise in_the_way(self.folder)
+        if not self.named and not self.folder.is_dir():
             raise no_host("nuke", "Nuke", [self.folder])
         if copy:
             self._copy().make(hands)

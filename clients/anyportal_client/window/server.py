@@ -97,11 +97,16 @@ class _Handler(BaseHTTPRequestHandler):
             check_origin(self.headers, self._window.address, writes)  # type: ignore[arg-type]
             work(urlsplit(self.path).path)
         except Refusal as refusal:
-            self.close_connection = True  # what it had to say may not have been read
-            said = {"message": refusal.message, "hint": refusal.hint, "field": refusal.field}
-            self._send(refusal.status, json.dumps(said).encode(), "application/json")
+            self._refuse(refusal)
         except (BrokenPipeError, ConnectionResetError):
             pass  # the page went away
+        except Exception as error:  # whatever it is: a page that gets no answer waits for ever
+            self._refuse(Refusal(500, f"this went wrong: {type(error).__name__}: {error}"))
+
+    def _refuse(self, refusal: Refusal) -> None:
+        self.close_connection = True  # what it had to say may not have been read
+        said = {"message": refusal.message, "hint": refusal.hint, "field": refusal.field}
+        self._send(refusal.status, json.dumps(said).encode(), "application/json")
 
     def _get(self, path: str) -> None:
         if path in _FILES:
@@ -156,7 +161,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise Refusal(413, "this is too long")
         try:
             table = json.loads(self.rfile.read(int(length)))
-        except ValueError:
+        except (ValueError, RecursionError):
             table = None
         if not isinstance(table, dict):
             raise Refusal(400, "only JSON is understood")

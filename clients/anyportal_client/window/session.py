@@ -45,7 +45,8 @@ class Session:
             Refusal: it is another token, or it was used before.
         """
         with self._lock:
-            if not isinstance(token, str) or not secrets.compare_digest(token.encode(), self.token.encode()):
+            said = token.encode(errors="replace") if isinstance(token, str) else b""
+            if not secrets.compare_digest(said, self.token.encode()):
                 raise Refusal(403, "this address does not open the window", "use the address that the script printed")
             if self._used:
                 raise Refusal(403, "this address has been used already", "start AnyPortal again from the host's menu")

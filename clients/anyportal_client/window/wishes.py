@@ -9,6 +9,7 @@ from typing import Any
 
 from anyportal_client.cli.options import read_settings
 from anyportal_client.errors import UsageError
+from anyportal_client.request import is_utf8
 from anyportal_client.window.events import Wished
 from anyportal_client.window.session import Refusal
 
@@ -73,7 +74,7 @@ def _backdrop(table: Mapping[str, Any]) -> str:
         return _file(text, "backdrop")
     if kind == "colour" and not _COLOUR.fullmatch(text):
         raise Refusal(400, f"'{text}' is no colour", "write #rrggbb", "backdrop")
-    if kind == "words" and Path(text).exists():
+    if kind == "words" and _is_there(Path(text)):
         raise Refusal(400, "these words are the name of a file", "choose 'Picture or clip' if it is meant", "backdrop")
     return text
 
@@ -87,12 +88,23 @@ def _matte(table: Mapping[str, Any]) -> dict[str, str]:
 
 def _file(text: str, field: str) -> str:
     """A path that is there. One with a counter stands for files that only the command looks for."""
-    path = Path(text.strip().strip('"')).expanduser()
+    path = Path(text.strip().strip('"'))
+    try:
+        path = path.expanduser()
+    except RuntimeError as error:
+        raise Refusal(400, f"{path.parts[0]} is nobody's folder", "begin with / or a drive", field) from error
     if not path.is_absolute():
         raise Refusal(400, "a full path is needed", "begin with / or a drive", field)
-    if not re.search(r"%0?\d*d|#", path.name) and not path.exists():
+    if not re.search(r"%0?\d*d|#", path.name) and not _is_there(path):
         raise Refusal(400, f"there is no file {path}", "check the path; this machine must see it", field)
     return str(path)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # longer than a name may be, or behind a door that is closed
+        return False
 
 
 def _settings(table: Mapping[str, Any]) -> dict[str, object]:
@@ -101,11 +113,17 @@ def _settings(table: Mapping[str, Any]) -> dict[str, object]:
         return read_settings(filter(None, lines))
     except UsageError as error:
         raise Refusal(400, error.message, "write KEY=VALUE, one a line", "settings") from error
+    except RecursionError as error:
+        raise Refusal(400, "this is nested too deeply", "write KEY=VALUE, one a line", "settings") from error
 
 
 def _text(table: Mapping[str, Any], name: str, longest: int = _LONGEST) -> str:
-    text = _checked(table.get(name, ""), name, lambda value: isinstance(value, str) and len(value) <= longest)
-    return str(text).strip()
+    return str(_checked(table.get(name, ""), name, lambda value: _is_text(value, longest))).strip()
+
+
+def _is_text(value: Any, longest: int) -> bool:
+    """Whether it can be said on a command line."""
+    return isinstance(value, str) and len(value) <= longest and is_utf8(value) and "\0" not in value
 
 
 def _whole(table: Mapping[str, Any], name: str, largest: int) -> int:

@@ -1,4 +1,7 @@
-"""Sequences written as one path: `plate.%04d.exr`, `plate.####.exr`, and Resolve's `plate.[1001-1100].exr`."""
+"""Sequences written as one path: `plate.%04d.exr`, `plate.####.exr`, and Resolve's `plate.[1001-1100].exr`.
+
+A file that is called just so wins: `Take #3.mov` and `A001 [1-2].mov` are movies.
+"""
 
 import os
 import re
@@ -10,14 +13,14 @@ _NOT_IN_NAMES = re.compile(r"[^\w.-]+")
 
 def has_counter(path):
     """Whether a path stands for numbered files. A sign of percent alone is a letter like any other."""
-    return _counter(os.path.basename(path)) is not None
+    return _counter(os.path.basename(path)) is not None and not os.path.isfile(path)
 
 
 def file_of(pattern, number):
     """The file of one frame; the path itself where it has no counter."""
     head, name = _split(pattern)
     counter = _counter(name)
-    if counter is None:
+    if counter is None or os.path.isfile(pattern):
         return pattern
     return head + name[: counter.start()] + _spec(counter) % number + name[counter.end() :]
 
@@ -26,7 +29,7 @@ def printf(path):
     """A path with its counter in the one notation that all hosts read: `####` becomes `%04d`."""
     head, name = _split(path)
     counter = _counter(name)
-    if counter is None:
+    if counter is None or os.path.isfile(path):
         return path
     return head + name[: counter.start()] + _spec(counter) + name[counter.end() :]
 
@@ -35,7 +38,7 @@ def bracketed(path):
     """A sequence as Resolve writes it: the pattern, the first number and the last. None for any other path."""
     head, name = _split(path)
     found = _BRACKETS.search(name)
-    if not found:
+    if not found or os.path.isfile(path):
         return None
     digits = "%0{}d".format(len(found.group(1)))
     pattern = head + name[: found.start()] + digits + name[found.end() :]

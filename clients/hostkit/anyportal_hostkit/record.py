@@ -114,12 +114,18 @@ def listed(folder):
     return [(name, path, record) for name, path, record in records if record is not None]
 
 
-def previous(version_folder):
-    """The folder of the newest version before this one that has files; None where there is none."""
+def previous(version_folder, suits=None):
+    """The folder of the newest version before this one that has files; None where there is none.
+
+    Args:
+        suits: asked of each record whether it counts: two projects may have their versions in one folder.
+    """
     shot, name = os.path.split(os.path.abspath(version_folder))
     number = versions.number_of(name)
     for other, path, record in listed(shot):
-        if (number is None or versions.number_of(other) < number) and record.get("files"):
+        if number is not None and versions.number_of(other) >= number:
+            continue
+        if record.get("files") and (suits is None or suits(record)):
             return path
     return None
 

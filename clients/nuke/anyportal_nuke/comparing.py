@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any, Dict
 
 import anyportal_hostkit as hostkit
@@ -12,6 +13,7 @@ from anyportal_nuke import tab
 from anyportal_nuke.refused import Refused
 from anyportal_nuke.undo import one_step
 
+_VERSION = re.compile(r"[._-]?[vV]\d+")  # shot_comp_v012.nk
 _TAKEN_OVER = ("frame_mode", "raw", "colorspace", "on_error", "before", "after")
 
 
@@ -21,10 +23,10 @@ def beside(node: nuke.Node) -> nuke.Node:
     Raises:
         Refused: there is no version before.
     """
-    folder = hostkit.record.previous(tab.folder(node))
+    folder = hostkit.record.previous(tab.folder(node), _of_this_script)
     record = hostkit.record.read(folder) if folder else None
     if folder is None or record is None:
-        alone = "There is no version before {}.".format(tab.read(node, "version"))
+        alone = "There is no version before {} of this script.".format(tab.read(node, "version") or "the first")
         raise Refused(alone, "Rerun it first: that makes the next one.")
     parent = node.parent() or nuke.root()
     with one_step("AnyPortal: compare"), parent:
@@ -36,6 +38,15 @@ def beside(node: nuke.Node) -> nuke.Node:
         nuke.connectViewer(0, node)
         nuke.connectViewer(1, before)
     return switch
+
+
+def _of_this_script(record: Dict[str, Any]) -> bool:
+    """Whether a version was made in this script, or in another version of it: scripts in one folder share theirs."""
+    made_in = str(record.get("host", {}).get("script") or "")
+    here, there = (os.path.split(hostkit.paths.forward(path)) for path in (str(nuke.root().name()), made_in))
+    # A folder that is not there is this one under the name of another machine.
+    same_folder = here[0] == there[0] or not os.path.isdir(there[0])
+    return not made_in or (same_folder and _VERSION.sub("", here[1]) == _VERSION.sub("", there[1]))
 
 
 def _read(node: nuke.Node, version: str, record: Dict[str, Any]) -> nuke.Node:

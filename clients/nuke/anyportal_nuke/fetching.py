@@ -12,6 +12,7 @@ import nuke
 from anyportal_nuke import result, tab
 from anyportal_nuke.bar import Bar
 from anyportal_nuke.job import said
+from anyportal_nuke.kept import Kept, set_aside
 from anyportal_nuke.threads import in_main, later
 
 
@@ -24,7 +25,8 @@ def daemon_of(node: nuke.Node) -> List[str]:
 def told(node: nuke.Node) -> str:
     """A result's job, for a person: its state, its stages, and what was reused."""
     name = tab.read(node, "job")
-    lines = ["{} of {}: {}".format(tab.read(node, "version"), tab.read(node, "plate"), tab.read(node, "status"))]
+    version = tab.read(node, "version") or "Nothing"
+    lines = ["{} of {}: {}".format(version, tab.read(node, "plate"), tab.read(node, "status"))]
     if not name:
         return lines[0] + "\nIt has no job: it was not queued, or failed before it was."
     lines.append("{}, recipe {}".format(name, tab.read(node, "digest")[:12]))
@@ -45,26 +47,45 @@ def waits(node: nuke.Node) -> bool:
 def fetch_in_background(node: nuke.Node) -> threading.Thread:
     """Bring the results of a job that nobody waits for, behind a progress bar."""
     shown = result.Result(node)
-    worker = threading.Thread(target=_fetch, args=(shown, tab.folder(node)), name="AnyPortal")
+    what = (shown, tab.folder(node), str(node["file"].value()))
+    worker = threading.Thread(target=_fetch, args=what, name="AnyPortal")
     worker.daemon = True
     worker.start()
     return worker
 
 
-def _fetch(shown: result.Result, folder: str) -> None:
+def _fetch(shown: result.Result, folder: str, pattern: str) -> None:
     try:
         with Bar("AnyPortal: bringing results") as bar:
 
-            def on_event(event: Dict[str, Any]) -> None:
-                if _is(event, "progress"):
-                    bar.show(event["stage"], event["fraction"])
-
-            hostkit.Fetch(folder).follow(on_event, bar.cancelled)
+            _bring(folder, pattern, bar)
         in_main(result.keep_up, shown, lambda: _show(shown, "done"))
     except hostkit.Cancelled:
         pass
     except Exception as error:
         later(nuke.error, "AnyPortal: {}".format(said(error)))
+
+
+def _bring(folder: str, pattern: str, bar: Bar) -> None:
+    """Bring the frames that were asked for. What was computed for their sake goes again, what is kept stays."""
+    record = hostkit.record.read(folder) or {}
+    wanted = hostkit.frames.parse(str(record.get("wish", {}).get("range") or ""))
+    kept, others = Kept(str(record.get("host", {}).get("before") or ""), pattern), []
+
+    def on_event(event: Dict[str, Any]) -> None:
+        if _is(event, "progress"):
+            bar.show(event["stage"], event["fraction"])
+        elif _is(event, "file") and wanted and event["frame"] not in wanted:
+            os.unlink(event["path"])
+            others.append(event["frame"])
+
+    with set_aside(pattern, wanted) as there:
+        hostkit.Fetch(folder).follow(on_event, bar.cancelled)
+    for number in sorted(set(others) - set(there)):
+        kept.add(number)
+    kept.numbers = sorted(set(there) | set(kept.numbers))
+    if wanted:
+        kept.note(folder, wanted)
 
 
 def _show(shown: result.Result, text: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 import anyportal_hostkit as hostkit
 
 import nuke
-from anyportal_nuke import result, tab
+from anyportal_nuke import again, result, tab
 from anyportal_nuke.bar import Bar
 from anyportal_nuke.job import Job, pattern_of, said
 from anyportal_nuke.plan import Plan
@@ -43,8 +43,13 @@ def begin(plan: Plan) -> Job:
 
 
 def begin_again(plan: Plan, read: nuke.Node) -> Job:
-    """A job that gives a result's node its next version; in the main thread. What hangs on the node stays on it."""
+    """A job that gives a result's node its next version; in the main thread. What hangs on the node stays on it.
+
+    Raises:
+        Refused: what hangs on it, or frames that are kept, are for pictures of another size.
+    """
     hostkit.find_command()
+    again.fit(plan, read)
     shown = result.Result(read)
     shown.save()
     before = tab.folder(read)

@@ -10,6 +10,7 @@ from anyportal_hostkit import paths
 
 import nuke
 from anyportal_nuke.refused import Refused
+from anyportal_nuke.undo import full_size
 
 MOVIES = frozenset(
     (".mov", ".mp4", ".m4v", ".mkv", ".avi", ".mxf", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".ogv", ".wmv")
@@ -34,11 +35,17 @@ A file's number plus `shift` is the frame where the script shows it. `kind` is s
 
 
 def read_of(node: nuke.Node) -> Optional[nuke.Node]:
-    """The Read that a node shows as it is: through what changes no pixel, and through what is disabled."""
+    """The Read that a node shows as it is: through what changes no pixel, and through what is disabled.
+
+    Raises:
+        Refused: that Read itself is disabled, and so shows nothing.
+    """
     seen = 0
     at: Optional[nuke.Node] = node
     while at is not None and seen < 1000:
         if at.Class() == "Read":
+            if _on(at, "disable"):
+                raise Refused("{} is disabled: it shows nothing.".format(at.name()), "Enable it, or take another node.")
             return at
         if not (_on(at, "disable") or at.Class() in _UNTOUCHED) or _on(at, "reading"):
             return None
@@ -82,7 +89,8 @@ def _on(node: nuke.Node, name: str) -> bool:
 
 def _path(read: nuke.Node) -> str:
     """A Read's path with its expressions worked out, from the project's directory where it is a relative one."""
-    path = nuke.filename(read) or ""
+    with full_size():  # in proxy mode the name is that of the proxy's files
+        path = nuke.filename(read) or ""
     if not path:
         raise Refused("{} names no file.".format(read.name()), "Choose one in its file knob.")
     if not os.path.isabs(path) and not re.match(r"[a-zA-Z]:|[\\/]{2}", path):

@@ -5,7 +5,6 @@ With a window it runs in a thread of its own; without one, in the main thread. N
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import threading
@@ -16,6 +15,7 @@ import anyportal_hostkit as hostkit
 
 import nuke
 from anyportal_nuke import colour, plates, result, tab, upstream
+from anyportal_nuke.kept import Kept
 from anyportal_nuke.plan import Plan
 from anyportal_nuke.plates import Show
 from anyportal_nuke.refused import Refused
@@ -44,8 +44,7 @@ class Job(object):
         self.job = ""
         self._stop = threading.Event()
         self._arrived: List[int] = []
-        self._kept: List[int] = []
-        self._old = ""
+        self._kept = Kept("", "")
         self._looked = 0.0
         _running.append(self)
 
@@ -67,7 +66,7 @@ class Job(object):
         def stopped() -> bool:
             return self._stop.is_set() or bool(cancelled())
 
-        rendered = ""
+        rendered, made = "", plates.missing(self.plan.folder())
         try:
             self._status("starting")
             wish = self.plan.wish()
@@ -86,16 +85,17 @@ class Job(object):
             _running.remove(self)
             if rendered:
                 shutil.rmtree(rendered, ignore_errors=True)
-                plates.drop_if_empty(self.plan.folder())
+            plates.drop_if_empty(made)
 
     # What the command does
 
     def _submitted(self, wish: Dict[str, Any], show: Show, stopped: Callable[[], bool]) -> Dict[str, Any]:
         plan = self.plan
         wish["name"] = plan.name + "_{version}"
-        work = hostkit.Work(plan.folder(), wish, host=in_main(self._host))
+        old = self._old()
+        work = hostkit.Work(plan.folder(), wish, host=dict(in_main(self._host), before=old))
         self.folder, self.version = work.folder, work.version
-        self._keep_frames()
+        self._keep_frames(old)
         self._update(self._show_version)
 
         def on_event(event: Dict[str, Any]) -> None:
@@ -126,7 +126,7 @@ class Job(object):
         number = event["frame"]
         if not self.plan.still and number not in self.plan.wanted:
             os.unlink(event["path"])
-            self._keep(number)
+            self._kept.add(number)
             return
         self._arrived.append(number)
         if time.monotonic() - self._looked > _EVERY:
@@ -140,34 +140,29 @@ class Job(object):
         """Where the result's files are, and will be."""
         return pattern_of(self.plan, self.folder, self.version)
 
-    def _keep_frames(self) -> None:
-        """Frames of the version before that are not made again are the new version's, too."""
+    def _old(self) -> str:
+        """The files of the version before, where only some are made again."""
         record = hostkit.record.read(self.before) if self.before else None
         if record is None or len(self.plan.range.frames) == len(self.plan.range.whole):
-            return
-        self._old = str(record.get("files", {}).get("comp", ""))
-        near = self.plan.context
-        computed = {wanted + off for wanted in self.plan.wanted for off in range(-near, near + 1)}
-        for number in sorted(set(result.present(self._old)) - computed):
-            self._keep(number)
+            return ""
+        return str(record.get("files", {}).get("comp", ""))
 
-    def _keep(self, number: int) -> None:
-        """One of those; its neighbours that the command computes, too, wait until theirs is gone."""
-        source = hostkit.file_of(self._old, number) if self._old else ""
-        if os.path.isfile(source):
-            _link(source, hostkit.file_of(self.pattern, number))
-            self._kept.append(number)
+    def _keep_frames(self, old: str) -> None:
+        """Frames that are not made again are the new version's, too.
+
+        Neighbours that the command computes for their sake wait until theirs have come and gone.
+        """
+        self._kept = Kept(old, self.pattern)
+        near = self.plan.context
+        self._kept.add_all({wanted + off for wanted in self.plan.wanted for off in range(-near, near + 1)})
 
     def _all(self) -> List[int]:
-        return sorted(set(self.plan.wanted) | set(self._kept))
+        return sorted(set(self.plan.wanted) | set(self._kept.numbers))
 
     def _finish(self, done: Dict[str, Any]) -> None:
         """All is there: the record says which frames, the node shows them."""
-        record = hostkit.record.read(self.folder)
-        if record is not None and not self.plan.still:
-            text = hostkit.frames.text_of(self._all())
-            kept = hostkit.frames.text_of(self._kept)
-            hostkit.record.write(self.folder, dict(record, frames=text, kept=kept))
+        if not self.plan.still:
+            self._kept.note(self.folder, self.plan.wanted)
         comp = str(done["files"]["comp"])
         if self.plan.still:  # named by the number in the plate's own name, if there is one
             comp = hostkit.file_of(comp, hostkit.frames.parse(done["frames"])[0])
@@ -180,12 +175,9 @@ class Job(object):
         if self._arrived:
             return self._status("{}\n{} frames arrived".format(text, len(self._arrived)), True, failed)
         if self.folder:
-            for number in self._kept:
-                with contextlib.suppress(OSError):
-                    os.unlink(hostkit.file_of(self.pattern, number))
+            self._kept.drop()
             hostkit.record.remove(self.folder)
             hostkit.free_version_folder(self.folder)
-            plates.drop_if_empty(self.plan.folder())
         in_main(self._take_back, text, failed)
 
     # The nodes; in the main thread
@@ -195,6 +187,8 @@ class Job(object):
             return
         if self.before:
             result.keep_up(self.shown, self.shown.restore)
+        else:
+            self._update(lambda: self._write(version=""))  # there is none
         if self.before or failed:
             result.keep_up(self.shown, lambda: self.shown.status(text, failed))
         else:
@@ -248,10 +242,3 @@ def said(error: BaseException) -> str:
 def running(node: nuke.Node) -> Optional[Job]:
     """The job of this session that fills a result's node."""
     return next((job for job in _running if job.shown.alive and job.shown.read == node), None)
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another disk, or one that knows no links
-        shutil.copy2(source, target)

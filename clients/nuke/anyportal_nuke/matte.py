@@ -34,7 +34,7 @@ def read_matte(text: str, plate: nuke.Node, find: Callable[[str], nuke.Node], co
     text = text.strip()
     _check_colours(text, colours)
     if not text:
-        return Matte("none", None, "", "", "")
+        return Matte("none", None, "", "", colours)
     if text == "alpha":
         return Matte("alpha", plate, _checked(plate, ALPHA), "", colours)
     if text.startswith("channel:"):
@@ -54,6 +54,14 @@ def _check_colours(text: str, colours: str) -> None:
             "The matte is the plate's own alpha: how do its colours stand to it?",
             "Say photographed (the whole picture is there, the alpha only marks the foreground), premultiplied "
             "(colours are multiplied by the alpha) or straight (cut out, not multiplied).",
+        )
+    if colours == "premultiplied" and text != "alpha" and not text.startswith(("channel:", "node:")):
+        raise Refused(
+            "Premultiplied colours cannot be divided by {}.".format(
+                "the matte in {}".format(text) if text else "a matte that is yet to be found"
+            ),
+            "Say what they were multiplied by: the plate's alpha, one of its channels, or a Read of the matte's files, "
+            "selected together with the plate. Or say photographed or straight, if they are.",
         )
 
 

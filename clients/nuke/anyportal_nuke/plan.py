@@ -14,6 +14,7 @@ from anyportal_nuke.asked import complete
 from anyportal_nuke.footage import Footage, footage_of, read_of
 from anyportal_nuke.matte import read_matte
 from anyportal_nuke.source import Wanted, source_of
+from anyportal_nuke.undo import full_size
 
 _NUMBER = re.compile(r"[._](-?\d+)\.\w+$")
 
@@ -32,13 +33,21 @@ class Plan(object):
 
     def __init__(self, node: nuke.Node, asked: Dict[str, Any], find: Callable[[str], nuke.Node]) -> None:
         self.asked = complete(asked)
-        upstream.check_upstream(node)
         self.node = node
+        with full_size():
+            self._think(node, find)
+        # Frozen here, in the main thread: the work asks from its own, and the script may be saved elsewhere meanwhile.
+        self._rate = "{:.6g}".format(float(nuke.root()["fps"].value()))
+        self._results = str(self.asked["folder"]) or results_folder()
+
+    def _think(self, node: nuke.Node, find: Callable[[str], nuke.Node]) -> None:
+        upstream.check_upstream(node)
         self.name = paths.safe_name(node.fullName(), "shot")
         self.proxy = self.asked["size"] == "proxy"
         self.matte = read_matte(str(self.asked["matte"]), node, find, str(self.asked["colours"]))
         if self.matte.node is not None and self.matte.node is not node:
             upstream.check_upstream(self.matte.node)
+            read_of(self.matte.node)
         divided = self.matte.colours == "premultiplied"
         space = str(self.asked["colour_space"]).strip()
         self.footage, self.look, self.reason = source_of(node, Wanted(space, divided, self.proxy))
@@ -97,13 +106,12 @@ class Plan(object):
         wish.update(self._mask())
         wish.update((name, asked[name]) for name in ("daemon", "priority") if asked[name])
         if self.footage is None or self.footage.kind == "sequence":
-            wish["rate"] = "{:.6g}".format(float(nuke.root()["fps"].value()))
+            wish["rate"] = self._rate
         return wish
 
     def folder(self) -> str:
         """Where the versions of this shot lie: a proxy's apart, under a name that says so."""
-        base = str(self.asked["folder"]) or results_folder()
-        return os.path.join(base, self.name + ("_proxy" if self.proxy else ""))
+        return os.path.join(self._results, self.name + ("_proxy" if self.proxy else ""))
 
     def told(self) -> str:
         """What will be done, for a person."""
@@ -131,7 +139,7 @@ class Plan(object):
 
     def _boxes(self) -> Tuple[upstream.Frame, upstream.Frame]:
         whole = upstream.format_of(self.node)
-        return (upstream.box_of(self.node, self.range.frames) if self.rendered else whole), whole
+        return (upstream.box_of(self.node, self.range.whole) if self.rendered else whole), whole
 
     def _mask(self) -> Dict[str, Any]:
         """The mask and its frame: as stated, else by the number in its name, as everywhere."""

@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, List
 
 import anyportal_hostkit as hostkit
 
@@ -31,15 +31,24 @@ def rendered(plan: Plan, wish: Dict[str, Any], show: Show, stopped: Callable[[],
         _render_all(hostkit.paths.forward(folder), plan, wish, show, stopped)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
-        drop_if_empty(plan.folder())
         raise
     return folder
 
 
-def drop_if_empty(folder: str) -> None:
-    """Take a folder away that nothing lies in."""
-    with contextlib.suppress(OSError):
-        os.rmdir(folder)
+def missing(folder: str) -> List[str]:
+    """The folders that are to be made for a folder to be there, the inner ones first."""
+    found = []
+    while folder and not os.path.isdir(folder) and os.path.dirname(folder) != folder:
+        found.append(folder)
+        folder = os.path.dirname(folder)
+    return found
+
+
+def drop_if_empty(folders: List[str]) -> None:
+    """Take folders away that nothing lies in, the inner ones first."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
 
 
 def _render_all(folder: str, plan: Plan, wish: Dict[str, Any], show: Show, stopped: Callable[[], bool]) -> None:

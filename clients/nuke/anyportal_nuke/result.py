@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Optional
 from anyportal_hostkit import frames, paths
 
 import nuke
-from anyportal_nuke import colour, tab
+from anyportal_nuke import again, colour, tab
 from anyportal_nuke.asked import remember
 from anyportal_nuke.plan import Plan, size
 from anyportal_nuke.undo import one_step, unrecorded
@@ -71,14 +71,15 @@ class Result(object):
         tab.write(self.read, status=text.partition("\n")[0])
         backdrop = tab.read(self.read, "backdrop")
         proxy = " PROXY" if tab.read_asked(self.read).get("size") == "proxy" else ""
-        head = "AnyPortal {}{}".format(tab.read(self.read, "version"), proxy)
+        head = "AnyPortal {}{}".format(tab.read(self.read, "version"), proxy).strip()
         # A label is worked out as TCL: brackets in it are to stay brackets.
         self.read["label"].setValue("\n".join([head, backdrop, text]).replace("[", "\\["))
         self.read["tile_color"].setValue(_FAILED if failed else 0)
 
     def save(self) -> None:
         """Remember what is shown, for `restore`."""
-        self._saved = {name: self.read[name].value() for name in _SHOWN + tab.names()}
+        there = [name for name in _SHOWN + tab.names() if self.read.knob(name) is not None]
+        self._saved = {name: self.read[name].value() for name in there}
 
     def restore(self) -> None:
         """Show again what was shown at the last `save`."""
@@ -142,6 +143,7 @@ def note(made: Result, plan: Plan) -> None:
         colour="{} in {} ({})".format(plan.look.space.name, identity["config"], identity["management"]),
     )
     tab.write_asked(made.read, asked)
+    tab.write_place(made.read, again.place_of(plan))
 
 
 def _placed(made: Result, plan: Plan) -> nuke.Node:

@@ -6,7 +6,7 @@ from typing import NamedTuple, Optional
 
 import nuke
 from anyportal_nuke import colour, upstream
-from anyportal_nuke.footage import Footage, footage_of, read_of
+from anyportal_nuke.footage import Footage, footage_of, frames_of, read_of
 from anyportal_nuke.refused import Refused
 
 Look = NamedTuple("Look", [("space", colour.Space), ("raw", bool), ("entry", str)])
@@ -35,21 +35,23 @@ def source_of(node: nuke.Node, wanted: Wanted) -> Source:
     if space is None:
         return _rendered(node, wanted, "anyportal does not know its colour space '{}'".format(colour.of_read(read)))
     look = _look(read, space)
-    reason = _reason(read, space, wanted)
+    reason = _reason(footage, space, wanted)
     if look is None or reason:
         return _rendered(node, wanted, reason or "this script has no name for its result's linear light")
     return Source(footage, look, "")
 
 
-def _reason(read: nuke.Node, space: colour.Space, wanted: Wanted) -> str:
+def _reason(footage: Footage, space: colour.Space, wanted: Wanted) -> str:
     """Why a Read's files are not sent though they could be read; empty where they are."""
+    read = footage.read
     if wanted.proxy:
         return "proxy mode was chosen"
     if wanted.divided:
         return "its colours are divided by the matte first"
     if read["premultiplied"].value() and not (space.linear or read["raw"].value()):
         return "Nuke divides its colours by its alpha before it converts them"
-    box, whole = upstream.box_of(read, [nuke.frame()]), upstream.format_of(read)
+    frames = frames_of(footage) if footage.kind == "sequence" else [nuke.frame()]
+    box, whole = upstream.box_of(read, frames), upstream.format_of(read)
     return "it has pixels outside its format, which are kept" if box[:4] != whole[:4] else ""
 
 

@@ -11,6 +11,8 @@ import nuke
 TAB = "anyportal_tab"
 STATUS = "anyportal_status"
 _ASKED = "anyportal_asked"
+_PLACE = "anyportal_place"
+_UNSEEN = ((_ASKED, "Asked for"), (_PLACE, "Placed"))
 _TEXTS = (
     (STATUS, "Status"),
     ("anyportal_backdrop", "Backdrop"),
@@ -40,9 +42,8 @@ def add(node: nuke.Node) -> None:
         knob = nuke.String_Knob(name, label)
         knob.setEnabled(False)  # to be read and copied, not to be changed
         node.addKnob(knob)
-    asked = nuke.String_Knob(_ASKED, "Asked for")
-    asked.setFlag(nuke.INVISIBLE)
-    node.addKnob(asked)
+    for name, label in _UNSEEN:
+        _add_unseen(node, name, label)
     for name, label in _BUTTONS:
         command = "import anyportal_nuke\nanyportal_nuke.{}(nuke.thisNode())".format(name)
         node.addKnob(nuke.PyScript_Knob("anyportal_" + name, label, command))
@@ -50,7 +51,7 @@ def add(node: nuke.Node) -> None:
 
 def names() -> Tuple[str, ...]:
     """The knobs that say something."""
-    return (*(name for name, _ in _TEXTS), _ASKED)
+    return tuple(name for name, _ in _TEXTS + _UNSEEN)
 
 
 def has(node: nuke.Node) -> bool:
@@ -76,13 +77,35 @@ def write_asked(node: nuke.Node, asked: Dict[str, Any]) -> None:
 
 def read_asked(node: nuke.Node) -> Dict[str, Any]:
     """What was asked for; nothing where somebody emptied it."""
-    try:
-        found = json.loads(str(node[_ASKED].value()))
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+    return _read_table(node, _ASKED)
+
+
+def write_place(node: nuke.Node, place: Dict[str, Any]) -> None:
+    """Keep what the result's nodes are for: `again.place_of`."""
+    if node.knob(_PLACE) is None:  # in a script that was saved before results had it
+        _add_unseen(node, *_UNSEEN[1])
+    node[_PLACE].setValue(json.dumps(place, sort_keys=True))
+
+
+def read_place(node: nuke.Node) -> Dict[str, Any]:
+    """What the result's nodes are for; nothing where nobody has said it."""
+    return _read_table(node, _PLACE) if node.knob(_PLACE) is not None else {}
 
 
 def folder(node: nuke.Node) -> str:
     """The folder of the version that a node shows."""
     return os.path.dirname(str(node["file"].value()))
+
+
+def _add_unseen(node: nuke.Node, name: str, label: str) -> None:
+    knob = nuke.String_Knob(name, label)
+    knob.setFlag(nuke.INVISIBLE)
+    node.addKnob(knob)
+
+
+def _read_table(node: nuke.Node, name: str) -> Dict[str, Any]:
+    try:
+        found = json.loads(str(node[name].value()))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Iterator
+from typing import Any, Iterator
 
 import nuke
 
@@ -39,3 +39,25 @@ def unseen() -> Iterator[None]:
             yield
     finally:
         nuke.modified(modified)
+
+
+@contextlib.contextmanager
+def proxy_mode(wanted: bool) -> Iterator[None]:
+    """Proxy mode as it is wanted, and then as it was; the script is no more modified than before."""
+    knob: Any = nuke.root().knob("proxy")
+    before = bool(knob.value()) if knob is not None else wanted
+    if before == wanted:
+        yield
+        return
+    with unseen():
+        knob.setValue(wanted)
+    try:
+        yield
+    finally:
+        with unseen():
+            knob.setValue(before)
+
+
+def full_size() -> Any:
+    """Without proxy mode: files, boxes and formats are those of the full size."""
+    return proxy_mode(False)

@@ -6,13 +6,14 @@ cancelled, and no node of ours is ever in the script when somebody saves it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Any, List, NamedTuple
 
 import nuke
 from anyportal_nuke.matte import Matte
 from anyportal_nuke.refused import Refused
-from anyportal_nuke.undo import unseen
+from anyportal_nuke.undo import proxy_mode, unseen
 
 Frame = NamedTuple("Frame", [("x", int), ("y", int), ("right", int), ("top", int), ("aspect", float)])
 """A rectangle in Nuke's coordinates, from the format's lower left corner."""
@@ -25,6 +26,7 @@ Picture = NamedTuple(
 as the alpha channel; or `alone`, as the only one. At the size of proxy mode, or at full size."""
 
 _FARTHEST = 2  # a bounding box of more than so many formats is a generator's endless one: no overscan
+_LOOKS = 9  # frames at which the bounding box is looked at; a look goes to the frame, but renders nothing
 
 
 class Cancelled(Exception):
@@ -42,7 +44,7 @@ def format_of(node: nuke.Node) -> Frame:
 
 
 def box_of(node: nuke.Node, frames: List[int]) -> Frame:
-    """The format together with what lies outside of it, at the first, the middle and the last frame.
+    """The format together with what lies outside of it, at the first frame, the last, and some between.
 
     One box for the whole shot: results have one size.
     """
@@ -50,10 +52,11 @@ def box_of(node: nuke.Node, frames: List[int]) -> Frame:
     before = nuke.frame()
     found = whole
     try:
-        for number in sorted({frames[0], frames[len(frames) // 2], frames[-1]}):
+        for number in sorted({frames[at * (len(frames) - 1) // (_LOOKS - 1)] for at in range(_LOOKS)}):
             if number != nuke.frame():
                 nuke.frame(number)
-            found = _joined(found, node.bbox(), whole)
+            with contextlib.suppress(RuntimeError):  # a frame that cannot be rendered is told of when it is
+                found = _joined(found, node.bbox(), whole)
     finally:
         if nuke.frame() != before:
             nuke.frame(before)
@@ -69,7 +72,7 @@ def render(picture: Picture, frame: int, path: str) -> None:
     """
     node = picture.node
     made: List[nuke.Node] = []
-    with unseen(), _proxy(picture.proxy), node.parent() or nuke.root():
+    with proxy_mode(picture.proxy), unseen(), node.parent() or nuke.root():
         try:
             write = _chain(picture, path, made)
             _execute(picture, write, frame)
@@ -82,23 +85,6 @@ def render(picture: Picture, frame: int, path: str) -> None:
                 frame, node.name(), path
             )
         )
-
-
-class _proxy(object):
-    """Proxy mode as it is wanted, and then as it was."""
-
-    def __init__(self, wanted: bool) -> None:
-        self._wanted = wanted
-        self._knob: Any = nuke.root().knob("proxy")
-
-    def __enter__(self) -> None:
-        self._before = bool(self._knob.value()) if self._knob is not None else self._wanted
-        if self._before != self._wanted:
-            self._knob.setValue(self._wanted)
-
-    def __exit__(self, *error: Any) -> None:
-        if self._before != self._wanted:
-            self._knob.setValue(self._before)
 
 
 def _execute(picture: Picture, write: nuke.Node, frame: int) -> None:
@@ -133,7 +119,6 @@ def _chain(picture: Picture, path: str, made: List[nuke.Node]) -> nuke.Node:
     write["autocrop"].setValue(False)
     write["metadata"].setValue("all metadata")
     write["raw"].setValue(True)
-    write["create_directories"].setValue(True)
     return write
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Tuple
 
+from anyportal_resolve.outside import scripting
 from anyportal_resolve.refusal import Refused
 
 if TYPE_CHECKING:
@@ -42,19 +43,10 @@ def connect(resolve: Optional[Resolve] = None, app: Any = None) -> Resolve:
     if resolve is None and app is not None and can(app, "GetResolve"):
         resolve = app.GetResolve()
     if resolve is None:
-        resolve = _from_outside()
+        resolve = scripting().scriptapp("Resolve")
     if resolve is None:
         raise Refused("Resolve does not answer", _NO_ANSWER)
     return resolve
-
-
-def _from_outside() -> Optional[Resolve]:
-    try:
-        import DaVinciResolveScript  # type: ignore[import-not-found, unused-ignore]
-    except ImportError:
-        return None
-    found: Optional[Resolve] = DaVinciResolveScript.scriptapp("Resolve")
-    return found
 
 
 def version_of(resolve: Resolve) -> Tuple[int, int]:

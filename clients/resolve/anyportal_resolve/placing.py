@@ -37,8 +37,13 @@ class Part(NamedTuple):
         high = self.first + self.most - 1
         for more in (0, 1, -1, 2):
             length = self.sure + more
-            if length > 0:
-                yield (high - length + 1, high) if self.backwards else (self.first, self.first + length - 1)
+            if length <= 0:
+                continue
+            if not self.backwards or (more > 0 and self.most == self.sure):
+                low = high - self.sure + 1 if self.backwards else self.first
+                yield low, low + length - 1
+            else:
+                yield high - length + 1, high
 
 
 class Placed(NamedTuple):

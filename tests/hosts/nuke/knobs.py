@@ -46,6 +46,8 @@ class Knob:
         self.editable = enabled
 
     def evaluate(self) -> str:
+        if self.owner is not None:
+            self.owner.check()
         return evaluated(str(self.content))
 
     def _taken(self, value: Any) -> Any:
@@ -66,6 +68,8 @@ class FileKnob(Knob):
         assert "\\" not in value, "Nuke reads a backslash as the beginning of an escape"
         return value
 
+    said = ""  # the last such text
+
     def fromUserText(self, text: str) -> None:
         """hosts.md: `file.fromUserText('path.%04d.exr 1001-1100')`; set first/last/origfirst/origlast.
 
@@ -74,6 +78,7 @@ class FileKnob(Knob):
         found = re.fullmatch(r"(.*?)(?: (-?\d+)-(-?\d+))?", text)
         assert found is not None
         self.setValue(found[1])
+        self.said = text
         first, last = int(found[2] or 1), int(found[3] or 1)
         there = sequence_on_disk(found[1])
         first, last = (there[0], there[-1]) if there else (first, last)
@@ -109,12 +114,12 @@ class ChannelKnob(Knob):
 
 
 class FileTypeKnob(Knob):
-    """The knobs of a file type are there once it is chosen."""
+    """The knobs of a file type are there once it is chosen, as a studio's `knobDefault` has them."""
 
     def _change(self, value: Any) -> None:
         super()._change(value)
         if value == "exr":
-            for name, default in (("datatype", "16 bit half"), ("autocrop", True), ("metadata", "default metadata")):
+            for name, default in (("datatype", "32 bit float"), ("autocrop", True), ("metadata", "default metadata")):
                 self.node().knobs_.setdefault(name, self.node().adopted(Knob(name, value=default)))
 
 

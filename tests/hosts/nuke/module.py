@@ -5,6 +5,7 @@ What would hang or freeze the host is noted in `traps`, for the test to fail by,
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
 import threading
@@ -72,6 +73,7 @@ class FakeNuke(types.ModuleType):
         self.layer_channels: dict[str, list[str]] = {"rgba": list(RGBA)}
         self.colour_spaces = list(NUKE_SPACES)
         self.at = 1001
+        self.view_names = ["main"]
         self.this_node: Node | None = None
         self.rawArgs: list[str] = []
         # What a test says, and what it looks at
@@ -107,7 +109,7 @@ class FakeNuke(types.ModuleType):
         return threading.current_thread() is self.main
 
     def only_main_thread(self, what: str) -> None:
-        self.trap_if(not self.is_main(), f"{what} in another thread: node edits in the main thread only")
+        self.trap_if(not self.is_main(), f"{what} in another thread: nodes in the main thread only")
 
     def modal(self, what: str) -> None:
         """hosts.md: "a modal panel through it freezes"; "Guard with `nuke.GUI`"."""
@@ -199,13 +201,14 @@ class FakeNuke(types.ModuleType):
         return self.selection[-1]
 
     def root(self) -> _Root:
+        self.only_main_thread("nuke.root()")
         return self.root_node
 
     def thisNode(self) -> Node | None:
         return self.this_node
 
     def views(self) -> list[str]:
-        return ["main"]
+        return list(self.view_names)
 
     def frame(self, number: int | None = None) -> int:
         if number is not None:
@@ -214,7 +217,9 @@ class FakeNuke(types.ModuleType):
         return self.at
 
     def filename(self, node: Node) -> str:
-        return evaluated(node["file"].content)
+        """In proxy mode the proxy's file, where the node names one."""
+        proxy = str(node["proxy"].content) if self.root_node["proxy"].content else ""
+        return evaluated(proxy or node["file"].content)
 
     def getColorspaceList(self, knob: Any) -> list[str]:
         return list(self.colour_spaces)
@@ -225,8 +230,10 @@ class FakeNuke(types.ModuleType):
     def execute(self, node: Node, first: int, last: int, step: int, views: list[str], continueOnError: bool) -> None:
         """hosts.md: "`nuke.execute(...)` blocks on the main thread; failure or cancel is RuntimeError"."""
         self.only_main_thread("nuke.execute")
+        assert set(views) <= set(self.view_names), f"{views} are no views of this script"
         for frame in rendering.frames_of(first, last, step):
-            rendering.execute(self, node, frame, views[0])
+            with contextlib.suppress(*[RuntimeError] * continueOnError):
+                rendering.execute(self, node, frame, views[0])
 
     # Undo
 

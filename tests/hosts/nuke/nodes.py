@@ -73,6 +73,8 @@ class Node:
         return knob
 
     def check(self) -> None:
+        """What every question about a node begins with: reading is for the main thread, too."""
+        self.nuke.only_main_thread(f"asking {self.title}")
         if not self.alive:
             raise ValueError("A PythonObject is not attached to a node")
 

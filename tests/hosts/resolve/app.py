@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -108,7 +109,7 @@ class Project(HostObject):
 
     def AddRenderJob(self) -> str:
         job = f"job-{len(self.jobs) + 1}"
-        kept = {"shape": self.shape, "hidden": dict(self.hidden), "lie": self.lie, "done": 0.0}
+        kept = {"shape": self.shape, "mode": self.mode, "hidden": dict(self.hidden), "lie": self.lie, "done": 0.0}
         self.jobs[job] = {**self.deliver, **kept}
         return job
 
@@ -117,7 +118,10 @@ class Project(HostObject):
 
     def StartRendering(self, jobIds: list[str], isInteractiveMode: bool = False) -> bool:
         job = self.jobs[jobIds[0]]
-        self.rendering = _render(self.current, job) if job["lie"] != "nothing" else iter(())
+        # Mode 0 writes a file for each clip, mode 1 one file; what is rendered is whichever timeline is current.
+        files = [job] if job["mode"] == 1 else [job | {"CustomName": f"{job['CustomName']}{n}"} for n in (1, 2)]
+        renders = itertools.chain.from_iterable(_render(self.current, file) for file in files)
+        self.rendering = renders if job["lie"] != "nothing" else iter(())
         return True
 
     def StopRendering(self) -> None:

@@ -56,7 +56,7 @@ def frames_of(path: str, stamp: int) -> list[Image]:
 
 def picture_of(path: str, frame: int, start: int = 0) -> Image:
     """A frame of a movie, counted from 0, or of a sequence written as a printf pattern."""
-    if "%" in Path(path).name:
+    if "%" in Path(path).name and not Path(path).is_file():
         path, frame = path % (start + frame), 0
     frames = frames_of(path, Path(path).stat().st_mtime_ns)
     assert 0 <= frame < len(frames), f"{path} has {len(frames)} frames, {frame} is shown"

@@ -29,7 +29,7 @@ class MediaPoolItem(HostObject):
         self.parts: list[tuple[MediaPoolItem, int]] = []
         self.frames, self.rate = _probe(path, start, last) if path else (0, 0.0)
         self.stubborn = False
-        sequence = "%" in Path(path).name
+        sequence = "%" in Path(path).name and not Path(path).is_file()
         shown = re.sub(r"%0(\d)d", lambda m: f"[{start:0{m[1]}d}-{last or 0:0{m[1]}d}]", path) if sequence else path
         kind = kind or ("Still" if path.endswith(STILLS) and not sequence else "Video")
         self.properties = {"File Path": shown, "Type": kind, "Frames": str(self.frames), "FPS": f"{self.rate:g}"}
@@ -127,7 +127,7 @@ class MediaPool(HostObject):
                 timeline.audio.append(item)
             # "overlaps silently dropped, earlier wins"
             overlaps = any(each.start < item.end and item.start < each.end for each in track.items)
-            if overlaps or self.drops:
+            if overlaps or self.drops or track.locked:
                 continue
             item.errs = self.errs  # "errored appends vanish on save"
             track.items.append(item)
@@ -136,7 +136,7 @@ class MediaPool(HostObject):
 
 
 def _probe(path: str, start: int, last: int | None) -> tuple[int, float]:
-    if "%" in Path(path).name:
+    if "%" in Path(path).name and not Path(path).is_file():
         return (last or 0) - start + 1, 24.0
     if not Path(path).exists():
         return 0, 0.0
