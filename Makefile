@@ -22,7 +22,7 @@ demo: $(READY)
 	$(BIN)/anyportal demo --out demo_out
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 # The files of tests that `make test` skips for lack of torch: they say themselves that they need it.
 test-diffusion: $(TORCH_READY)

@@ -18,8 +18,23 @@ EXTRAS = ("", "daemon", "diffusion")
 
 # As packages write them. LGPL: used as a library that anybody can replace, as pip installs it.
 ALLOWED = {
-    *("0BSD", "3-Clause BSD License", "Apache 2.0 License", "Apache License 2.0", "Apache Software License", "Apache-2.0"),
-    *("Apache-2.0 WITH LLVM-exception", "BSD License", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CC0-1.0", "CNRI-Python"),
+    *(
+        "0BSD",
+        "3-Clause BSD License",
+        "Apache 2.0 License",
+        "Apache License 2.0",
+        "Apache Software License",
+        "Apache-2.0",
+    ),
+    *(
+        "Apache-2.0 WITH LLVM-exception",
+        "BSD License",
+        "BSD-2-Clause",
+        "BSD-3-Clause",
+        "BSL-1.0",
+        "CC0-1.0",
+        "CNRI-Python",
+    ),
     *("HPND", "ISC", "ISC License (ISCL)", "LGPL-2.1-or-later", "LGPL-3.0-or-later"),
     *("GNU Lesser General Public License v2 or later (LGPLv2+)", "MIT", "MIT License", "MIT-0", "MIT-CMU", "MPL-2.0"),
     *("Mozilla Public License 2.0 (MPL 2.0)", "PSF-2.0", "Python Software Foundation License", "Unlicense", "Zlib"),

@@ -16,7 +16,13 @@ spec.loader.exec_module(licences)
 
 @pytest.mark.parametrize(
     "licence",
-    ["MIT", "Apache-2.0 OR GPL-3.0-only", "(BSD-3-Clause AND Zlib)", "DFSG approved; MIT License", "ISC License (ISCL)"],
+    [
+        "MIT",
+        "Apache-2.0 OR GPL-3.0-only",
+        "(BSD-3-Clause AND Zlib)",
+        "DFSG approved; MIT License",
+        "ISC License (ISCL)",
+    ],
 )
 def test_these_go_with_ours(licence: str) -> None:
     assert licences.fits(licence)
