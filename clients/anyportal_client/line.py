@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Callable
 from functools import partialmethod
@@ -16,6 +17,10 @@ from anyportal_client.errors import ClientError, DaemonError, UsageError
 from anyportal_client.events import DaemonAway, DaemonBack, Event, OnEvent
 
 log = logging.getLogger(__name__)
+
+# Names are looked up as every other program does it: grpc's own way asks DNS servers, and knows nothing of what else the
+# system may be told to ask, such as multicast DNS for `.local`. Read when the first channel is made.
+os.environ.setdefault("GRPC_DNS_RESOLVER", "native")
 
 Renew = Callable[[], Endpoint | None]
 """Where the daemon is by now; None while it is surely away. Raises DaemonError where it will never be back."""
