@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from anyportal_core.media.writers import Written
 from anyportal_daemon.storage.files import hash_file
-from anyportal_daemon.worker import child, heart, observer
+from anyportal_daemon.worker import borrowed, child, heart, observer
 from anyportal_daemon.worker.limits import GIGABYTE
 from anyportal_daemon.worker.messages import WorkerSetup
 
@@ -99,20 +99,30 @@ class DiesAfter:
 
 @dataclass(frozen=True)
 class SwapsDuring:
-    """A child under which a shared file is another one from a stage's first news until the job's end."""
+    """A child under which a shared file is another one from a stage's first news until the job's end.
+
+    Of ``finish`` that is its first file: its progress is told when another thread may have looked at the shared file.
+    """
 
     stage: str
     file: Path
 
     def __call__(self, pipe: Connection, setup: WorkerSetup) -> None:
-        told, left = observer.PipeObserver.progress, observer.PipeObserver.__exit__
+        told, kept, left = observer.PipeObserver.progress, observer.PipeObserver.files, observer.PipeObserver.__exit__
         aside, other = self.file.with_name("aside"), self.file.with_name("other")
 
-        def progress(own: observer.PipeObserver, stage: str, stage_fraction: float, fraction: float) -> None:
+        def swap(stage: str) -> None:
             if stage == self.stage and other.exists():
                 self.file.rename(aside)
                 other.rename(self.file)
+
+        def progress(own: observer.PipeObserver, stage: str, stage_fraction: float, fraction: float) -> None:
+            swap(stage)
             told(own, stage, stage_fraction, fraction)
+
+        def files(own: observer.PipeObserver, written: Sequence[Written]) -> None:
+            swap("finish")
+            kept(own, written)
 
         def leave(own: observer.PipeObserver, *error: Any) -> None:
             if aside.exists():
@@ -120,6 +130,42 @@ class SwapsDuring:
             left(own, *error)
 
         observer.PipeObserver.progress = progress  # type: ignore[method-assign]
+        observer.PipeObserver.files = files  # type: ignore[method-assign]
+        observer.PipeObserver.__exit__ = leave  # type: ignore[method-assign, assignment]
+        child.main(pipe, setup)
+
+
+@dataclass(frozen=True)
+class SwapsFolders:
+    """A child under which two folders change places once a file of the one was looked at, and again at the job's end.
+
+    Args:
+        link: what the other has in place of the file.
+    """
+
+    folder: Path
+    other: Path
+    link: str
+
+    def __call__(self, pipe: Connection, setup: WorkerSetup) -> None:
+        lay, left = borrowed.Loan.lay, observer.PipeObserver.__exit__
+
+        def swap() -> None:
+            aside = self.folder.with_name("aside")
+            self.folder.rename(aside)
+            self.other.rename(self.folder)
+            aside.rename(self.other)
+
+        def lay_and_swap(own: borrowed.Loan, source: Path, sha256: str, target: Path) -> None:
+            lay(own, source, sha256, target)
+            swap()
+
+        def leave(own: observer.PipeObserver, *error: Any) -> None:
+            if (self.folder / self.link).is_symlink():
+                swap()
+            left(own, *error)
+
+        borrowed.Loan.lay = lay_and_swap  # type: ignore[method-assign]
         observer.PipeObserver.__exit__ = leave  # type: ignore[method-assign, assignment]
         child.main(pipe, setup)
 

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +29,7 @@ from anyportal_daemon.storage.files import BlobFiles
 from anyportal_daemon.worker.messages import FilesMade, Progressed, Report, WorkerSetup
 from anyportal_daemon.worker.names import PlainNames
 from anyportal_daemon.worker.observer import PipeObserver
-from tests.unit.daemon_children import SwapsDuring
+from tests.unit.daemon_children import SwapsDuring, SwapsFolders
 from tests.unit.daemon_house import House, frame
 
 
@@ -239,6 +240,36 @@ def test_nothing_is_kept_of_a_plate_that_was_another_for_a_while(tmp_path: Path,
         house.until(lambda: house.state(sent) in ENDED)
         results = [house.journal.job("ann", each).results for each in (job_id, sent)]
         assert results[0] == results[1] and results[0]
+    finally:
+        house.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="folders are held open on Linux alone")
+@pytest.mark.parametrize("named", [True, False])
+def test_folders_that_change_places_bring_nobody_what_is_outside(tmp_path: Path, named: bool) -> None:
+    """In the other a link out has the file's name. The job has the pixels that the same plate has as sent bytes."""
+    shot, evil = (tmp_path / "footage" / name for name in ("shot", "evil"))
+    shot.mkdir(parents=True)
+    evil.mkdir()
+    (shot / "plate.png").write_bytes(frame("plate"))
+    (tmp_path / "secret.png").write_bytes(frame("matte"))
+    (evil / "plate.png").symlink_to(tmp_path / "secret.png")
+    house = House(tmp_path, SwapsFolders(shot, evil, "plate.png"))
+    try:
+        shared = media_pb2.SharedMedia(mapping="footage", path="shot/plate.png")
+        blob = house.sequence("plate.%04d.png", "plate", 1).frames[0].blob
+        if named:
+            shared.blob.CopyFrom(blob)
+        job_id = house.submit(1, shared=shared)
+        house.until(lambda: house.state(job_id) in ENDED)
+        job = house.journal.job("ann", job_id)
+        assert job.state == Job.SUCCEEDED, job.error
+        events, _ = house.journal.events("ann", job_id, 0, 10_000)
+        assert not [event for event in events if "/proc" in str(event)]
+        assert (evil / "plate.png").is_symlink(), "they are back"
+        sent = house.submit(1, file=media_pb2.MediaFile(blob=blob, filename="plate.png"))
+        house.until(lambda: house.state(sent) in ENDED)
+        assert job.results and job.results == house.journal.job("ann", sent).results
     finally:
         house.close()
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -31,8 +32,11 @@ from anyportal_daemon.jobs.clips import check_clip, digest_of, kind_of, shared_f
 from anyportal_daemon.storage.shared import SharedFolders
 from anyportal_daemon.worker import borrowed
 from anyportal_daemon.worker.borrowed import Loan, LoanedCache, SharedFiles
+from anyportal_daemon.worker.pinned import PinnedFolder
 
 BLOB = media_pb2.Blob(sha256="a" * 64, size_bytes=5)
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="folders are held open on Linux alone")
 
 
 @pytest.fixture
@@ -46,6 +50,12 @@ def root(tmp_path: Path) -> Path:
     (root / "link.png").symlink_to(tmp_path / "outside.png")
     (root / "inner.png").symlink_to(root / "still.png")
     return root
+
+
+@pytest.fixture
+def loan() -> Iterator[Loan]:
+    with Loan(SharedFiles(), threading.Event()) as loan:
+        yield loan
 
 
 # the daemon's side
@@ -141,15 +151,17 @@ def test_a_shared_file_is_read_once_while_it_stays_the_same(root: Path, tmp_path
     """That it is not read again shows where nothing stops: reading would be cancelled."""
     files, source, cancel = SharedFiles(), root / "still.png", threading.Event()
     sha256 = hashlib.sha256(b"12345").hexdigest()
-    Loan(files, cancel).lay(source, sha256, tmp_path / "job" / "one.png")
+    with Loan(files, cancel) as loan:
+        loan.lay(source, sha256, tmp_path / "job" / "one.png")
+        assert (tmp_path / "job" / "one.png").samefile(source), "no byte is copied"
     cancel.set()
-    Loan(files, cancel).lay(source, sha256, tmp_path / "job" / "two.png")
+    with Loan(files, cancel) as loan:
+        loan.lay(source, sha256, tmp_path / "job" / "two.png")
     cancel.clear()
     write_unseen(source)
-    with pytest.raises(MediaChangedError, match="has changed since"):
-        Loan(files, cancel).lay(source, sha256, tmp_path / "job" / "three.png")
+    with Loan(files, cancel) as loan, pytest.raises(MediaChangedError, match="has changed since"):
+        loan.lay(source, sha256, tmp_path / "job" / "three.png")
     assert sorted(path.name for path in (tmp_path / "job").iterdir()) == ["one.png", "two.png"]
-    assert (tmp_path / "job" / "one.png").resolve() == source.resolve(), "no byte is copied"
 
 
 def write_unseen(path: Path) -> None:
@@ -178,10 +190,9 @@ def away_and_back(path: Path) -> None:
 @pytest.mark.parametrize("change", [write_unseen, replace, away_and_back, Path.unlink])
 @pytest.mark.parametrize("named", [True, False])
 def test_what_is_made_while_a_shared_file_changes_is_not_kept(
-    root: Path, tmp_path: Path, change: Callable[[Path], None], named: bool
+    root: Path, tmp_path: Path, loan: Loan, change: Callable[[Path], None], named: bool
 ) -> None:
-    loan, source = Loan(SharedFiles(), threading.Event()), root / "still.png"
-    cache = LoanedCache(DirectoryCache(tmp_path / "stages"), loan)
+    cache, source = LoanedCache(DirectoryCache(tmp_path / "stages"), loan), root / "still.png"
     loan.lay(source, hashlib.sha256(b"12345").hexdigest() if named else "", tmp_path / "job" / "plate" / "one.png")
     with cache.writing("before") as path:
         path.write_bytes(b"good")
@@ -193,7 +204,9 @@ def test_what_is_made_while_a_shared_file_changes_is_not_kept(
     assert [file.name for file in (tmp_path / "stages").iterdir()] == ["before.h5"]
 
 
-def test_a_file_that_is_being_written_is_not_taken(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_being_written_is_not_taken(
+    root: Path, tmp_path: Path, loan: Loan, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nor waited for: it may go on for hours."""
     monkeypatch.setattr(borrowed, "SETTLED", 0.4)  # as long as a busy machine may leave a thread alone
     source, done = root / "still.png", threading.Event()
@@ -207,25 +220,73 @@ def test_a_file_that_is_being_written_is_not_taken(root: Path, tmp_path: Path, m
     writing.start()
     try:
         with pytest.raises(MediaChangedError):
-            Loan(SharedFiles(), threading.Event()).lay(source, "", tmp_path / "job" / "one.png")
+            loan.lay(source, "", tmp_path / "job" / "one.png")
     finally:
         done.set()
         writing.join()
 
 
-def test_what_has_become_a_link_is_not_followed(root: Path, tmp_path: Path) -> None:
+def test_what_has_become_a_link_is_not_followed(root: Path, tmp_path: Path, loan: Loan) -> None:
     source = root / "still.png"
     source.unlink()
     source.symlink_to(tmp_path / "outside.png")
     with pytest.raises(MediaChangedError):
-        Loan(SharedFiles(), threading.Event()).lay(source, "", tmp_path / "job" / "one.png")
+        loan.lay(source, "", tmp_path / "job" / "one.png")
+
+
+@on_linux
+@pytest.mark.parametrize("above", ["footage/shot", "footage"])
+def test_folders_that_change_places_lead_nowhere_else(root: Path, tmp_path: Path, loan: Loan, above: str) -> None:
+    """For a while, as the file is opened, which nothing about the file tells."""
+    folder = tmp_path / above
+    evil = tmp_path / "evil" / (root / "shot").relative_to(folder)
+    evil.mkdir(parents=True)
+    (tmp_path / "outside.png").write_bytes(b"other")
+    (evil / "plate.1001.png").symlink_to(tmp_path / "outside.png")
+    laid = tmp_path / "job" / "plate" / "plate.1001.png"
+    loan.lay(root / "shot" / "plate.1001.png", "", laid)
+    folder.rename(tmp_path / "aside")
+    (tmp_path / "evil").rename(folder)
+    read = laid.read_bytes()
+    folder.rename(tmp_path / "evil")
+    (tmp_path / "aside").rename(folder)
+    assert read == b"12345"
+    loan.check()
+
+
+@on_linux
+@pytest.mark.parametrize("way", ["file", "folder"])
+def test_a_link_laid_after_links_were_looked_for_is_not_followed(root: Path, tmp_path: Path, way: str) -> None:
+    (tmp_path / "elsewhere").symlink_to(root / "shot")
+    with pytest.raises(OSError):
+        if way == "folder":
+            PinnedFolder(tmp_path / "elsewhere")
+        else:
+            PinnedFolder(root).open("inner.png")
+
+
+@on_linux
+def test_a_sequence_holds_one_folder_open_and_a_pipe_nobody_up(root: Path, tmp_path: Path) -> None:
+    before = held_open()
+    with Loan(SharedFiles(), threading.Event()) as loan:
+        for path in (root / "shot").iterdir():
+            loan.lay(path, "", tmp_path / "job" / path.name)
+        assert held_open() == before + 1
+        os.mkfifo(root / "shot" / "pipe.png")
+        with pytest.raises(MediaUnreadableError, match="no plain file"):
+            loan.lay(root / "shot" / "pipe.png", "", tmp_path / "job" / "pipe.png")
+    assert held_open() == before
+
+
+def held_open() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 def test_reading_a_shared_file_can_be_cancelled(root: Path, tmp_path: Path) -> None:
     cancel = threading.Event()
     cancel.set()
-    with pytest.raises(Cancelled):
-        Loan(SharedFiles(), cancel).lay(root / "still.png", "a" * 64, tmp_path / "x.png")
+    with Loan(SharedFiles(), cancel) as loan, pytest.raises(Cancelled):
+        loan.lay(root / "still.png", "a" * 64, tmp_path / "x.png")
 
 
 # the client's side

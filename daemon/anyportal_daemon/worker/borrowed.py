@@ -1,7 +1,8 @@
 """Files that lie on a disk shared with the client: used where they are, as long as they stay those that were checked.
 
 Nobody can keep others from writing to them, so what was made of them counts only once they have proved unchanged:
-each stage result before it is kept, each file of the result before it is told of, and the job at its end.
+each stage result before it is kept, each file of the result before it is told of, and the job at its end. The stamp of
+a file does not change with a folder above it, so folders are held open as long as the job runs.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from anyportal_core.cache import StageCache
 from anyportal_core.errors import Cancelled, MediaChangedError, MediaUnreadableError
 from anyportal_daemon.database import file_errors
+from anyportal_daemon.worker.pinned import PinnedFolder
 
 _PIECE = 4 << 20
 
@@ -44,28 +46,36 @@ class SharedFiles:
     def __init__(self) -> None:
         self._known: dict[tuple[Path, Stamp], str] = {}
 
-    def digest(self, path: Path, stamp: Stamp, cancel: threading.Event) -> str:
-        """SHA-256 of a file; OSError where it cannot be read, Cancelled while it is."""
+    def digest(self, folder: PinnedFolder, path: Path, stamp: Stamp, cancel: threading.Event) -> str:
+        """SHA-256 of a file in its folder; OSError where it cannot be read, Cancelled while it is."""
         if (path, stamp) not in self._known:
             hasher = hashlib.sha256()
-            with path.open("rb") as file:
+            with folder.open(path.name) as file:
                 while piece := file.read(_PIECE):
                     if cancel.is_set():
                         raise Cancelled("cancelled")
                     hasher.update(piece)
-            if _stamp(path) != stamp:
+            if _stamp(folder, path.name) != stamp:
                 raise _changed(path.name)
             self._known[path, stamp] = hasher.hexdigest()
         return self._known[path, stamp]
 
 
 class Loan:
-    """The shared files that one job uses."""
+    """The shared files that one job uses. A context: until it is left, what was laid can be opened by this process."""
 
     def __init__(self, files: SharedFiles, cancel: threading.Event) -> None:
         self._files, self._cancel = files, cancel
+        self._folders: dict[Path, PinnedFolder] = {}
         self._stamps: dict[Path, tuple[Stamp, str]] = {}
         """What each file was when it was laid, and its name for people."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._folders:
+            self._folders.popitem()[1].close()
 
     def lay(self, source: Path, sha256: str, target: Path) -> None:
         """Make a shared file appear under a name.
@@ -83,8 +93,9 @@ class Loan:
         try:
             if source.resolve() != source:
                 raise _changed(name)
-            stamp = _settled(source, name)
-            if sha256 and self._files.digest(source, stamp, self._cancel) != sha256:
+            folder = self._folder(source.parent)
+            stamp = _settled(folder, source.name, name)
+            if sha256 and self._files.digest(folder, source, stamp, self._cancel) != sha256:
                 raise _changed(name)
         except OSError as error:
             raise MediaUnreadableError(f"cannot be read ({error.strerror})", where=str(target)) from error
@@ -92,7 +103,7 @@ class Loan:
         with file_errors(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
-                target.symlink_to(source)
+                target.symlink_to(folder.link(source.name))
             except OSError:  # Windows lets only some make links
                 shutil.copyfile(source, target)
 
@@ -104,11 +115,17 @@ class Loan:
         """
         for source, (stamp, name) in self._stamps.items():
             try:
-                same = _stamp(source) == stamp
+                same = _stamp(self._folders[source.parent], source.name) == stamp
             except OSError:
                 same = False
             if not same:
                 raise _changed(name)
+
+    def _folder(self, path: Path) -> PinnedFolder:
+        """Opened once, however many of its files are used."""
+        if path not in self._folders:
+            self._folders[path] = PinnedFolder(path)
+        return self._folders[path]
 
 
 class LoanedCache:
@@ -130,18 +147,19 @@ class LoanedCache:
         self._cache.drop(key)
 
 
-def _settled(path: Path, name: str) -> Stamp:
+def _settled(folder: PinnedFolder, file: str, name: str) -> Stamp:
     """A file's stamp, after a moment where it has just changed: another change would have the same time."""
-    stamp = _stamp(path)
+    with folder.open(file):  # some network shares say what a file is, and not what it was, only to who opens it
+        stamp = _stamp(folder, file)
     if abs(time.time() - stamp.changed / 1e9) < SETTLED:
         time.sleep(2 * SETTLED)
-        if _stamp(path) != stamp:
+        if _stamp(folder, file) != stamp:
             raise _changed(name)
     return stamp
 
 
-def _stamp(path: Path) -> Stamp:
-    status = path.stat()
+def _stamp(folder: PinnedFolder, file: str) -> Stamp:
+    status = folder.status(file)
     return Stamp(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 

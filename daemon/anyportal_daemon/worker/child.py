@@ -174,10 +174,30 @@ class Worker:
         results = folder / "results"
         with file_errors(results):
             results.mkdir(parents=True)
+        with Loan(self._shared, self._cancel) as loan:
+            shot = self._shot(job, folder, loan)
+            recipe = resolve_canonical(job.recipe, self._catalogue)
+            delivery = Delivery(job.layers, job.format)
+            with PipeObserver(self._send, self._blobs, self._cancel, self._limits.frames, loan.check) as observer:
+                render_shot(
+                    shot,
+                    recipe,
+                    delivery,
+                    results,
+                    LoanedCache(self._cache, loan),
+                    observer,
+                    self._catalogue,
+                    self._models,
+                    self._device,
+                    partial(self._finished, job),
+                    lambda key: self._send(StageBegun(key)),
+                )
+
+    def _shot(self, job: RunJob, folder: Path, loan: Loan) -> Shot:
+        """What a job is about, its files laid. Raises as ``_laid`` does."""
         clips = {"plate": job.plate, "matte": job.matte, "mask": job.mask, "backdrop": job.backdrop}
-        loan = Loan(self._shared, self._cancel)
         laid = self._laid({role: clip for role, clip in clips.items() if clip}, folder, loan)
-        shot = Shot(
+        return Shot(
             plate=laid["plate"],
             frames=FrameSet.parse(job.frames) if job.frames else None,
             handles=job.handles,
@@ -187,22 +207,6 @@ class Worker:
             backdrop=laid.get("backdrop"),
             name=job.name,
         )
-        recipe = resolve_canonical(job.recipe, self._catalogue)
-        delivery = Delivery(job.layers, job.format)
-        with PipeObserver(self._send, self._blobs, self._cancel, self._limits.frames, loan.check) as observer:
-            render_shot(
-                shot,
-                recipe,
-                delivery,
-                results,
-                LoanedCache(self._cache, loan),
-                observer,
-                self._catalogue,
-                self._models,
-                self._device,
-                partial(self._finished, job),
-                lambda key: self._send(StageBegun(key)),
-            )
 
     def _finished(self, job: RunJob, finish: str) -> frozenset[int]:
         """The frames that need not be made again, now that it is known what decides them."""
