@@ -71,7 +71,7 @@ def below(folder: Path) -> Iterator[Callable[[str], None]]:
     def check(path: str) -> None:
         with suppress(AnyPortalError):
             _, files = folders.find("footage", path, "plate")
-            assert all(file.resolve().is_relative_to(root) for file in files), path
+            assert all(file.resolve().is_relative_to(root) for file in files.values()), path
         with suppress(AnyPortalError):
             assert folders.file("footage", path, 1, "plate").resolve().is_relative_to(root), path
 

@@ -155,13 +155,20 @@ def folders(tmp_path: Path) -> SharedFolders:
 
 def test_shared_media_are_found_below_their_root(folders: SharedFolders) -> None:
     path, found = folders.find("footage", "movie.mp4", "plate")
-    assert found == [path]
+    assert found == {"movie.mp4": path}
     for notation in ("plate.%04d.exr", "plate.####.exr", "plate.@@@@.exr"):
         path, found = folders.find("footage", f"shot/{notation}", "plate")
         assert path.name == notation
-        assert [file.name for file in found] == ["plate.1001.exr", "plate.1002.exr", "plate.1010.exr"]
+        assert list(found) == ["plate.1001.exr", "plate.1002.exr", "plate.1010.exr"]
     path, found = folders.find("footage", "folder", "plate")
-    assert [file.name for file in found] == ["still.png"]
+    assert list(found) == ["still.png"]
+
+
+def test_a_link_is_resolved_once_and_that_is_looked_at(folders: SharedFolders, tmp_path: Path) -> None:
+    """It may lead elsewhere a moment later; what it is called stays what the user wrote."""
+    root = tmp_path.resolve() / "footage"
+    (root / "hero.mp4").symlink_to(root / "movie.mp4")
+    assert folders.find("footage", "hero.mp4", "plate") == (root / "hero.mp4", {"hero.mp4": root / "movie.mp4"})
 
 
 @pytest.mark.parametrize(

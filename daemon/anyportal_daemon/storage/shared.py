@@ -27,8 +27,10 @@ class SharedFolders:
         self._roots = roots
         self._closed = closed.resolve() if closed else None
 
-    def find(self, mapping: str, path: str, field: str) -> tuple[Path, list[Path]]:
+    def find(self, mapping: str, path: str, field: str) -> tuple[Path, dict[str, Path]]:
         """The path on this machine, as written (a sequence keeps its notation), and the files it stands for.
+
+        They are given by name, links resolved: who resolved them again might find that they lead elsewhere by now.
 
         Raises:
             UnknownNameError: no such mapping.
@@ -40,10 +42,11 @@ class SharedFolders:
             files = _files(whole) if self._is_open(whole.resolve(), root) else [whole]
             if not files:
                 raise MediaNotFoundError(f"there is no {path} in '{mapping}'", where=f"{field}.path")
-            for file in files:
-                if not self._is_open(file.resolve(), root):
-                    raise ShotError(f"'{file.name}' is a link out of '{mapping}'", where=f"{field}.path")
-            return whole, files
+            found = {file.name: file.resolve() for file in files}
+            for name, real in found.items():
+                if not self._is_open(real, root):
+                    raise ShotError(f"'{name}' is a link out of '{mapping}'", where=f"{field}.path")
+            return whole, found
 
     def file(self, mapping: str, path: str, size: int, field: str) -> Path:
         """One file that a client has seen, links resolved.
@@ -109,13 +112,13 @@ def _reaching(mapping: str, path: str, field: str) -> Iterator[None]:
         ) from None
 
 
-def digest_files(files: list[Path]) -> str:
-    """What identifies the content of shared files."""
-    with file_errors(files[0]):
-        digests = [hash_file(file) for file in files]
+def digest_files(files: Mapping[str, Path]) -> str:
+    """What identifies the content of shared files, by name."""
+    with file_errors(next(iter(files.values()))):
+        digests = {name: hash_file(file) for name, file in files.items()}
     if len(digests) == 1:
-        return digests[0]
-    lines = "".join(f"{file.name} {digest}\n" for file, digest in zip(files, digests, strict=True))
+        return next(iter(digests.values()))
+    lines = "".join(f"{name} {digest}\n" for name, digest in digests.items())
     return hashlib.sha256(lines.encode()).hexdigest()
 
 

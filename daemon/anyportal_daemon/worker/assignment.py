@@ -72,7 +72,7 @@ def _shared(
     if not names_content(shared):
         path, found = folders.find(shared.mapping, shared.path, field)
         name = "" if path.is_dir() else path.name
-        return ClipInput(name, (), rate, clip.colour_space, elsewhere={file.name: file.resolve() for file in found})
+        return ClipInput(name, (), rate, clip.colour_space, elsewhere=found)
     files, elsewhere = [], {}
     for where, named, blob in shared_files(shared, field):
         name = re.sub("[#@]", "_", PurePosixPath(named).name)
