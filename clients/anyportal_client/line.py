@@ -18,8 +18,8 @@ from anyportal_client.events import DaemonAway, DaemonBack, Event, OnEvent
 
 log = logging.getLogger(__name__)
 
-# Names are looked up as every other program does it: grpc's own way asks DNS servers, and knows nothing of what else the
-# system may be told to ask, such as multicast DNS for `.local`. Read when the first channel is made.
+# Names are looked up as every other program does it: grpc's own way asks DNS servers, and knows nothing of what else
+# the system may be told to ask, such as multicast DNS for `.local`. Read when the first channel is made.
 os.environ.setdefault("GRPC_DNS_RESOLVER", "native")
 
 Renew = Callable[[], Endpoint | None]
