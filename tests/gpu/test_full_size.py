@@ -18,7 +18,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "anyportal.py"
+ROOT = Path(__file__).parents[2]
 NETWORKS = ("found_matte", "motion", "first_frame", "background", "clean_background", "harmonise", "refine")
 
 pytestmark = [
@@ -31,8 +31,8 @@ pytestmark = [
 
 def test_every_stage_runs_at_its_published_size(tmp_path: Path) -> None:
     work = Path(os.environ.get("ANYPORTAL_BENCHMARK", tmp_path))
-    command = [sys.executable, str(SCRIPT), "--work", str(work), "--device", "cuda:0"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "benchmarks.diffusion", "--work", str(work), "--device", "cuda:0"]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert done.returncode == 0, "see what it said above"
     result = json.loads(done.stdout)
     assert result["frames"] == 49 and result["size"] == "720x480"

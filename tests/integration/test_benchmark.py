@@ -14,15 +14,24 @@ pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "anyportal.py"
+ROOT = Path(__file__).parents[2]
 STAGES = ["matte", "tracks", "motion", "first_frame", "background", "clean_background", "harmonise", "refine", "finish"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def run(work: Path) -> dict[str, Any]:
-    command = [sys.executable, str(SCRIPT), "--tiny", "--work", str(work), "--results", str(work / "results")]
-    done = subprocess.run([*command, "--device", "cpu"], capture_output=True, text=True)
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.diffusion",
+        "--tiny",
+        "--work",
+        str(work),
+        "--results",
+        str(work / "results"),
+    ]
+    done = subprocess.run([*command, "--device", "cpu"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     (kept,) = (work / "results").iterdir()
     result: dict[str, Any] = json.loads(kept.read_text("utf-8"))
