@@ -78,8 +78,8 @@ class AsyncClient:
         From then on a daemon that goes away is waited for, and found again where its daemon.json says.
 
         Args:
-            address: HOST:PORT, or `any` for the one that will be done first; else $ANYPORTAL_DAEMON, else that of the
-                configuration, else the one that daemon.json names.
+            address: HOST:PORT, `any` for the one that will be done first, `local` for the one that daemon.json names;
+                else $ANYPORTAL_DAEMON, else that of the configuration, else `local`.
             token: what it wants to see; else $ANYPORTAL_TOKEN, else that of daemon.json.
             state_dir: where daemon.json lies; else $ANYPORTAL_STATE, else the system's usual place.
             start: where no address is given and none runs, start one for as long as this client lives.

@@ -18,6 +18,9 @@ START_HINT = "start one: anyportal serve"
 ANY = "any"
 """In place of an address: the daemon that will be done first."""
 
+LOCAL = "local"
+"""In place of an address: the daemon of this machine, whatever else the environment and the configuration name."""
+
 
 @dataclass(frozen=True)
 class Tls:
@@ -71,18 +74,17 @@ def state_directory(given: Path | None = None) -> Path:
 def named_address(address: str | None = None) -> tuple[str, str]:
     """The address that somebody named, as written, and who: as given, $ANYPORTAL_DAEMON, or the configuration.
 
-    Both are empty where nobody did.
+    Both are empty where nobody did, or it is the one of this machine that is named.
 
     Raises:
         UsageError: a configuration that cannot be read.
     """
-    if address:
-        return address, "--daemon"
-    named = os.environ.get("ANYPORTAL_DAEMON", "")
-    if named:
-        return named, "ANYPORTAL_DAEMON"
-    configured = read_config().daemon
-    return (configured, "configuration") if configured else ("", "")
+    named, origin = address or "", "--daemon"
+    if not named:
+        named, origin = os.environ.get("ANYPORTAL_DAEMON", ""), "ANYPORTAL_DAEMON"
+    if not named:
+        named, origin = read_config().daemon, "configuration"
+    return (named, origin) if named and named != LOCAL else ("", "")
 
 
 def find_endpoint(

@@ -77,6 +77,15 @@ class DaemonDiscovered(Event):
 
 
 @dataclass(frozen=True)
+class DaemonNamed(Event):
+    """Of `anyportal discover`: where calls go that name no daemon, and who says so. Else they go to this machine."""
+
+    event = "named"
+    daemon: str
+    origin: str
+
+
+@dataclass(frozen=True)
 class HostSaved(Event):
     """A daemon of `anyportal login`: the token works and is kept; with `--list` one that is."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from anyportal_client import Client
-from anyportal_client.discovery import complete, find_endpoint
+from anyportal_client.discovery import complete, find_endpoint, named_address
 from anyportal_client.errors import DaemonError, MissingExtraError, UsageError
 from anyportal_client.extras import known_extras, missing_packages
 from tests.unit.client_fakes import TOKEN, FakeDaemon
@@ -65,6 +65,21 @@ def test_what_is_said_wins_over_the_environment_over_the_file(
     assert found is not None and (found.address, found.token) == ("box:2222", "of-the-environment")
     found = find_endpoint("gpu:3333", "given")
     assert found is not None and (found.address, found.token) == ("gpu:3333", "given")
+
+
+def test_this_machine_can_be_meant_whoever_else_is_named(own_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    announce(own_folders, "127.0.0.1:1111", "of-the-file")
+    monkeypatch.setenv("ANYPORTAL_DAEMON", "box:2222")
+    assert named_address() == ("box:2222", "ANYPORTAL_DAEMON")
+    assert named_address("local") == ("", "")
+    found = find_endpoint("local")
+    assert found is not None and (found.address, found.token) == ("127.0.0.1:1111", "of-the-file")
+    monkeypatch.setenv("ANYPORTAL_DAEMON", "local")  # before a configuration that names another
+    (own_folders / "client.toml").write_text('daemon = "box"')
+    monkeypatch.setenv("ANYPORTAL_CLIENT_CONFIG", str(own_folders / "client.toml"))
+    assert find_endpoint() == found
+    monkeypatch.delenv("ANYPORTAL_DAEMON")
+    assert named_address() == ("box", "configuration")
 
 
 def test_the_local_token_is_shown_to_nobody_else(own_folders: Path) -> None:

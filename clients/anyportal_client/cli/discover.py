@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from anyportal_client.cli.options import Debug, Json
-from anyportal_client.events import DaemonDiscovered
+from anyportal_client.events import DaemonDiscovered, DaemonNamed
 
 
 def discover(
@@ -22,9 +22,14 @@ def discover(
     Their queues are asked where you are logged in. What others announce nobody has checked.
     """
     from anyportal_client.cli.output import reporter
+    from anyportal_client.discovery import named_address
     from anyportal_client.discovery_list import discovered
 
-    found = asyncio.run(discovered(seconds, on_event=reporter(as_json)))
+    tell = reporter(as_json)
+    named, origin = named_address()
+    if named:
+        tell(DaemonNamed(named, origin))
+    found = asyncio.run(discovered(seconds, on_event=tell))
     for each in found:
         print(json.dumps(each.as_json()) if as_json else _line(each), flush=True)
     if not found and not as_json:

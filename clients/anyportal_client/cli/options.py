@@ -19,7 +19,7 @@ Daemon = Annotated[
     typer.Option(
         "--daemon",
         metavar="HOST[:PORT]",
-        help="The daemon to use, or any: the one done first. Default: $ANYPORTAL_DAEMON, client.toml, this machine's.",
+        help="The daemon; any: the one done first; local: this machine's. Else $ANYPORTAL_DAEMON, client.toml, local.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON event a line (docs/events.md).")]

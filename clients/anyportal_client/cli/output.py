@@ -12,6 +12,7 @@ from anyportal_client.events import (
     DaemonBack,
     DaemonChosen,
     DaemonFound,
+    DaemonNamed,
     Done,
     Event,
     Expected,
@@ -95,6 +96,8 @@ def sentence(event: Event) -> str:
         return f"no daemon runs: started one for this call ({event.address})" if event.started else ""
     if isinstance(event, DaemonChosen):
         return f"of {event.asked} daemons {event.address}: {event.reason}"
+    if isinstance(event, DaemonNamed):
+        return f"calls that name no daemon go to {event.daemon} ({event.origin})"
     if isinstance(event, DaemonAway):
         return f"the daemon is away; its jobs are safe with it: waiting for up to {duration(event.patience_seconds)}"
     if isinstance(event, DaemonBack):
