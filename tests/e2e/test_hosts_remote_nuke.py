@@ -1,0 +1,136 @@
+"""Nuke on a workstation, the daemon on a GPU box: whole flows over TLS, with nothing changed but the daemon's name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.hosts import remote
+from tests.hosts.nuke import house
+from tests.hosts.nuke.flows import BACKDROP, STRAIGHT, click, names_in, replace, result_of, said
+from tests.hosts.nuke.module import FakeNuke
+from tests.hosts.nuke.nodes import Node
+from tests.hosts.remote import REFUSALS, Studio
+
+pytest_plugins = ["tests.hosts.nuke.flows"]
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    with remote.studio(tmp_path_factory.mktemp("studio")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def environment(studio: Studio) -> dict[str, str]:
+    """In place of the daemon of this machine that the flows have: none runs here, and nobody names one yet."""
+    return studio.env
+
+
+@pytest.fixture
+def named(studio: Studio, surroundings: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANYPORTAL_DAEMON", studio.box.address)
+
+
+@pytest.fixture
+def plate(nuke: FakeNuke, exr: Node) -> Node:
+    exr["last"].setValue(1002)
+    return exr
+
+
+def test_a_read_comes_back_is_rerun_and_compared(nuke: FakeNuke, named: None, plate: Node, studio: Studio) -> None:
+    read = replace(nuke, [plate], STRAIGHT)
+    assert read is not None and nuke.errors == [], nuke.errors
+    assert said(read)["status"] == "done" and said(read)["job"] in studio.jobs()
+    first = read.image(1002).rgb()
+    nuke.answers.append({BACKDROP: "#c08040"})
+    house.settle(nuke, lambda: click(read, "rerun"))
+    assert nuke.errors == [] and said(read)["version"] == "v002" and said(read)["job"] == studio.jobs()[0]
+    assert abs(read.image(1002).rgb() - first).max() > 0.05
+    click(read, "compare")
+    assert nuke.all[-1]["label"].content == "0: v002\n1: v001"
+    click(read, "show_job")
+    assert "succeeded, 100 %" in nuke.messages[-1] and "  matte: reused" in nuke.messages[-1]
+    click(read, "doctor")
+    assert f"running: {studio.box.address}" in nuke.messages[-1] and "BROKEN" not in nuke.messages[-1]
+    assert not studio.worked_here
+
+
+def test_what_is_rendered_and_a_part_go_there_too(nuke: FakeNuke, named: None, plate: Node, studio: Studio) -> None:
+    grade = nuke.make("Grade", [plate])
+    nuke.root_node["last_frame"].setValue(1003)
+    read = replace(nuke, [grade], {**STRAIGHT, "Frames": "1002", "Context around a part": "1"})
+    assert read is not None and nuke.errors == [] and said(read)["job"] == studio.jobs()[0]
+    assert not read.image(1002).checkerboard and not studio.worked_here
+
+
+def test_a_cancel_ends_the_job_there(nuke: FakeNuke, named: None, exr: Node, studio: Studio, tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def look() -> None:
+        read = result_of(nuke)
+        if read is not None and said(read)["job"] and not seen:
+            seen.append(said(read)["job"])
+            click(read, "cancel")
+
+    # The matte has to be found, which takes its time: the job is still at work when it is cancelled.
+    slow = {"Matte": "found by the preset", "Settings (name=value)": "matte.plugin=draft.person", BACKDROP: "#030201"}
+    replace(nuke, [exr], {**STRAIGHT, **slow}, between=look)
+    assert nuke.errors == nuke.messages == [] and result_of(nuke) is None
+    assert names_in(tmp_path / "anyportal" / exr.title) == []
+    jobs = {line["job"]: line["state"] for line in studio.desk.run("jobs", "--daemon", studio.box.address)}
+    assert jobs[seen[0]] == "cancelled"
+
+
+def test_results_of_a_host_that_ended_are_brought_from_there(
+    nuke: FakeNuke, named: None, plate: Node, studio: Studio
+) -> None:
+    read = replace(nuke, [plate], STRAIGHT)
+    assert read is not None
+    folder = Path(read["file"].value()).parent
+    record = json.loads((folder / "anyportal.json").read_text())
+    for path in folder.glob("*.exr"):
+        path.unlink()
+    (folder / "anyportal.json").write_text(json.dumps({**record, "state": "submitted", "by": {}, "files": {}}))
+    house.settle(nuke, lambda: click(read, "show_job"))
+    assert nuke.errors == [] and not read.image(1002).checkerboard and not studio.worked_here
+
+
+def test_the_configuration_names_it_as_well(nuke: FakeNuke, plate: Node, studio: Studio) -> None:
+    studio.config.write_text(f'daemon = "{studio.box.address}"\n')
+    try:
+        read = replace(nuke, [plate], {**STRAIGHT, BACKDROP: "#0a0b0c"})
+    finally:
+        studio.config.unlink()
+    assert read is not None and nuke.errors == [] and said(read)["job"] == studio.jobs()[0]
+    assert not studio.worked_here
+
+
+def test_without_a_window_too(
+    terminal: FakeNuke, media: Path, studio: Studio, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    plate = house.make_read(terminal, media / "exr" / "plate.%04d.exr")
+    script = tmp_path / "shot.nk"
+    terminal.scriptSaveAs(str(script))
+    shot = ["--script", str(script), "--node", plate.title, "--backdrop", "#102030", "--matte", "alpha"]
+    shot += ["--colours", "straight", "--range=1001", "--context", "0", "--daemon", studio.box.address]
+    assert house.load("anyportal_nuke.headless").main(shot) == 0
+    assert not studio.worked_here
+    with studio.refusing("wrong"):
+        assert house.load("anyportal_nuke.headless").main(shot) == 5
+
+
+@pytest.mark.parametrize("how", REFUSALS)
+def test_who_is_refused_is_told_what_where_and_what_to_do(
+    nuke: FakeNuke, named: None, plate: Node, studio: Studio, tmp_path: Path, how: str
+) -> None:
+    with studio.refusing(how):
+        read = replace(nuke, [plate], STRAIGHT)
+    assert read is not None and read["tile_color"].value() and nuke.messages == []
+    for said_ in (nuke.errors[-1], read["label"].content):
+        for words in (*REFUSALS[how], f"Where: {studio.box.address}", "What to do: "):
+            assert words in said_
+    assert names_in(tmp_path / "anyportal" / plate.title) == [] and not studio.worked_here
