@@ -129,6 +129,11 @@ class Search(object):
         self._named = "".join(event["daemon"] for event in self._heard if event["event"] == "named")
 
 
+def is_loopback(address):
+    """Whether an address, HOST:PORT, is of this machine alone."""
+    return address.rpartition(":")[0] in _LOOPBACK
+
+
 def option(daemon):
     """The words that name a daemon on a command line; none for the configured one."""
     return ["--daemon={}".format(daemon)] if daemon else []
@@ -152,7 +157,7 @@ def _facts(row):
 
 
 def _is_local(row):
-    return not row["tls"] and row["address"].rpartition(":")[0] in _LOOPBACK
+    return not row["tls"] and is_loopback(row["address"])
 
 
 def _same(chosen, address):
