@@ -4,7 +4,7 @@ Told are the name of the machine, where it listens, the version, what it works o
 that is secret, and nothing of it is a proof: clients know the daemon by its certificate.
 
 Several daemons of one machine know nothing of each other, so none says anything in the machine's own name: whoever goes
-takes its records back, and `gpu-box.local` would go with it for all. Each is at a host name of its own, new at each start.
+takes its records back, and `gpu-box.local` would go with it for all. Each has a host name of its own, new at each start.
 """
 
 from __future__ import annotations
@@ -127,11 +127,10 @@ async def _register(network: AsyncZeroconf, record: _Record) -> None:
 
 def _contested(network: AsyncZeroconf, info: AsyncServiceInfo) -> bool:
     """Whether somebody else was heard to be called the same: who starts at the same moment does not object in time."""
-    from zeroconf import DNSService
     from zeroconf.const import _CLASS_IN, _TYPE_SRV
 
     heard = network.zeroconf.cache.get_all_by_details(info.name, _TYPE_SRV, _CLASS_IN)
-    return any(isinstance(each, DNSService) and each.server != info.server for each in heard)
+    return any(getattr(each, "server", info.server) != info.server for each in heard)
 
 
 def _own_addresses() -> list[str]:
