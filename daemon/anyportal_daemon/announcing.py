@@ -4,7 +4,7 @@ Told are the name of the machine, where it listens, the version, what it works o
 that is secret, and nothing of it is a proof: clients know the daemon by its certificate.
 
 Several daemons of one machine know nothing of each other, so none says anything in the machine's own name: whoever goes
-takes its records back, and `gpu-box.local` would go with it for all. Each has a host name of its own, new at each start.
+takes its records back, and `gpu-box.local` would go with it for all. Each has a host name of its own, new at a start.
 """
 
 from __future__ import annotations
