@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,6 +108,36 @@ def test_the_configuration_names_it_as_well(nuke: FakeNuke, plate: Node, studio:
         studio.config.unlink()
     assert read is not None and nuke.errors == [] and said(read)["job"] == studio.jobs()[0]
     assert not studio.worked_here
+
+
+def test_the_panel_offers_it_and_what_was_chosen_stays(
+    surroundings: None, media: Path, tmp_path: Path, studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with house.session(tmp_path, monkeypatch, looks=True) as nuke:
+        plate = house.make_read(nuke, media / "exr" / "plate.%04d.exr")
+        plate["last"].setValue(1001)
+        house.look_for_daemons(lambda: runpy.run_path(str(house.CLIENTS / "nuke" / "menu.py")))
+        offered = f"{studio.box.address}, cpu, 0 waiting, 0 running, 0.1.0"
+        read = replace(nuke, [plate], {**STRAIGHT, BACKDROP: "#0c0b0a", "Daemon": offered})
+        assert nuke.panels[-1].items["Daemon"][:3] == [
+            "as configured: this machine", "this machine, started for each call", "any: the one done first",
+        ]  # fmt: skip
+        assert read is not None and nuke.errors == [] and said(read)["job"] == studio.jobs()[0]
+        click(read, "show_job")
+        assert "succeeded, 100 %" in nuke.messages[-1]
+        nuke.answers.append(None)
+        nuke.selection = [plate]
+        house.load().replace_background()
+        [label] = [name for name in nuke.panels[-1].items if name.startswith("Daemon")]
+        assert nuke.panels[-1].fields[label].startswith(studio.box.address)
+    assert not studio.worked_here
+
+
+def test_any_goes_there_and_its_job_is_found_there(nuke: FakeNuke, plate: Node, studio: Studio) -> None:
+    read = replace(nuke, [plate], {**STRAIGHT, BACKDROP: "#0b0c0a", "Daemon": "any: the one done first"})
+    assert read is not None and nuke.errors == [] and said(read)["job"] == studio.jobs()[0]
+    click(read, "show_job")
+    assert "succeeded, 100 %" in nuke.messages[-1] and not studio.worked_here
 
 
 def test_without_a_window_too(
