@@ -15,6 +15,7 @@ from pathlib import Path
 
 from anyportal_daemon.security.tls import authority, setup
 from anyportal_daemon.security.tls.folder import TlsFolder, write_private
+from tests.e2e.test_cli import GREY, write_movies
 from tests.integration.network_house import Box, Desk
 
 REFUSALS = {
@@ -23,6 +24,9 @@ REFUSALS = {
     "expired": ("The daemon's certificate has expired", "anyportal tls renew"),
 }
 """What a user is told of each, and what to do."""
+
+_LONG = 400
+"""Frames that keep a box busy."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,19 @@ class Studio:
     def worked_here(self) -> bool:
         """Whether a daemon was ever started on the workstation."""
         return (self.desk.state / "calls").exists()
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """The box has so much to do for a while that what comes waits in its queue."""
+        plate, matte = self.desk.folder / "long.mp4", self.desk.folder / "long_matte.mp4"
+        if not plate.exists():
+            write_movies(plate, matte, _LONG)
+        there = ("--daemon", self.box.address)
+        job = self.desk.run("submit", plate, "--matte", matte, *GREY, "--no-wait", *there)[-1]["job"]
+        try:
+            yield
+        finally:
+            self.desk.run("cancel", job, *there, code=None)
 
     @contextmanager
     def refusing(self, how: str) -> Iterator[None]:
