@@ -32,7 +32,7 @@ from anyportal_daemon.server.catalog import CatalogService
 from anyportal_daemon.server.jobs import JobService
 from anyportal_daemon.server.server import Server
 from anyportal_daemon.server.store import StoreService
-from anyportal_daemon.server.visit import Watch
+from anyportal_daemon.server.watch import Watch
 from anyportal_daemon.state import StateDirectory
 from anyportal_daemon.storage.ballast import Ballast
 from anyportal_daemon.storage.disk import DiskBlobStore

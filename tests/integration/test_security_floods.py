@@ -239,9 +239,9 @@ async def test_wrong_tokens_are_soon_refused_unheard_and_right_ones_never(served
     assert {each[:2] for each in found[:20]} == {(StatusCode.UNAUTHENTICATED, "TOKEN")}
     code, reason, wait = found[-1]
     assert (code, reason) == (StatusCode.RESOURCE_EXHAUSTED, "RATE") and 0 < wait <= 3
-    lines = (served.state / "audit.jsonl").read_text("utf-8").splitlines()
+    lines = (served.state / "audit-refused.jsonl").read_text("utf-8").splitlines()
     written = [json.loads(line) for line in lines if "UNAUTHENTICATED" in line]
-    assert 20 <= len(written) < 40, "a flood would push everything else out of the log"
+    assert 20 <= len(written) < 40, "a flood would push all other refusals out of the log"
 
 
 async def test_who_calls_too_often_is_told_when_to_come_again_and_the_client_does(tmp_path_factory: Any) -> None:

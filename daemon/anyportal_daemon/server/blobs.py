@@ -10,15 +10,15 @@ from typing import BinaryIO, NoReturn, ParamSpec, Protocol, Self, TypeVar
 from anyportal.v1 import blobs_pb2, blobs_pb2_grpc, media_pb2
 from anyportal_daemon.errors import BlobCorruptError, BlobError, BlobNotFoundError, ReadOffsetError
 from anyportal_daemon.security.users import Principal, caller, calling
-from anyportal_daemon.server.gate import Context
+from anyportal_daemon.server.guard import Context
 from anyportal_daemon.server.reading import Chunks, DamagedError, PartOfBlob, Readers, Source, WholeBlob
 from anyportal_daemon.storage.blobs import AGAIN, CHUNK, BlobId, BlobStore, Upload
 from anyportal_daemon.storage.rooms import Room, RoomedUpload
 
 MAX_BLOBS = 10_000
 MAX_DATA = 1024 * 1024
-WRITTEN_AT_ONCE = 4
-"""Messages of an upload that wait while others are written: a step into a thread costs about as much as writing one."""
+WAITING = 4 * CHUNK
+"""Bytes of an upload that wait while others are written: a step into a thread costs about as much as a chunk."""
 
 
 class BlobService(blobs_pb2_grpc.BlobServiceServicer):
@@ -127,9 +127,9 @@ class _Writing:
         self._running: asyncio.Task[None] | None = None
 
     async def take(self, data: bytes) -> None:
-        """Returns at once while few messages wait; raises what went wrong with earlier ones."""
+        """Returns at once while little waits; raises what went wrong with earlier ones."""
         self._waiting.append(data)
-        if self._running and (self._running.done() or len(self._waiting) >= WRITTEN_AT_ONCE):
+        if self._running and (self._running.done() or sum(map(len, self._waiting)) >= WAITING):
             await self._settle()
         if self._waiting and not self._running:
             self._running = asyncio.create_task(self._drain())
