@@ -12,8 +12,9 @@ import pytest
 
 from tests.hosts import remote
 from tests.hosts.remote import REFUSALS, Studio
-from tests.hosts.resolve import house
+from tests.hosts.resolve import browser, house
 from tests.hosts.resolve.app import Resolve
+from tests.hosts.resolve.opened import GO, Open, ended
 from tests.hosts.resolve.pool import MediaPoolItem
 
 house.importable()
@@ -128,3 +129,118 @@ def test_who_is_refused_is_told_what_where_and_what_to_do(
     assert studio.box.address in shot.message and todo in shot.hint
     assert resolve.timeline.tracks[0].items[0].takes == [] and not studio.worked_here
     assert not list((tmp_path / "results").rglob("v0*"))
+
+
+# The page
+
+
+@pytest.fixture
+def window(resolve: Resolve, studio: Studio, tmp_path: Path) -> Iterator[Open]:
+    window = Open(resolve, tmp_path / "results")
+    yield window
+    window.close()
+    (studio.desk.folder / "AnyPortal" / "resolve.json").unlink(missing_ok=True)
+
+
+def find(window: Open, studio: Studio) -> dict[str, Any]:
+    """The state of the page once the box is offered."""
+
+    def offered(state: dict[str, Any]) -> bool:
+        return studio.box.address in [each["daemon"] for each in state.get("daemons", [])]
+
+    window.open()
+    return window.look(lambda state: bool(state.get("clips")) and offered(state))
+
+
+def test_the_page_offers_the_box_and_the_choice_is_kept(
+    resolve: Resolve, window: Open, studio: Studio, footage: dict[str, str], tmp_path: Path
+) -> None:
+    state = find(window, studio)
+    [item] = resolve.timeline.tracks[0].items
+    texts = {each["daemon"]: each["text"] for each in state["daemons"]}
+    assert list(texts)[:3] == ["", "local", "any"] and state["daemon"] == ""
+    assert texts[studio.box.address] == f"{studio.box.address}, cpu, 0 waiting, 0 running, 0.1.0"
+    window.call("POST", "/wish", {"action": "daemon", "daemon": studio.box.address})
+    window.look(lambda state: state["daemon"] == studio.box.address and bool(state.get("presets")))
+    go = {**GO, "backdrop": "#405068", "matte": footage["mask"], "clips": [item._id], "daemon": studio.box.address}
+    assert window.call("POST", "/wish", go) == {}
+    [clip] = window.look(ended)["clips"]
+    assert clip["said"].split(";")[0] == "v001: take 2"
+    record = client.hostkit.record.read(str(next((tmp_path / "results").rglob("v001"))))
+    assert record["job"] == studio.jobs()[0]
+    again = Open(resolve, tmp_path / "results")
+    again.open()
+    state = again.look(lambda state: bool(state.get("clips")))
+    assert state["daemon"] == studio.box.address in [each["daemon"] for each in state["daemons"]]
+    again.close()
+
+
+def test_the_page_says_why_the_box_refuses(window: Open, studio: Studio) -> None:
+    find(window, studio)
+    with studio.refusing("revoked"):
+        window.call("POST", "/wish", {"action": "daemon", "daemon": studio.box.address})
+        [notice] = window.look(lambda state: bool(state["notices"]))["notices"]
+    what, todo = REFUSALS["revoked"]
+    assert what.lower() in notice["message"].lower() and studio.box.address in notice["message"]
+    assert todo in notice["hint"] and notice["bad"]
+    window.call("POST", "/wish", {"action": "daemon", "daemon": studio.box.address})
+    assert window.look(lambda state: not state["notices"])["clips"]  # it is asked again, and lets us in
+
+
+def test_where_nobody_can_be_looked_for_the_page_says_why_and_works(
+    resolve: Resolve, studio: Studio, footage: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "anyportal"
+    real = os.environ["ANYPORTAL_COMMAND"]
+    program.write_text(f'#!/bin/sh\ntest "$1" = discover && sleep 600\nexec {real} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("ANYPORTAL_COMMAND", str(program))
+    monkeypatch.setattr(client.hostkit.daemons, "_PATIENCE", 1.0)
+    monkeypatch.setenv("ANYPORTAL_DAEMON", studio.box.address)
+    window = Open(resolve, tmp_path / "results")
+    window.open()
+    state = window.look(lambda state: bool(state.get("daemons_note")) and bool(state.get("clips")))
+    assert "did not answer within" in state["daemons_note"] and not state["finding"]
+    assert state["daemons"][0]["text"] == f"as configured: {studio.box.address}"
+    [clip] = state["clips"]
+    go = {**GO, "backdrop": "#405069", "matte": footage["mask"], "clips": [clip["id"]], "daemon": ""}
+    window.call("POST", "/wish", go)
+    [clip] = window.look(ended)["clips"]
+    assert clip["said"].split(";")[0] == "v001: take 2"
+    window.close()
+
+
+@pytest.mark.browser
+def test_a_person_takes_the_box_in_a_browser(
+    resolve: Resolve, window: Open, studio: Studio, footage: dict[str, str], tmp_path: Path
+) -> None:
+    program = browser.find()
+    if program is None:
+        pytest.skip("no browser here")
+    with browser.browser(program, tmp_path / "profile") as page:
+        page.ask("Page.navigate", url=window.url)
+        page.wait(
+            f"[...document.querySelectorAll('#daemon option')].some(each => each.value === '{studio.box.address}')"
+        )
+        page.wait("document.querySelector('#preset').options.length > 0 && !document.querySelector('#find').disabled")
+        page.run(
+            "Object.assign(document.querySelector('#daemon'),"
+            f" {{value: '{studio.box.address}'}}).dispatchEvent(new Event('change'))"
+        )
+        page.wait("document.querySelector('#daemon-hint').textContent.startsWith('cpu, 0 waiting')")
+        page.run("document.querySelector('#find').click()")
+        page.wait("document.querySelector('#daemon-hint').textContent.includes('looking for others')")
+        page.wait("!document.querySelector('#find').disabled")
+        assert page.run("document.querySelector('#daemon').value") == studio.box.address
+        page.run("document.querySelector('#backdrop-file').focus()")
+        page.type(footage["mask"])
+        page.run(
+            "Object.assign(document.querySelector('#matte-kind'), {value: 'mask'}).dispatchEvent(new Event('change'))"
+        )
+        page.run("document.querySelector('#matte').focus()")
+        page.type(footage["mask"])
+        page.key("Enter", 13, "\r", modifiers=2)
+        page.wait("document.querySelector('.clip.done')", 90)
+        assert page.complaints() == []
+    record = client.hostkit.record.read(str(next((tmp_path / "results").rglob("v001"))))
+    assert record["job"] == studio.jobs()[0]

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -95,10 +97,29 @@ class Studio:
         self.box.run("users", "revoke", "gone")
 
     def _expire(self) -> None:
+        """The daemon takes up none that has expired: it has to be served already when it does."""
         folder = TlsFolder.of(self.box.state)
-        pair = authority.sign_server(setup.load(folder), setup.own_names([]), -2)
-        write_private(folder.server_key, pair.key)
-        write_private(folder.server, pair.certificate)
+        for seconds in (4, 16, 64):
+            pair = authority.sign_server(setup.load(folder), setup.own_names([]), seconds / 86400)
+            write_private(folder.server_key, pair.key)
+            write_private(folder.server, pair.certificate)
+            left = self._served_until() - time.time()
+            if left < seconds:
+                time.sleep(max(0.0, left) + 1)
+                return
+        raise AssertionError("the daemon goes on with the certificate before")
+
+    def _served_until(self) -> float:
+        """When the certificate expires that the box shows."""
+        context = ssl.create_default_context(cafile=TlsFolder.of(self.box.state).ca)
+        host, _, port = self.box.address.rpartition(":")
+        with (
+            socket.create_connection((host, int(port)), 60) as plain,
+            context.wrap_socket(plain, server_hostname=host) as line,
+        ):
+            shown = line.getpeercert()
+        assert shown is not None
+        return float(ssl.cert_time_to_seconds(str(shown["notAfter"])))
 
 
 @contextmanager
