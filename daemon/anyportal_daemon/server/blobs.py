@@ -25,14 +25,14 @@ class BlobService(blobs_pb2_grpc.BlobServiceServicer):
     """See blobs.proto. All file work happens in threads.
 
     Args:
-        reserve: called before so many bytes are taken in, for the room; raises where the store has none.
+        reserve: called before so many bytes of a user's are taken in, for the room; raises where the store has none.
         spoilt: called with the digest of a blob that was damaged and is gone.
     """
 
     def __init__(
         self,
         store: BlobStore,
-        reserve: Callable[[int], Room] = Room,
+        reserve: Callable[[int, str], Room] = lambda size, user: Room(size),
         spoilt: Callable[[str], None] = lambda sha256: None,
     ) -> None:
         self._store, self._reserve, self._spoilt = store, reserve, spoilt
@@ -95,7 +95,7 @@ class BlobService(blobs_pb2_grpc.BlobServiceServicer):
             return self._store.open(maker, blob)
 
     def _receive(self, user: str, blob: BlobId, offset: int) -> Upload:
-        room = self._reserve(max(blob.size - offset, 0))
+        room = self._reserve(max(blob.size - offset, 0), user)
         try:
             return RoomedUpload(self._store.receive(user, blob, offset), room)
         except BaseException:
