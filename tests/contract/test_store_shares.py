@@ -31,6 +31,7 @@ class Shared(Kept):
 
 @pytest.fixture(params=["disk", "memory"])
 def kept(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shared]:
+    monkeypatch.setattr(shares_module, "RECOUNT", 0.0)
     store = DiskBlobStore(tmp_path) if request.param == "disk" else MemoryBlobStore()
     yield Shared(store, tmp_path, monkeypatch)
     if isinstance(store, DiskBlobStore):
@@ -113,6 +114,23 @@ def test_a_user_is_not_counted_for_every_upload(kept: Shared, monkeypatch: pytes
     assert asked == ["ann"]
     with pytest.raises(DiskFullError):
         keeper.reserve(1, "ann")
+
+
+def test_who_is_refused_and_asks_again_has_nobody_wait(kept: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To look for what could go is to look at everything."""
+    looks: list[str] = []
+    possessed = kept.store.possessed
+    monkeypatch.setattr(kept.store, "possessed", lambda: looks.append("") or possessed())
+    monkeypatch.setattr(shares_module, "RECOUNT", 1000.0)
+    made = kept.put(b"r" * 45, 100, "ann")
+    kept.wants.blobs.add(made.sha256)
+    keeper = kept.keeper(100)
+    for _ in range(5):
+        with pytest.raises(DiskFullError):
+            keeper.reserve(10, "ann")
+    assert len(looks) == 1
+    kept.store.release("ann", [made])
+    keeper.reserve(10, "ann")  # what is deleted counts at once
 
 
 def test_the_owner_of_the_daemon_may_have_all_of_it(kept: Shared) -> None:

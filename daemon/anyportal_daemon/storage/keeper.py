@@ -170,14 +170,14 @@ class Keeper:
         if (over := excess()) <= 0:
             return
         part = int(shares.part * self.budget)
-        if more <= part:
+        if more <= part and shares.worth_a_look(user):
             tally = shares.tally(self.budget)
             idle = [(shelf, item) for shelf, item in self._idle(self._before(False)) if tally.is_of(user, item.name)]
             self._take(idle, over + int((1 - LOW) * part))
             self._count()
             over = excess()
         if over > 0:
-            raise shares.refusal(over, more, self.budget)
+            raise shares.refusal(user, over, more, self.budget)
 
     def trim(self) -> None:
         """Evict where the store is over its budget, or its disk nearly full."""

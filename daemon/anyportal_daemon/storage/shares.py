@@ -55,6 +55,8 @@ class Shares:
         self._store = store
         self._counted: dict[str, tuple[float, int]] = {}
         """By user: when it was counted last, and what, with all that was promised since."""
+        self._in_vain: dict[str, float] = {}
+        """By user: when nothing of theirs could go that would have been enough."""
 
     def excess(self, user: str, more: int, budget: int, promised: int) -> int:
         """Bytes by which a user would have more than their part with ``more``; counted anew only where it matters.
@@ -78,12 +80,18 @@ class Shares:
             at, held = self._counted[user]
             self._counted[user] = at, held + more
 
+    def worth_a_look(self, user: str) -> bool:
+        """Whether something of the user's may go: whoever is refused and asks again has nobody wait for it."""
+        return time.monotonic() - self._in_vain.get(user, -RECOUNT) >= RECOUNT
+
     def tally(self, budget: int) -> Tally:
         """For one round of eviction."""
         return Tally(self._store.possessed(), int(self.part * budget))
 
-    def refusal(self, excess: int, more: int, budget: int) -> DiskFullError:
+    def refusal(self, user: str, excess: int, more: int, budget: int) -> DiskFullError:
         """What a user is told who would have too much."""
+        if self.worth_a_look(user):
+            self._in_vain[user] = time.monotonic()
         limit = int(self.part * budget)
         have = max(limit + excess - more, 0)
         asked = f", and this would be {more / GIB:.2f} GiB more" if more else ""
