@@ -164,3 +164,11 @@ def test_who_is_refused_is_told_what_where_and_what_to_do(
         for words in (*REFUSALS[how], f"Where: {studio.box.address}", "What to do: "):
             assert words in said_
     assert names_in(tmp_path / "anyportal" / plate.title) == [] and not studio.worked_here
+
+
+def test_this_machine_can_be_chosen_whoever_is_named(nuke: FakeNuke, named: None, plate: Node, studio: Studio) -> None:
+    """The last test here: from now on something has been done on this machine."""
+    before = studio.jobs()
+    read = replace(nuke, [plate], {**STRAIGHT, BACKDROP: "#0d0e0f", "Daemon": "this machine"})
+    assert read is not None and nuke.errors == [] and said(read)["status"] == "done"
+    assert studio.worked_here and studio.jobs() == before
