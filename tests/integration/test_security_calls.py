@@ -229,7 +229,8 @@ async def test_what_is_quiet_ends_soon_after_its_user_is_let_in_no_more(served: 
         with closing(Accounts(served.state)) as accounts:
             accounts.revoke("eve")
         began = time.monotonic()
-        assert await asyncio.gather(*ends) == [StatusCode.UNAUTHENTICATED] * 4
+        async with asyncio.timeout(20):
+            assert await asyncio.gather(*ends) == [StatusCode.UNAUTHENTICATED] * 4
         await asyncio.to_thread(caller.listen, 0.5)
         assert caller.ended == {1} and time.monotonic() - began < 10
     caller.close()
