@@ -8,6 +8,7 @@ from anyportal_core.errors import RecipeError, unknown_name
 
 LAYERS = ("comp", "foreground", "background", "matte", "gain")
 FORMATS = ("auto", "mp4", "prores", "png", "exr")
+COMPRESSIONS = ("zip", "piz", "none", "dwab")
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,9 @@ class Delivery:
     Args:
         layers: of LAYERS, each once, in any order; they are kept in the order of LAYERS.
         format: ``auto`` gives a movie for a movie and a sequence for a sequence.
+        compression: of EXR files.
+        colour_space: of the results, by its name in the shot's colour configuration; empty: the plate's own, in EXR
+            the scene-linear one that belongs to it.
 
     Raises:
         UnknownNameError: a layer or format that does not exist.
@@ -25,6 +29,8 @@ class Delivery:
 
     layers: tuple[str, ...] = ("comp",)
     format: str = "auto"
+    compression: str = "zip"
+    colour_space: str = ""
 
     def __post_init__(self) -> None:
         for layer in self.layers:
@@ -34,4 +40,6 @@ class Delivery:
             raise RecipeError("no layer is asked for", where="delivery.layers", hint="comp is the usual one")
         if self.format not in FORMATS:
             raise unknown_name("format", self.format, FORMATS, where="delivery.format")
+        if self.compression not in COMPRESSIONS:
+            raise unknown_name("compression", self.compression, COMPRESSIONS, where="delivery.compression")
         object.__setattr__(self, "layers", tuple(name for name in LAYERS if name in self.layers))
