@@ -23,6 +23,10 @@ class ImageOps(Protocol):
         """Mean over a ``(2*radius+1)`` square, border reflected."""
         ...
 
+    def convolve(self, image: Any, kernel: Any) -> Any:
+        """Filter with a small ``(k, k)`` kernel, k odd, not turned round; border as of ``gaussian``."""
+        ...
+
     def resize(self, image: Any, height: int, width: int, filter: Filter = "linear") -> Any:
         """Resample to ``(height, width)``; pixel centres at half-integers. ``area`` is for shrinking."""
         ...

@@ -39,6 +39,11 @@ def box(image: Array, radius: int) -> Array:
     return _like(image, cv2.blur(image, (side, side), borderType=cv2.BORDER_REFLECT_101))
 
 
+def convolve(image: Array, kernel: Array) -> Array:
+    """Filter with a small ``(k, k)`` kernel, k odd, not turned round; border as of ``gaussian``."""
+    return _like(image, cv2.filter2D(image, -1, kernel, borderType=cv2.BORDER_REFLECT_101))
+
+
 def resize(image: Array, height: int, width: int, filter: Filter = "linear") -> Array:
     """Resample to ``(height, width)``; pixel centres at half-integers. ``area`` is for shrinking."""
     if image.shape[:2] == (height, width):

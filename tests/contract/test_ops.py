@@ -53,6 +53,7 @@ def ramp(height: int, width: int) -> np.ndarray:
 CALLS: dict[str, tuple[Any, ...]] = {
     "gaussian": (1.5,),
     "box": (2,),
+    "convolve": (np.full((3, 3), 1 / 9, np.float32),),
     "resize": (9, 14),
     "warp": (np.eye(3), 12, 10),
     "dilate": (2,),
@@ -100,6 +101,15 @@ def test_box_is_the_mean_of_the_square(ops: Port) -> None:
     image = noise(15, 15)
     assert ops.box(image, 2)[7, 7] == pytest.approx(image[5:10, 5:10].mean(), abs=1e-6)
     assert ops.box(image, 1)[0, 0] == pytest.approx(np.pad(image, 1, mode="reflect")[:3, :3].mean(), abs=1e-6)
+
+
+def test_convolve_does_not_turn_its_kernel_round(ops: Port) -> None:
+    spike, kernel = np.zeros((9, 9), np.float32), np.arange(9, dtype=np.float32).reshape(3, 3)
+    spike[4, 4] = 1
+    np.testing.assert_allclose(ops.convolve(spike, kernel)[3:6, 3:6], kernel[::-1, ::-1], atol=1e-6)
+    image = noise(12, 13)
+    padded = np.pad(image, 4, mode="reflect")
+    np.testing.assert_allclose(ops.convolve(image, kernel), ops.convolve(padded, kernel)[4:-4, 4:-4], atol=1e-4)
 
 
 def test_resize_to_the_same_size_changes_nothing(ops: Port) -> None:
