@@ -96,7 +96,7 @@ def render_shot(
     planned = stages(recipe, cast)
     models.require(name for stage in planned for name in cast.used_models(stage.role))
     _check_memory(planned, cast)
-    material = Material(shot, recipe)
+    material = Material(shot, recipe, [cast.spec(stage.role).limits for stage in planned])
     try:
         observer.started(material.deliver, material.rate)
         if isinstance(observer, Recorder):
@@ -257,7 +257,7 @@ def _decided_by(
             "models": {name: cast.models.revision(name, checkpoint) for name in cast.used_models(stage.role)},
             "prompts": asdict(cast.prompts(stage.role)),
             "settings": recipe.roles[stage.role].settings.as_json(),
-            "work": recipe.work.as_json(),
+            "work": {**recipe.work.as_json(), "size": [material.width, material.height]},
             "seed": recipe.seed,
             "media": {name: media[name] for name in stage.media if name in media},
             "inputs": {name: keys[name] for name in stage.inputs if name in keys},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -15,19 +15,6 @@ from anyportal_core.media.encoding import to_display
 
 # Windows overlap: of the frames read last, so many values are kept, so that going back a little decodes nothing.
 _KEPT_VALUES = 8_000_000
-
-
-def work_size(width: int, height: int, long_side: int, multiple: int = 2) -> tuple[int, int]:
-    """The size ``(h, w)`` to work at: the long side at most ``long_side``, both multiples of ``multiple``.
-
-    Pictures that are smaller stay as they are, up to the rounding.
-    """
-    scale = min(1.0, long_side / max(width, height))
-
-    def rounded(side: int) -> int:
-        return max(multiple, round(side * scale / multiple) * multiple)
-
-    return rounded(height), rounded(width)
 
 
 class _Prepared:
@@ -112,10 +99,10 @@ class AlphaFrames(_Prepared):
         super().__init__(clip, sources, size, self._from_alpha, lambda f: self._cover(f)[..., None])
         self.numbers: Sequence[int] = tuple(numbers)
 
-    def full(self, start: int = 0, stop: int | None = None) -> Iterator[Image]:
-        """The matte at the plate's own size, frame by frame, ``(H, W)`` float32, 0..1."""
-        wanted = self._sources[start:stop]
-        if len(wanted):
+    def full(self, indices: Iterable[int] | None = None) -> Iterator[Image]:
+        """The matte at the plate's own size, ``(H, W)`` float32, 0..1: all frames, or those of ascending indices."""
+        wanted = self._sources if indices is None else [self._sources[index] for index in indices]
+        if wanted:
             yield from map(self._cover, self._clip.frames(wanted, alpha=self._from_alpha))
 
     def _cover(self, frame: Frame) -> Image:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -15,25 +15,29 @@ from anyportal_core.frames import ArraySource, FrameSet, FrameSource, Image
 from anyportal_core.media.clip import DEFAULT_RATE, Clip, ClipInfo, Frame, open_clip
 from anyportal_core.media.encoding import SRGB, Encoding, convert
 from anyportal_core.media.timecode import countable
-from anyportal_core.media.work import AlphaFrames, WorkFrames, alpha_says_something, matte_numbers, work_size
+from anyportal_core.media.work import AlphaFrames, WorkFrames, alpha_says_something, matte_numbers
 from anyportal_core.recipe import Recipe
 from anyportal_core.roles import RoleContext, Stored
 from anyportal_core.roles.background import Backdrop, BackgroundPlugin
 from anyportal_core.shot import MediaRef, Shot
+from anyportal_core.sizes import Limits, shown_aspect, work_size
 from anyportal_core.stages.results import Result
 
-CODE_VERSION = 2
+CODE_VERSION = 3
 """Of how media are read: part of the digest that every stage's result is kept under."""
 
 
 class Material:
     """The opened media of one shot.
 
+    Args:
+        limits: what the sizes of pictures are limited to by the plug-ins that will see them.
+
     Raises (on construction):
         InputError: media that cannot be read, a range outside the plate, a matte of another size or length.
     """
 
-    def __init__(self, shot: Shot, recipe: Recipe) -> None:
+    def __init__(self, shot: Shot, recipe: Recipe, limits: Iterable[Limits] = ()) -> None:
         self.shot = shot
         self.recipe = recipe
         self.results: dict[str, Result] = {}
@@ -41,11 +45,12 @@ class Material:
         self._clips: list[Clip] = []
         self.plate_clip = self._open(shot.plate)
         self.deliver = _chosen(shot, self.info)
-        self.numbers: Sequence[int] = _span(self.deliver, self.info)
+        self.numbers: Sequence[int] = _span(self.deliver, shot)
         self.plate_clip.describe_by(self.plate_clip.require(self.numbers)[0])
         info = self.info
         self.rate = shot.plate.rate or info.rate or DEFAULT_RATE
-        self.height, self.width = work_size(info.width, info.height, recipe.work.integer("long_side"))
+        long_side = recipe.work.integer("long_side")
+        self.height, self.width = work_size(info.width, info.height, long_side, info.pixel_aspect, limits)
         self.matte_clip = self._open(shot.matte) if shot.matte else None
         if self.matte_clip is not None:
             self.matte_clip.describe_by(matte_numbers(self.matte_clip.info, info, self.numbers)[0])
@@ -60,8 +65,13 @@ class Material:
 
     @property
     def count(self) -> int:
-        """Frames that are analysed: from the first to the last delivered one."""
+        """Frames that are analysed: those within the shot, delivered or not."""
         return len(self.numbers)
+
+    @property
+    def aspect(self) -> float:
+        """Width over height of the plate, as it is shown."""
+        return _aspect(self.info)
 
     def close(self) -> None:
         for result in self.results.values():
@@ -145,8 +155,8 @@ class Material:
         if matte is None:
             yield from itertools.repeat(None)
         else:
-            wanted = (number in self.deliver for number in self.numbers)
-            yield from itertools.compress(matte.full(), wanted)
+            first = self.numbers[0]
+            yield from matte.full(number - first for number in self.deliver)
 
     def mask(self) -> Image | None:
         """The supplied mask ``(H, W)`` at work size."""
@@ -182,11 +192,13 @@ class Material:
         if choice.kind == "prompt":
             return Backdrop("prompt", prompt=choice.value)
         if choice.kind == "colour":
-            return Backdrop("colour", frames=_flat(choice.value, self.height, self.width))
+            return Backdrop("colour", frames=_flat(choice.value, self.height, self.width), aspect=self.aspect)
         clip = cast(Clip, self.backdrop_clip)
         rate = float(clip.info.rate or 0) if choice.kind == "clip" else 0.0
-        size = _limited(clip.info, 2 * max(self.height, self.width))
-        return Backdrop(choice.kind, frames=WorkFrames(clip, clip.info.numbers, size), rate=rate)
+        info = clip.info
+        size = work_size(info.width, info.height, 2 * max(self.height, self.width), info.pixel_aspect)
+        frames = WorkFrames(clip, info.numbers, size)
+        return Backdrop(choice.kind, frames=frames, rate=rate, aspect=_aspect(info))
 
     def backdrop_reader(self, encoding: Encoding, long_side: int) -> BackdropReader:
         """The backdrop's pictures in any encoding, no larger than ``long_side``."""
@@ -211,9 +223,12 @@ class Material:
         return self._open_whole(self.shot.backdrop)
 
     def _mask_index(self) -> int:
-        """The index of the frame that the mask belongs to: by default the first one asked for, not a handle."""
+        """The index of the frame that the mask belongs to: by default the first one asked for, not a handle.
+
+        Of a shot within others, it is the first of those: the mask is that of the whole shot.
+        """
         shot = self.shot
-        first = shot.frames.first if shot.frames else self.numbers[0]
+        first = shot.frames.first if shot.frames and not shot.within else self.numbers[0]
         number = first if shot.mask_frame is None else shot.mask_frame
         if not self.numbers[0] <= number <= self.numbers[-1]:
             raise FrameRangeError(
@@ -298,25 +313,32 @@ class _RenderedBackground:
 
 
 def _chosen(shot: Shot, info: ClipInfo) -> FrameSet:
-    """The frames to deliver: the range with its handles, as far as the plate has them."""
-    there = info.numbers
+    """The frames to deliver: the range with its handles, as far as the plate has them, within what is analysed."""
+    first, last = info.numbers[0], info.numbers[-1]
+    if shot.within is not None:
+        _check_inside(shot.within, first, last, "shot.within", f"the clip {info.path.name} has frames {first}-{last}")
+        first, last = shot.within.first, shot.within.last
     if shot.frames is None:
-        return FrameSet(tuple(there))
-    if shot.frames.first < there[0] or shot.frames.last > there[-1]:
-        raise FrameRangeError(
-            f"the range {shot.frames} is not inside the clip",
-            where=str(info.path),
-            hint=f"the clip has frames {there[0]}-{there[-1]}",
-        )
+        return FrameSet(tuple(number for number in info.numbers if first <= number <= last))
+    if shot.within is not None:
+        _check_inside(shot.frames, first, last, "shot.frames", f"the shot is analysed within {first}-{last}")
+    else:
+        _check_inside(shot.frames, first, last, str(info.path), f"the clip has frames {first}-{last}")
     wanted: set[int] = set()
-    for first, last in shot.frames.runs():
-        wanted.update(range(max(first - shot.handles, there[0]), min(last + shot.handles, there[-1]) + 1))
+    for start, stop in shot.frames.runs():
+        wanted.update(range(max(start - shot.handles, first), min(stop + shot.handles, last) + 1))
     return FrameSet(tuple(sorted(wanted)))
 
 
-def _span(deliver: FrameSet, info: ClipInfo) -> Sequence[int]:
-    """Every frame from the first to the last delivered one: what lies between is context."""
-    return range(deliver.first, deliver.last + 1)
+def _check_inside(frames: FrameSet, first: int, last: int, where: str, hint: str) -> None:
+    if frames.first < first or frames.last > last:
+        raise FrameRangeError(f"the range {frames} is not inside {first}-{last}", where=where, hint=hint)
+
+
+def _span(deliver: FrameSet, shot: Shot) -> Sequence[int]:
+    """Every frame from the first to the last that is analysed: what is not delivered is context."""
+    around = shot.within or deliver
+    return range(around.first, around.last + 1)
 
 
 def _overscans(info: ClipInfo) -> bool:
@@ -331,6 +353,10 @@ def _limited(info: ClipInfo, long_side: int) -> tuple[int, int]:
     """A size of the clip's shape with a long side of at most ``long_side``."""
     scale = min(1.0, long_side / max(info.width, info.height))
     return max(1, math.ceil(info.height * scale)), max(1, math.ceil(info.width * scale))
+
+
+def _aspect(info: ClipInfo) -> float:
+    return shown_aspect(info.width, info.height, info.pixel_aspect)
 
 
 def _flat(colour: str, height: int, width: int) -> FrameSource:
