@@ -105,6 +105,23 @@ def reach(encoding: Encoding) -> tuple[float, float]:
     return -low / span, (2**encoding.bits - 1 - low) / span
 
 
+def bounded(pixels: Image, encoding: Encoding) -> Image:
+    """R'G'B' ``(H, W, 3)``, clipped to ``reach`` where codes cannot hold it; the very object where they can everywhere.
+
+    A colour with one channel beyond reach may well have codes of its own, and is left alone then.
+    """
+    low, high = reach(encoding)
+    if encoding.matrix == "rgb" or (pixels.min(initial=low) >= low and pixels.max(initial=high) <= high):
+        return pixels
+    made = np.clip(pixels, low, high)
+    least, most = np.float32(-0.5), np.float32(2**encoding.bits - 0.5)
+    for rows in _stripes(len(pixels)):
+        codes = cv2.transform(np.ascontiguousarray(pixels[rows]), _encoding(encoding))
+        held = ((codes >= least) & (codes < most)).all(axis=-1, keepdims=True)
+        made[rows] = np.where(held, pixels[rows], made[rows])
+    return made
+
+
 def fit(image: Image, height: int, width: int) -> Image:
     """Resample ``(H, W)`` or ``(H, W, C)`` to ``(height, width)``: areas averaged when shrinking, else linear."""
     while image.shape[0] >= 2 * height and image.shape[1] >= 2 * width:  # halving is many times as fast

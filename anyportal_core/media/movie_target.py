@@ -1,0 +1,164 @@
+"""One movie that is being written: it grows aside, and appears under its name when it is finished."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import av
+
+from anyportal_core.frames import Image
+from anyportal_core.media import h273
+from anyportal_core.media.encoding import Encoding
+from anyportal_core.media.movie_formats import MOVIE_FORMATS, THREADS, codec_options, layout_of
+from anyportal_core.media.output import part_of, remove, storage_errors
+from anyportal_core.media.planes import video_frame
+from anyportal_core.media.sound import Sound, SoundCopy
+
+Tags = tuple[int, int, int, int]
+
+# Where a VC-3 header tells the matrix of its codes, and how: libav's encoder leaves it at BT.709.
+_VC3_COLOUR, _VC3_BT2020 = 0x2C, 1 << 1
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a movie shows.
+
+    Args:
+        form: of MOVIE_FORMATS.
+        size: height and width.
+        encoding: what the codes mean, told by ``tags``.
+        alpha: whether there is an alpha channel.
+        timecode: of the first frame.
+    """
+
+    form: str
+    size: tuple[int, int]
+    encoding: Encoding
+    tags: Tags
+    rate: Fraction
+    aspect: Fraction
+    alpha: bool
+    timecode: str | None
+
+
+class Movie:
+    """One file, the same bytes on every run."""
+
+    def __init__(self, path: Path, picture: Picture, sound: Sound | None) -> None:
+        self.path, self.has_alpha = path, picture.alpha
+        self._picture = picture
+        self._part = part_of(path)
+        self._layout = layout_of(picture.form, picture.size, picture.encoding.bits, picture.alpha)
+        self._count = 0
+        self._sound: SoundCopy | None = None
+        container = MOVIE_FORMATS[picture.form].container
+        with storage_errors(path):
+            self._file = self._part.open("wb")
+            self._sink = _Sink(self._file)
+            self._container: Any = av.open(self._sink, "w", format=container, options=_container_options(container))
+            self._stream = self._add_stream()
+            if sound is not None:
+                self._sound = SoundCopy(sound, self._container, self._container.mux)
+
+    def _add_stream(self) -> Any:
+        picture, kind = self._picture, MOVIE_FORMATS[self._picture.form]
+        stream = self._container.add_stream(
+            kind.codec, rate=picture.rate, options=codec_options(picture.form, self._layout)
+        )
+        stream.height, stream.width = picture.size
+        stream.pix_fmt = self._layout
+        stream.codec_context.sample_aspect_ratio = picture.aspect
+        if kind.tag:
+            stream.codec_context.codec_tag = kind.tag
+        if kind.container == "mp4":
+            stream.codec_context.thread_count = THREADS
+        h273.tag(stream.codec_context, picture.tags)
+        if picture.timecode:
+            stream.metadata["timecode"] = picture.timecode
+        return stream
+
+    def write(self, pixels: Image, cover: Image | None) -> None:
+        frame = video_frame(pixels, self._layout, self._picture.encoding, cover)
+        h273.tag(frame, self._picture.tags)
+        frame.pts = self._count
+        self._count += 1
+        with storage_errors(self.path):
+            self._mux(frame)
+            if self._sound is not None:
+                self._sound.until(self._count / self._picture.rate)
+            self._sink.check()
+
+    def finish(self) -> None:
+        with storage_errors(self.path):
+            self._mux(None)
+            if self._sound is not None:
+                self._sound.until(None)
+                self._sound.close()
+            self._container.close()
+            self._sink.check()
+            self._file.close()
+
+    def publish(self) -> None:
+        with storage_errors(self.path):
+            self._part.replace(self.path)
+
+    def drop(self) -> None:
+        if self._sound is not None:
+            self._sound.close()
+        with suppress(OSError, av.FFmpegError):
+            self._container.close()
+        with suppress(OSError):
+            self._file.close()
+        remove(self._part)
+
+    def _mux(self, frame: Any) -> None:
+        for packet in self._stream.encode(frame):
+            if self._picture.form == "dnxhr" and self._picture.encoding.matrix == "bt2020":
+                header = bytearray(packet)
+                header[_VC3_COLOUR] |= _VC3_BT2020
+                packet.update(bytes(header))
+            self._container.mux(packet)
+
+
+class _Sink:
+    """A file that fails once: afterwards all is written into the void.
+
+    libav tidies up after an error, which would fail again, and PyAV can carry one error and prints the others.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._error: OSError | None = None
+
+    def write(self, content: bytes) -> int:
+        return self._tried(lambda: self._file.write(content))
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._tried(lambda: self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        return self._tried(self._file.tell)
+
+    def check(self) -> None:
+        """Raise what went wrong, whether or not libav minded."""
+        if self._error is not None:
+            raise self._error
+
+    def _tried(self, call: Callable[[], int]) -> int:
+        try:
+            return call()
+        except OSError as error:
+            self._error, self._file = error, BytesIO()
+            raise
+
+
+def _container_options(container: str) -> dict[str, str]:
+    # bitexact leaves out the writing library's version; MP4 writes a timecode track only when told to.
+    return {"fflags": "+bitexact", **({"write_tmcd": "1"} if container == "mp4" else {})}
