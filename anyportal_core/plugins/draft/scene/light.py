@@ -130,9 +130,9 @@ def _normals(matte: Image, size: float) -> tuple[Image, Image]:
     return across / scale, down / scale
 
 
-def _slope(values: Image, axis: int) -> Image:
+def _slope(values: Image, axis: int) -> Any:
     """Level where there is but one row or column."""
-    return np.zeros_like(values) if values.shape[axis] == 1 else np.asarray(np.gradient(values, axis=axis), np.float32)
+    return np.zeros_like(values) if values.shape[axis] == 1 else np.gradient(values, axis=axis)
 
 
 def _held(value: Any, limit: float) -> Any:
