@@ -8,11 +8,14 @@ from array_api_compat import array_namespace
 
 from anyportal_core.ops import ImageOps
 
-_REACH = 0.16
+_REACH = 0.07
 """How far up from its lowest point the foreground counts as touching the ground, in parts of its height."""
 
-_FLAT = 0.3
+_FLAT = 0.25
 """Height of the shadow on the ground over its width: the ground is seen at a low angle."""
+
+_SOFT = 0.55
+"""The wide part's share of the shadow; the rest is close to the contact."""
 
 _DEEP = 0.85
 """Of the light at most is kept back where contact is closest."""
@@ -47,10 +50,13 @@ def contact_shadow(matte: Any, strength: float, size: float, ops: ImageOps) -> A
     if bottom >= height - 1 - max(_CUT_OFF * height, 1):
         return ones
     feet = _feet(xp, matte, bottom - _REACH * tall, bottom)
-    spread = max(size * 0.06 * min(tall, 2 * (right - left)), 1.0)
-    density = _spread(feet, spread, ops) + _spread(feet, spread / 3, ops)
-    most = xp.max(density)
-    return ones - strength * _DEEP * xp.clip(density / most, 0.0, 1.0) if float(most) > 0 else ones
+    spread = max(size * 0.14 * min(tall, 2 * (right - left)), 1.0)
+    wide, close = (_spread(feet, sigma, ops) for sigma in (spread, spread / 4))
+    if not float(xp.max(wide)) > 0:
+        return ones
+    # The light of the whole sky that the body keeps back, and the dark seam where it touches the ground.
+    density = _SOFT * wide / xp.max(wide) + (1 - _SOFT) * close / xp.max(close)
+    return ones - strength * _DEEP * xp.clip(density, 0.0, 1.0)
 
 
 def _ends(xp: Any, there: Any) -> tuple[int, int]:
