@@ -49,7 +49,8 @@ class _Prepared:
             if kept == index:
                 return image
         if index != self._next:
-            self._reader = self._clip.frames(self._sources[index:], size=(self.height, self.width), alpha=self._alpha)
+            size = self.height, self.width
+            self._reader = self._clip.repeating(self._sources[index:], size=size, alpha=self._alpha)
         image = self._prepare(next(self._reader))
         self._next = index + 1
         self._kept.append((index, image))
@@ -94,7 +95,8 @@ class AlphaFrames(_Prepared):
                 where=str(info.path),
                 hint="render the matte at the plate's size",
             )
-        sources = clip.require(matte_numbers(info, plate, numbers))
+        sources = numbers if own else matte_numbers(info, plate, numbers)
+        clip.require(sources)
         self._from_alpha = own or (info.has_alpha and alpha_says_something(clip, sources[0]))
         super().__init__(clip, sources, size, self._from_alpha, lambda f: self._cover(f)[..., None])
         self.numbers: Sequence[int] = tuple(numbers)
@@ -103,7 +105,7 @@ class AlphaFrames(_Prepared):
         """The matte at the plate's own size, ``(H, W)`` float32, 0..1: all frames, or those of ascending indices."""
         wanted = self._sources if indices is None else [self._sources[index] for index in indices]
         if wanted:
-            yield from map(self._cover, self._clip.frames(wanted, alpha=self._from_alpha))
+            yield from map(self._cover, self._clip.repeating(wanted, alpha=self._from_alpha))
 
     def _cover(self, frame: Frame) -> Image:
         if not self._from_alpha:
@@ -127,12 +129,15 @@ def matte_numbers(matte: ClipInfo, plate: ClipInfo, numbers: Sequence[int]) -> S
 
     By number where a matte sequence covers them all; else by place, where the matte is as long as the plate or as
     the frames asked for. The numbers of a movie only count its frames: beside one, equal length goes first, and a
-    matte movie's numbers never decide, since a part of a longer one may be any part.
+    matte movie's numbers never decide, since a part of a longer one may be any part. Where the plate shows another
+    frame in the place of one that it lacks, so does the matte.
 
     Raises:
         LengthMismatchError: none of these.
     """
     have = matte.numbers
+    if plate.filled and not plate.black:
+        numbers = [plate.filled.get(number, number) for number in numbers]
     own = have if isinstance(have, range) else frozenset(have)
     covers = matte.kind != "movie" and all(number in own for number in numbers)
     if len(have) == len(plate.numbers) and not (covers and plate.kind != "movie"):
@@ -152,4 +157,6 @@ def matte_numbers(matte: ClipInfo, plate: ClipInfo, numbers: Sequence[int]) -> S
 def alpha_says_something(clip: Clip, number: int) -> bool:
     """Whether the alpha channel is anything but 1 all over."""
     frame = next(clip.frames([number], alpha=True))
-    return frame.alpha is not None and bool((frame.alpha < 1).any())
+    if frame.alpha is None:
+        return False
+    return bool(((frame.alpha if frame.extent is None else frame.alpha[frame.extent]) < 1).any())

@@ -23,7 +23,7 @@ from anyportal_core.ops import ImageOps
 from anyportal_core.stages.casting import Cast
 from anyportal_core.stages.material import Material
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 
 _SOLID = np.float32(1 - 2**-12)
 """What half float rounds to 1: there the delivered matte says that the foreground is the plate's own."""
@@ -72,7 +72,12 @@ class Finish:
         display = to_display(frame.pixels, self._encoding)
         plugin = self._cast.plugin("matte")
         alpha = typed(Image, plugin.render(display, stored, given, self._cast.context("matte")))
-        return np.where(alpha >= _SOLID, np.float32(1), alpha)
+        alpha = np.where(alpha >= _SOLID, np.float32(1), alpha)
+        if frame.extent is None:
+            return alpha
+        there = np.zeros_like(alpha)  # where the plate has no pixels, there is no foreground either
+        there[frame.extent] = alpha[frame.extent]
+        return there
 
     def _background(self, index: int, height: int, width: int) -> Image:
         stored = self._material.background_frame(index)

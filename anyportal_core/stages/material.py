@@ -12,14 +12,15 @@ import numpy as np
 
 from anyportal_core.errors import FrameRangeError, ShotError
 from anyportal_core.frames import ArraySource, FrameSet, FrameSource, Image
-from anyportal_core.media.clip import DEFAULT_RATE, Clip, ClipInfo, Frame, open_clip
+from anyportal_core.media.clip import DEFAULT_RATE, Clip, ClipInfo, Frame, listed, open_clip
 from anyportal_core.media.encoding import SRGB, Encoding, convert
+from anyportal_core.media.framed import framed
 from anyportal_core.media.timecode import countable
 from anyportal_core.media.work import AlphaFrames, WorkFrames, alpha_says_something, matte_numbers
 from anyportal_core.recipe import Recipe
 from anyportal_core.roles import RoleContext, Stored
 from anyportal_core.roles.background import Backdrop, BackgroundPlugin
-from anyportal_core.shot import MediaRef, Shot
+from anyportal_core.shot import MediaRef, MissingFrames, Shot
 from anyportal_core.sizes import Limits, shown_aspect, work_size
 from anyportal_core.stages.results import Result
 
@@ -43,18 +44,16 @@ class Material:
         self.results: dict[str, Result] = {}
         """By the stage's name."""
         self._clips: list[Clip] = []
-        self.plate_clip = self._open(shot.plate)
+        self.plate_clip = self._open(shot.plate, _asked(shot), shot.missing)
         self.deliver = _chosen(shot, self.info)
         self.numbers: Sequence[int] = _span(self.deliver, shot)
-        self.plate_clip.describe_by(self.plate_clip.require(self.numbers)[0])
+        self.plate_clip.describe_by(self.plate_clip.require(self.numbers))
         info = self.info
         self.rate = shot.plate.rate or info.rate or DEFAULT_RATE
         long_side = recipe.work.integer("long_side")
         self.height, self.width = work_size(info.width, info.height, long_side, info.pixel_aspect, limits)
-        self.matte_clip = self._open(shot.matte) if shot.matte else None
-        if self.matte_clip is not None:
-            self.matte_clip.describe_by(matte_numbers(self.matte_clip.info, info, self.numbers)[0])
-        self.mask_clip = self._open_whole(shot.mask) if shot.mask else None
+        self.matte_clip = self._open_matte()
+        self.mask_clip = framed(shot.mask, self._open_whole(shot.mask), info, "mask") if shot.mask else None
         self.backdrop_clip = self._open_backdrop()
         self.mask_index = self._mask_index()
 
@@ -126,8 +125,9 @@ class Material:
                 f"{info.path.name} begins at {info.timecode}, a drop frame timecode, which cannot be counted at "
                 f"{float(self.rate):.3f} frames a second: results do not carry it"
             )
-        if _overscans(info):
-            yield f"{info.path.name} has overscan: results end with its display window, {info.width}x{info.height}"
+        yield from _filled(info, self.numbers)
+        if self.matte_clip is not None:
+            yield from _filled(self.matte_clip.info, matte_numbers(self.matte_clip.info, info, self.numbers))
         for clip in self._clips:
             if clip.info.layer:
                 yield f"{clip.info.path.name} holds several pictures: its layer {clip.info.layer} is taken"
@@ -204,15 +204,27 @@ class Material:
         """The backdrop's pictures in any encoding, no larger than ``long_side``."""
         return BackdropReader(self, encoding, long_side)
 
-    def _open(self, ref: MediaRef) -> Clip:
-        clip = open_clip(ref)
+    def _open(self, ref: MediaRef, asked: Sequence[int] = (), missing: MissingFrames = "error") -> Clip:
+        clip = open_clip(ref, missing, asked)
         self._clips.append(clip)
         return clip
 
     def _open_whole(self, ref: MediaRef) -> Clip:
         clip = self._open(ref)
-        clip.describe_by(clip.info.numbers[0])
+        clip.describe_by(clip.info.numbers)
         return clip
+
+    def _open_matte(self) -> Clip | None:
+        shot, there = self.shot, self.info.numbers
+        if shot.matte is None:
+            return None
+        clip = self._open(shot.matte, missing=shot.missing)
+        have = clip.info.numbers
+        if shot.missing != "error" and clip.info.kind == "sequence" and there[0] <= have[0] <= have[-1] <= there[-1]:
+            # It goes by the plate's numbers, so what it lacks at its ends is missing, too.
+            clip = self._open(shot.matte, there, shot.missing)
+        clip.describe_by(sorted(set(matte_numbers(clip.info, self.info, self.numbers))))
+        return framed(shot.matte, clip, self.info, "matte")
 
     def _open_backdrop(self) -> Clip | None:
         kind = self.recipe.backdrop.kind
@@ -341,12 +353,21 @@ def _span(deliver: FrameSet, shot: Shot) -> Sequence[int]:
     return range(around.first, around.last + 1)
 
 
-def _overscans(info: ClipInfo) -> bool:
-    """Whether the first frame has pixels outside the display window, as an EXR may."""
-    if info.display_window is None or info.data_window is None:
-        return False
-    (x, y, width, height), (left, top, w, h) = info.display_window, info.data_window
-    return left < x or top < y or left + w > x + width or top + h > y + height
+def _asked(shot: Shot) -> list[int]:
+    """The ends of what is asked for by number: files may be missing there, too."""
+    return [number for frames in (shot.frames, shot.within) if frames for number in (frames.first, frames.last)]
+
+
+def _filled(info: ClipInfo, numbers: Iterable[int]) -> Iterator[str]:
+    """A remark on the frames among those used that are not there."""
+    lacking = [number for number in sorted(set(numbers)) if number in info.filled]
+    if lacking:
+        how = "black" if info.black else "the nearest frame before, else after it"
+        many = len(lacking) > 1
+        yield (
+            f"{info.path.name} lacks frame{'s' if many else ''} {listed(lacking)}: "
+            f"{how} stands in for {'each' if many else 'it'}"
+        )
 
 
 def _limited(info: ClipInfo, long_side: int) -> tuple[int, int]:
