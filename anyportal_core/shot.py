@@ -47,6 +47,7 @@ class MediaRef:
         digest: SHA-256 over the content, where it is known already; else it is computed when needed.
         digests: SHA-256 of files, by name, as far as they are known already.
         span: where the path is a part of a movie: numbers, rate and timecode are then the whole movie's.
+        colour_config: the configuration that knows the colour space, as in ``Shot``, whose own goes before this.
     """
 
     path: Path
@@ -55,6 +56,7 @@ class MediaRef:
     digest: str = ""
     digests: Mapping[str, str] = field(default_factory=dict)
     span: Span | None = None
+    colour_config: str = ""
 
 
 @dataclass(frozen=True)

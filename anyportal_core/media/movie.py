@@ -205,7 +205,7 @@ def _describe(ref: MediaRef, stream: VideoStream, first: VideoFrame, turned: boo
     first = planar(first)
     encoding = h273.encoding_of(first, stream.codec_context, where=str(ref.path))
     if ref.colour_space:
-        encoding = named(ref.colour_space, encoding)
+        encoding = named(ref.colour_space, encoding, ref.colour_config)
     aspect = Fraction(stream.sample_aspect_ratio or 1) or Fraction(1)
     return ClipInfo(
         path=Path(ref.path),

@@ -139,7 +139,7 @@ def _unknown(name: str, config: ColourConfig) -> UnknownNameError:
     near += [own for spelling, own in spellings.items() if len(asked) > 2 and asked in spelling]
     offered = [own for own in dict.fromkeys(near) if own in active][:4]
     if not offered:
-        return unknown_name("colour space", name, [*active, *STANDARDS], where="colour_space")
+        return unknown_name("colour space", name, active, where="colour_space")
     error = unknown_name("colour space", name, (), where="colour_space")
     return UnknownNameError(error.message, where=error.where, hint=f"did you mean {' or '.join(offered)}?")
 

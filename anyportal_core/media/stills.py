@@ -73,7 +73,7 @@ def describe(path: Path, ref: MediaRef, kind: Kind, numbers: Sequence[int]) -> C
         height=width if turned else height,
         rate=ref.rate or _rate(spec),
         numbers=numbers,
-        encoding=named(ref.colour_space, encoding) if ref.colour_space else encoding,
+        encoding=named(ref.colour_space, encoding, ref.colour_config) if ref.colour_space else encoding,
         storage=_storage(spec, found.colours[0]),
         has_alpha=found.alpha is not None,
         pixel_aspect=_aspect(spec),

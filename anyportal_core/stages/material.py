@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -91,7 +92,7 @@ class Material:
             "backdrop": (self.shot.backdrop, self.backdrop_clip),
         }
         found = {
-            name: f"{self._content(name, clip)} {ref.rate or clip.info.rate} {ref.colour_space}"
+            name: f"{self._content(name, clip)} {ref.rate or clip.info.rate} {_assumed(ref, clip)}"
             for name, (ref, clip) in clips.items()
             if ref is not None and clip is not None
         }
@@ -205,7 +206,7 @@ class Material:
         return BackdropReader(self, encoding, long_side)
 
     def _open(self, ref: MediaRef, asked: Sequence[int] = (), missing: MissingFrames = "error") -> Clip:
-        clip = open_clip(ref, missing, asked)
+        clip = open_clip(replace(ref, colour_config=self.shot.colour_config), missing, asked)
         self._clips.append(clip)
         return clip
 
@@ -368,6 +369,12 @@ def _filled(info: ClipInfo, numbers: Iterable[int]) -> Iterator[str]:
             f"{info.path.name} lacks frame{'s' if many else ''} {listed(lacking)}: "
             f"{how} stands in for {'each' if many else 'it'}"
         )
+
+
+def _assumed(ref: MediaRef, clip: Clip) -> str:
+    """What the pixels are said to mean, where that is not left to the file: not by name, which may mean many things."""
+    encoding = clip.info.encoding
+    return f"{encoding.transfer} {encoding.primaries}" if ref.colour_space else ""
 
 
 def _limited(info: ClipInfo, long_side: int) -> tuple[int, int]:
