@@ -36,6 +36,9 @@ from anyportal_core.stages.parts import Parts
 from anyportal_core.stages.results import DamagedResultError, Result, write_result
 from anyportal_core.stages.stage import FINISH_SHARE, Stage, paints, stages
 
+MOST_RECIPE = 1 << 16
+"""Bytes of a recipe that a result carries in words; of a longer one, with large tables, it carries the digest alone."""
+
 
 class Observer(Protocol):
     """Who is told how a shot gets on. Called from the thread that renders."""
@@ -288,7 +291,18 @@ def _deliver(
     results = (result_name(stem, layer, form, number) for number in numbers for layer in delivery.layers)
     refuse_overwriting(folder, results, material.inputs())
     header, windows = _header(material, cast), material.plate_clip.windows
-    writer = open_writer(form, folder, stem, delivery.layers, info, material.rate, header, windows)
+    writer = open_writer(
+        form,
+        folder,
+        stem,
+        delivery.layers,
+        info,
+        material.rate,
+        header,
+        windows,
+        headers=material.plate_clip.header,
+        compression=delivery.compression,
+    )
     there = finished(_finish_key(delivery, form, stem, header, keys))
     skipped = frozenset[int]() if form in MOVIES else frozenset(there) & frozenset(material.deliver.numbers)
     try:
@@ -314,7 +328,7 @@ def _finish_key(delivery: Delivery, form: str, stem: str, header: Mapping[str, s
         "anyportal": version("anyportal"),
         "code": CODE_VERSION,
         "stages": dict(keys),
-        "delivery": [list(delivery.layers), form, stem],
+        "delivery": [list(delivery.layers), form, stem, delivery.compression],
         "header": dict(header),
     }
     return hashlib.sha256(canonical_json(decided_by).encode()).hexdigest()
@@ -339,9 +353,11 @@ def _header(material: Material, cast: Cast) -> dict[str, str]:
     """What a result says about how it was made; nothing in it depends on the run."""
     recipe = material.recipe
     plugins = {f"anyportal/{role}": f"{cast.spec(role).name} {cast.spec(role).version}" for role in recipe.roles}
+    whole = recipe.canonical()
     loaded = sorted({name for stage in stages(recipe, cast) for name in cast.used_models(stage.role)})
     return {
         "anyportal/recipe": recipe.digest,
+        **({"anyportal/recipe_json": whole} if len(whole.encode()) <= MOST_RECIPE else {}),
         "anyportal/preset": recipe.preset,
         "anyportal/seed": str(recipe.seed),
         **plugins,

@@ -69,13 +69,14 @@ class ExrWriter:
         rate: Fraction,
         header: Mapping[str, str],
         windows: Windows | None = None,
-        headers: Headers = lambda number: None,
+        headers: Headers | None = None,
         compression: str = "zip",
     ) -> None:
         self._folder, self._stem = folder, stem
         self._layers = tuple(name for name in _CHANNELS if name in layers)
         self._info, self._rate, self._header = info, rate, header
-        self._headers, self._compression = headers, compression
+        self._headers = headers or (lambda _: None)
+        self._compression = compression
         whole = info.display_window or (0, 0, *info.shown_size)
         self._windows = windows or (lambda _: (whole, info.data_window or whole))
         self._linear = replace(info.encoding, transfer="linear")

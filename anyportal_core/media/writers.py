@@ -8,8 +8,9 @@ from pathlib import Path
 
 from anyportal_core.errors import unknown_name
 from anyportal_core.media.clip import ClipInfo
+from anyportal_core.media.cropped import CroppedWriter, without_overscan
 from anyportal_core.media.encoding import Encoding
-from anyportal_core.media.exr import ExrWriter, Windows
+from anyportal_core.media.exr import ExrWriter, Headers, Windows
 from anyportal_core.media.movie_formats import MOVIE_FORMATS, check_size
 from anyportal_core.media.movie_out import MovieWriter
 from anyportal_core.media.output import Writer, Written, result_name, storage_errors
@@ -33,6 +34,8 @@ def open_writer(
     windows: Windows | None = None,
     sound: Sound | None = None,
     wanted: Encoding | None = None,
+    headers: Headers | None = None,
+    compression: str = "zip",
 ) -> Writer:
     """A writer of one shot's layers. Files appear only when they are finished.
 
@@ -46,6 +49,8 @@ def open_writer(
         windows: display and data window of each frame of the plate, for EXR; as ``info`` says where left out.
         sound: to go with the first layer's movie.
         wanted: what movies, PNG and TIFF are to be in, in place of the plate's own encoding.
+        headers: what the file of each frame of the plate says about the shot, for EXR.
+        compression: of EXR.
 
     Raises:
         UnknownNameError: no such format.
@@ -54,13 +59,17 @@ def open_writer(
     """
     if format not in _FORMATS:
         raise unknown_name("format", format, _FORMATS, where="delivery.format")
-    check_size(format, info.width, info.height)
+    shown = info if format == "exr" else without_overscan(info)
+    check_size(format, shown.width, shown.height)
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     if format == "exr":
-        return ExrWriter(folder, stem, layers, info, rate, header, windows)
+        return ExrWriter(folder, stem, layers, info, rate, header, windows, headers, compression)
+    writer: Writer
     if format == "png":
-        return PngWriter(folder, stem, layers, info, wanted)
-    if format == "tiff":
-        return TiffWriter(folder, stem, layers, info, wanted)
-    return MovieWriter(format, folder, stem, layers, info, rate, sound, wanted)
+        writer = PngWriter(folder, stem, layers, shown, wanted)
+    elif format == "tiff":
+        writer = TiffWriter(folder, stem, layers, shown, wanted)
+    else:
+        writer = MovieWriter(format, folder, stem, layers, shown, rate, sound, wanted)
+    return CroppedWriter(writer, info) if any(info.margins) else writer
