@@ -19,8 +19,11 @@ from anyportal_core.delivery import Delivery
 from anyportal_core.errors import GpuTooSmallError
 from anyportal_core.frames import FrameSet
 from anyportal_core.media.clip import ClipInfo
+from anyportal_core.media.movie import MovieClip
+from anyportal_core.media.movie_formats import MOVIE_FORMATS
 from anyportal_core.media.output import MOVIES, refuse_overwriting, result_name
-from anyportal_core.media.writers import Written, open_writer
+from anyportal_core.media.sound import Sound
+from anyportal_core.media.writers import Written, check_size, open_writer
 from anyportal_core.models import Models
 from anyportal_core.ops import opencv
 from anyportal_core.recipe import Recipe, canonical_json
@@ -106,6 +109,7 @@ def render_shot(
             observer.opened(_extent(material))
         for text in material.remarks():
             observer.log(text, warning=True)
+        check_size(resolve_format(delivery.format, material.info), *material.info.shown_size)
         if paints(recipe, cast):
             check_one_shot(material)
         keys = _analyse(planned, material, cast, cache, observer, begun)
@@ -291,6 +295,7 @@ def _deliver(
     results = (result_name(stem, layer, form, number) for number in numbers for layer in delivery.layers)
     refuse_overwriting(folder, results, material.inputs())
     header, windows = _header(material, cast), material.plate_clip.windows
+    sound = _sound(material, form, observer)
     writer = open_writer(
         form,
         folder,
@@ -300,6 +305,7 @@ def _deliver(
         material.rate,
         header,
         windows,
+        sound,
         headers=material.plate_clip.header,
         compression=delivery.compression,
     )
@@ -320,6 +326,20 @@ def _deliver(
     if isinstance(observer, Recorder):
         extent = _extent(material)
         observer.record(StageRecord("finish", "", "", False, seconds, 0, extent.delivered * extent.pixels))
+
+
+def _sound(material: Material, form: str, observer: Observer) -> Sound | None:
+    """The plate's sound as far as it goes with a movie; what does not is told."""
+    clip = material.plate_clip
+    if form not in MOVIE_FORMATS or not isinstance(clip, MovieClip):
+        return None
+    sound, said = clip.sound(material.deliver.numbers, material.rate)
+    if sound is not None:
+        sound, lost = sound.fitting(MOVIE_FORMATS[form].container)
+        said += lost
+    for text in said:
+        observer.log(text, warning=True)
+    return sound
 
 
 def _finish_key(delivery: Delivery, form: str, stem: str, header: Mapping[str, str], keys: Mapping[str, str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -24,7 +24,7 @@ _HELD = {
     | {f"pcm_{kind}" for kind in ("u8", "s8", "s16le", "s16be", "s24le", "s24be", "s32le", "s32be")}
     | {f"pcm_{kind}" for kind in ("f32le", "f32be", "f64le", "f64be", "alaw", "mulaw")},
 }
-"""Codecs that players look for in a container. PCM can be written into MP4 too, but browsers and hosts are deaf to it."""
+"""Codecs that players look for in a container. PCM can be written into MP4 too, but few find it there."""
 
 _BEFORE = {"opus": 5, "mp3": 3, "flac": 0, "alac": 0}
 """Packets before the first that is heard, which its decoder needs to settle; an edit list hides them."""
@@ -89,7 +89,40 @@ def _other(container: str) -> str:
     return "mov" if container == "mp4" else "mp4"
 
 
-def tracks_of(path: Path) -> tuple[tuple[Track, ...], int]:
+def sound_of(
+    path: Path,
+    numbers: Sequence[int],
+    shown: tuple[Fraction, Fraction] | None,
+    rate: Fraction,
+    own_rate: Fraction | None,
+) -> tuple[Sound | None, list[str]]:
+    """The sound of some frames of a movie, and what to say where there is one that cannot go along.
+
+    It goes along only where it stays with its frames: they follow each other, at the rate that the movie has.
+
+    Args:
+        numbers: of the frames, ascending.
+        shown: when the first is shown and the last is no more, in seconds, where the movie says so.
+        rate: of the result.
+        own_rate: the movie's.
+    """
+    tracks, unknown = _tracks(path)
+    said = (
+        [f"{unknown} of the sound tracks of {path.name} are of a kind that is not known: left out"] if unknown else []
+    )
+    if not tracks:
+        return None, said
+    if shown is None or own_rate is None:
+        return None, [*said, f"{path.name} does not say when its frames are shown: the result has no sound"]
+    if numbers[-1] - numbers[0] + 1 != len(numbers):
+        return None, [*said, "the frames do not follow each other: the result has no sound"]
+    if abs(len(numbers) / rate - len(numbers) / own_rate) > 1 / (2 * own_rate):
+        rates = f"{path.name} has {float(own_rate):.3f} frames a second, the result {float(rate):.3f}"
+        return None, [*said, f"{rates}: it has no sound, which would not stay with its frames"]
+    return Sound(path, tracks, *shown), said
+
+
+def _tracks(path: Path) -> tuple[tuple[Track, ...], int]:
     """A movie's sound tracks, and how many more there are of codecs that are not known here."""
     with open_file(path) as container:
         known = [stream for stream in container.streams.audio if _codec(stream)]
@@ -98,7 +131,7 @@ def tracks_of(path: Path) -> tuple[tuple[Track, ...], int]:
 
 def _codec(stream: AudioStream) -> str:
     context: Any = stream.codec_context  # typed as always there
-    return context.name if context is not None else ""
+    return context.codec.canonical_name if context is not None else ""
 
 
 class SoundCopy:
