@@ -127,6 +127,28 @@ def test_the_learned_positions_are_the_models_own_in_every_window(
     assert set(seen) == {3}, "9 frames are 3 latents"
 
 
+@pytest.mark.parametrize(("height", "width"), [(480, 720), (640, 360), (360, 640), (1, 9), (40, 40)])
+def test_pictures_are_shown_to_it_in_their_shape(height: int, width: int) -> None:
+    """The middle half of a picture is as many times as high as wide, whatever the one size of the model is."""
+    config = tiny.tiny_tracking_transformer(sample_height=60, sample_width=90).config
+    place = das.model_place(config, height, width)
+    assert place.seen == (480, 720)
+    assert place.width / place.height == pytest.approx(width / height, rel=0.02)
+    picture = np.random.default_rng(0).random((1, height, width, 3), np.float32)
+    seen = das._video(picture, place)
+    assert seen.shape == (1, 1, 3, 480, 720)
+    if (height, width) == (480, 720):
+        assert np.array_equal(seen[0, 0].permute(1, 2, 0), picture[0])
+
+
+def test_a_clip_covers_the_plate_as_both_are_shown() -> None:
+    picture = np.zeros((20, 60, 3), np.float32)
+    picture[:, 20:40] = 1
+    assert das.cover(picture, 20, 20, wider=3.0).min() == 1, "its middle third"
+    assert np.array_equal(das.cover(picture, 20, 60, wider=1.0), picture), "of the plate's size and shape"
+    assert das.cover(picture, 20, 30, wider=1.0)[:, 10:20].min() == 1, "before pixels twice as wide"
+
+
 def test_a_window_that_the_model_has_no_positions_for_is_refused(models: Models) -> None:
     with pytest.raises(RecipeError, match="a window has 13 frames, and the model knows 9") as caught:
         paint(models, 13, 13)

@@ -12,11 +12,11 @@ from typing import Final
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from anyportal_core.frames import FrameSource, Image, chunks
 from anyportal_core.method.blend import joined
+from anyportal_core.method.fitting import continued, cut_out
 from anyportal_core.method.gain import apply_gain, coarse_gain, upsample_gain
 from anyportal_core.method.refinement import DETAIL, Block, Edit, Plan, paper, refine, released
 from anyportal_core.method.sampling import Predict, Step
@@ -26,18 +26,17 @@ from anyportal_core.ops import opencv as ops
 from anyportal_core.plugins.cogvideox.boxed import BoxedCodec, BoxedTransfers, foreground_box
 from anyportal_core.plugins.cogvideox.denoiser import ControlledDenoiser
 from anyportal_core.plugins.cogvideox.networks import Choice, Drawn, Networks, Size
+from anyportal_core.plugins.cogvideox.specs import LIMITS
 from anyportal_core.plugins.cogvideox.transfers import Pictures, Transfers, Untouched, to_frames, to_pictures
 from anyportal_core.plugins.device import check_fits
 from anyportal_core.plugins.guards import AGAIN, cure, named_stage, stop_at_non_finite
 from anyportal_core.plugins.steps import Steps
 from anyportal_core.roles import Chunk, RoleContext, StoredFrames
 from anyportal_core.settings import Settings
+from anyportal_core.sizes import Fit, fit
 from anyportal_core.windows import Window, cut
 
 STAGE: Final = "refine"
-
-MULTIPLE: Final = 16
-"""Sides of what the model is given are of this: eight pixels a latent, two latents a patch."""
 
 GROUP: Final = 8
 """A window's frames, but for the first: the codec decodes latents in pairs, and only an odd number of them right."""
@@ -68,12 +67,18 @@ class Shot:
         lit = np.clip(to_display(apply_gain(to_light(self.plate.read(start, stop)), full)), 0, 1)
         return np.asarray(lit * matte + background * (1 - matte), np.float32)
 
+    def place(self) -> Fit:
+        """How the model sees its frames."""
+        return fit(self.plate.height, self.plate.width, LIMITS)
+
     def pictures(self, window: Window, device: str) -> Pictures:
-        """A window's frames, their borders continued to a size that the model takes."""
+        """A window's frames, continued to a size that the model takes."""
+        place = self.place()
 
         def tensor(read: Callable[[int, int], Image]) -> Tensor:
             frames = read(window.start, window.stop)[[index - window.start for index in window.indices]]
-            return padded(torch.from_numpy(np.ascontiguousarray(frames, np.float32)).to(device))
+            seen: Tensor = continued(torch.from_numpy(np.ascontiguousarray(frames, np.float32)).to(device), place)
+            return seen
 
         return Pictures(*map(tensor, (self.plate.read, self.relit, self.background.read, self.matte.read)))
 
@@ -129,7 +134,7 @@ class Refine:
             pictures = shot.pictures(window, context.device)
             with named_stage(STAGE, cure(STAGE, networks.transformer.dtype)):
                 frames = _refine(pictures, networks, text, number, context, steps)[: window.stop - window.start]
-            return {"frames": frames.cpu().numpy()[:, : shot.plate.height, : shot.plate.width]}
+            return {"frames": cut_out(frames, shot.place()).cpu().numpy()}
 
         def kept(number: int, window: Window) -> Image:
             return np.asarray(context.part(number, partial(make, number, window))["frames"], np.float32)
@@ -203,13 +208,6 @@ def plan_of(settings: Settings) -> Plan:
 
 def _plain(steps: int, start: int) -> Plan:
     return Plan(steps, (Block(start, steps - start, DETAIL),))
-
-
-def padded(frames: Tensor) -> Tensor:
-    """Frames ``(n, H, W, C)`` continued at the right and the bottom to sides that the model takes."""
-    height, width = frames.shape[1:3]
-    more = (0, -width % MULTIPLE, 0, -height % MULTIPLE)
-    return F.pad(frames.movedim(-1, 1), more, mode="replicate").movedim(1, -1)
 
 
 def _as_they_are(shot: Shot) -> Iterator[Image]:
