@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Literal, Protocol
 
 Border = Literal["reflect", "replicate", "zero"]
-Filter = Literal["area", "linear", "cubic"]
+Filter = Literal["area", "linear", "cubic", "lanczos"]
 
 
 class ImageOps(Protocol):

@@ -117,7 +117,7 @@ def test_resize_to_the_same_size_changes_nothing(ops: Port) -> None:
     np.testing.assert_array_equal(ops.resize(image, 7, 9, "cubic"), image)
 
 
-@pytest.mark.parametrize("filter", ["linear", "cubic"])
+@pytest.mark.parametrize("filter", ["linear", "cubic", "lanczos"])
 def test_resize_has_its_pixel_centres_at_half_integers(ops: Port, filter: str) -> None:
     out = ops.resize(ramp(12, 16), 24, 32, filter)
     np.testing.assert_allclose(out[4:-4, 4:-4], ramp(24, 32)[4:-4, 4:-4], atol=5e-3)
