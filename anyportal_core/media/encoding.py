@@ -57,7 +57,7 @@ class Encoding:
             ``gamma28``, ``cineon``; ``data`` of what are no colours; or a space of a colour configuration.
         primaries: of the light that the curve leads to: ``bt709``, ``bt2020``, ``bt601-525``, ``bt601-625``, ``p3``
             (white D65), ``p3-dci``, ``ap0``, ``ap1``; or, for others, their chromaticities: ``x, y`` of red, green,
-            blue and white. A space's are those of its configuration's ``scene_linear``.
+            blue and white.
         matrix: ``bt601``, ``bt709``, ``bt2020``, ``smpte240m``, ``fcc``, or ``rgb`` where the file holds RGB.
         full_range: whether code values use all bits (else the video range 16..235 of 8 bit).
         bits: bits a channel in the file; 16 for half and 32 for float.
@@ -82,7 +82,7 @@ _STRIPE = 1 << 18
 
 
 def to_linear(pixels: Image, encoding: Encoding) -> Image:
-    """Light ``(..., 3)`` float32, proportional to the scene's or the display's, 1 = diffuse white, as ``light_of``.
+    """Light ``(..., 3)`` float32, proportional to the scene's or the display's, 1 = diffuse white, same primaries.
 
     The very object comes back where the encoding is linear.
     """
@@ -95,8 +95,13 @@ def from_linear(pixels: Image, encoding: Encoding) -> Image:
 
 
 def light_of(encoding: Encoding) -> Encoding:
-    """What ``to_linear`` gives: the encoding itself where it is linear, else the same primaries' light."""
-    return encoding if encoding.transfer == "linear" else replace(encoding, transfer="linear")
+    """What results are in that hold light: the encoding itself where it is linear, else the same primaries' light.
+
+    Of a space of a configuration, that one's ``scene_linear``: of a camera's log by default ACEScg.
+    """
+    curve = encoding.transfer
+    primaries = curve.light if isinstance(curve, Space) else encoding.primaries
+    return encoding if curve == "linear" else replace(encoding, transfer="linear", primaries=primaries)
 
 
 def convert(pixels: Image, source: Encoding, target: Encoding) -> Image:

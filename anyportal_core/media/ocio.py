@@ -20,6 +20,7 @@ import PyOpenColorIO as ocio
 
 from anyportal_core.errors import AnyPortalError, MediaNotFoundError, MediaUnreadableError, unknown_name
 from anyportal_core.frames import Image
+from anyportal_core.media.primaries import Matrix, Primaries, primaries_by_matrix
 
 DEFAULT_CONFIG = "studio-config-v4.0.0_aces-v2.0_ocio-v2.5"
 """Not the latest one: a newer library must not change the pixels of a recipe."""
@@ -42,11 +43,13 @@ class Space:
     Args:
         name: the configuration's own.
         digest: of what the configuration does with its pixels, tables included; not of where its files lie.
+        light: the primaries of the configuration's ``scene_linear``, which results are delivered in.
         sdr: whether the configuration calls it an SDR display's.
     """
 
     name: str
     digest: str
+    light: Primaries
     sdr: bool = False
 
 
@@ -55,7 +58,7 @@ _processors: dict[Space, tuple[Any, Any]] = {}
 
 
 def decode(pixels: Image, space: Space) -> Image:
-    """Code values ``(..., 3)`` of a space as light of its configuration's ``scene_linear``."""
+    """Code values ``(..., 3)`` of a space as light: of its own primaries where these are known, else of ``light``."""
     return applied(_processors[space][0], pixels)
 
 
@@ -116,8 +119,7 @@ class ColourConfig:
             MediaNotFoundError, MediaUnreadableError: a table of theirs is not there, or cannot be used.
         """
         try:
-            whole = self._config.getProcessor(source, target)
-            return whole.getOptimizedCPUProcessor(ocio.BIT_DEPTH_F32, ocio.BIT_DEPTH_F32, ocio.OPTIMIZATION_LOSSLESS)
+            return _exact(self._config.getProcessor(source, target))
         except ocio.ExceptionMissingFile as error:
             table = _QUOTED.search(str(error))
             raise MediaNotFoundError(
@@ -135,13 +137,49 @@ class ColourConfig:
                 hint="check the configuration with ociocheck",
             ) from error
 
-    def space(self, name: str) -> Space:
-        """A space that is ready for ``decode`` and ``encode``."""
-        ways = self.processor(name, "scene_linear"), self.processor("scene_linear", name)
-        digest = hashlib.sha256("\n".join(way.getCacheID() for way in ways).encode()).hexdigest()[:32]
-        space = Space(name, digest, self._config.getColorSpace(name).getEncoding() == "sdr-video")
+    def space(self, name: str, light: Matrix) -> tuple[Space, Primaries]:
+        """A space that is ready for ``decode`` and ``encode``, and the primaries of the light between these.
+
+        A camera's log is a curve and then a matrix. The matrix is left out: in single precision it mixes so much of a
+        bright channel into a dark one that the way back would miss code values of 16 bits.
+
+        Args:
+            light: from ``scene_linear`` to ACES2065-1.
+        """
+        curve, matrix = self._split(name)
+        ways = (
+            (self._ready(curve, ocio.TRANSFORM_DIR_FORWARD), self._ready(curve, ocio.TRANSFORM_DIR_INVERSE))
+            if curve is not None
+            else (self.processor(name, "scene_linear"), self.processor("scene_linear", name))
+        )
+        said = "\n".join([*(way.getCacheID() for way in ways), str(np.round(light @ matrix, 6).tolist())])
+        digest = hashlib.sha256(said.encode()).hexdigest()[:32]
+        sdr = self._config.getColorSpace(name).getEncoding() == "sdr-video"
+        space = Space(name, digest, primaries_by_matrix(light), sdr)
         _processors.setdefault(space, ways)
-        return space
+        return space, primaries_by_matrix(light @ matrix)
+
+    def _split(self, name: str) -> tuple[Any, Matrix]:
+        """What a space does before its last matrix, and that; nothing and no matrix where that cannot be undone."""
+        whole = self._config.getProcessor(name, "scene_linear")
+        joined = whole.getOptimizedProcessor(ocio.BIT_DEPTH_F32, ocio.BIT_DEPTH_F32, ocio.OPTIMIZATION_LOSSLESS)
+        steps = list(joined.createGroupTransform())
+        if any(isinstance(step, ocio.Lut3DTransform) for step in steps):
+            return None, np.eye(3)  # exact inverses of these take minutes: the configuration has one of its own
+        if not isinstance(steps[-1], ocio.MatrixTransform):
+            return ocio.GroupTransform(steps), np.eye(3)
+        last = steps[-1]
+        matrix = np.reshape(last.getMatrix(), (4, 4))[:3, :3]
+        if any(last.getOffset()) or last.getDirection() != ocio.TRANSFORM_DIR_FORWARD:
+            return ocio.GroupTransform(steps), np.eye(3)
+        return ocio.GroupTransform(steps[:-1]), matrix
+
+    def _ready(self, transform: Any, direction: Any) -> Any:
+        return _exact(self._config.getProcessor(transform, direction))
+
+
+def _exact(processor: Any) -> Any:
+    return processor.getOptimizedCPUProcessor(ocio.BIT_DEPTH_F32, ocio.BIT_DEPTH_F32, ocio.OPTIMIZATION_LOSSLESS)
 
 
 def open_config(name: str = "") -> ColourConfig:

@@ -70,7 +70,7 @@ def _meaning(name: str, config: ColourConfig) -> Meaning:
     to_light: Callable[[Image], Image] = lambda pixels: ocio.applied(way, pixels)  # noqa: E731
     recognised = _recognised(to_light)
     if recognised is None:
-        return config.space(name), primaries_by_matrix(light)
+        return config.space(name, light)
     curve, matrix = recognised
     return curve, primaries_by_matrix(light @ matrix)
 
