@@ -222,6 +222,10 @@ class Clip(ABC):
         """Display and data window of a frame that exists; None where the medium has none."""
         return None
 
+    def extent(self, number: int) -> Box | None:
+        """Where a frame of full size has pixels, as ``Frame.extent``, without decoding it."""
+        return None
+
     def header(self, number: int) -> oiio.ImageSpec | None:
         """What the file of a frame says about the shot; None where it is no image file."""
         return None

@@ -17,7 +17,7 @@ from anyportal_core.errors import MediaNotFoundError, MediaUnreadableError, Shot
 from anyportal_core.media import bounds, stills, timecode, yuv
 from anyportal_core.media.clip import DEFAULT_RATE, Clip, ClipInfo, Frame, Kind, place_of
 from anyportal_core.media.header import of_another_frame
-from anyportal_core.media.windows import NOTHING, Window, margins_of
+from anyportal_core.media.windows import NOTHING, Box, Window, extent_of, margins_of
 from anyportal_core.shot import MediaRef, MissingFrames
 
 IMAGE_SUFFIXES = frozenset(
@@ -115,6 +115,7 @@ class SequenceClip(Clip):
     def __init__(self, ref: MediaRef, info: ClipInfo, files: Sequence[Path]) -> None:
         super().__init__(ref, info)
         self._paths = files
+        self._windows: dict[Path, tuple[Window, Window] | None] = {}
 
     def _files(self) -> list[tuple[int, Path]]:
         return list(zip(self.info.numbers, self._paths, strict=True))
@@ -125,15 +126,23 @@ class SequenceClip(Clip):
         number = next((n for n in numbers if n not in own.filled), numbers[0])
         shown = own.filled.get(number, number)
         info = _described(self._ref, own.kind, own.path, own.numbers, shown, self._path(number))
-        paths = dict.fromkeys(self._path(n) for n in numbers)
-        margins = margins_of(each for each in map(stills.windows, paths) if each is not None)
+        margins = margins_of(each for each in map(self.windows, numbers) if each is not None)
         width, height = info.shown_size
         width, height = margins[0] + width + margins[2], margins[1] + height + margins[3]
         bounds.check(width, height, own.path)
         self.info = replace(info, width=width, height=height, margins=margins, filled=own.filled, black=own.black)
 
     def windows(self, number: int) -> tuple[Window, Window] | None:
-        return stills.windows(self._path(number))
+        path = self._path(number)
+        if path not in self._windows:
+            self._windows[path] = stills.windows(path)
+        return self._windows[path]
+
+    def extent(self, number: int) -> Box | None:
+        if self.info.black and number in self.info.filled:
+            return NOTHING
+        windows = self.windows(number)
+        return None if windows is None else extent_of(self.info.margins, (self.info.width, self.info.height), windows)
 
     def header(self, number: int) -> oiio.ImageSpec | None:
         if number not in self.info.filled:

@@ -6,6 +6,7 @@ outside (overscan). Frames lie over each other by their display windows, whereve
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -41,6 +42,21 @@ def place_in(picture: Margins, display: Window, data: Window) -> tuple[int, int]
     return data[1] - display[1] + picture[1], data[0] - display[0] + picture[0]
 
 
+def extent_of(picture: Margins, size: tuple[int, int], windows: tuple[Window, Window]) -> Box | None:
+    """Where a frame has pixels, in a picture of ``size`` (width, height); None: everywhere."""
+    top, left = place_in(picture, *windows)
+    return _within(top, left, windows[1][3], windows[1][2], size[1], size[0])
+
+
+def shrunk(box: Box, from_size: tuple[int, int], to_size: tuple[int, int]) -> Box:
+    """A box of a picture ``(height, width)`` in the same picture at another size: whole pixels inside it alone."""
+    rows, columns = (
+        slice(math.ceil(each.start * to / of), max(math.floor(each.stop * to / of), 0))
+        for each, of, to in zip(box, from_size, to_size, strict=True)
+    )
+    return rows, columns
+
+
 def placed(pixels: Image, top: int, left: int, height: int, width: int) -> tuple[Image, Box | None]:
     """Pixels ``(h, w, ...)`` in a picture ``(height, width, ...)``, cut off at its edges, 0 around them.
 
@@ -50,9 +66,15 @@ def placed(pixels: Image, top: int, left: int, height: int, width: int) -> tuple
     rows, columns = pixels.shape[:2]
     if (top, left, rows, columns) == (0, 0, height, width):
         return pixels, None
-    y, x = max(top, 0), max(left, 0)
-    box = slice(y, max(min(top + rows, height), y)), slice(x, max(min(left + columns, width), x))
+    box = _within(top, left, rows, columns, height, width)
+    y, x = (slice(0, height), slice(0, width)) if box is None else box
     picture = np.zeros((height, width, *pixels.shape[2:]), pixels.dtype)
-    picture[box] = pixels[y - top : box[0].stop - top, x - left : box[1].stop - left]
-    filled = (box[0].start, box[0].stop, box[1].start, box[1].stop) == (0, height, 0, width)
-    return picture, None if filled else box
+    picture[y, x] = pixels[y.start - top : y.stop - top, x.start - left : x.stop - left]
+    return picture, box
+
+
+def _within(top: int, left: int, rows: int, columns: int, height: int, width: int) -> Box | None:
+    """The part of a rectangle that lies in a picture; None where that is all of the picture."""
+    y, x = min(max(top, 0), height), min(max(left, 0), width)
+    below, right = max(min(top + rows, height), y), max(min(left + columns, width), x)
+    return None if (y, x, below, right) == (0, 0, height, width) else (slice(y, below), slice(x, right))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -17,6 +17,7 @@ from anyportal_core.media.clip import DEFAULT_RATE, Clip, ClipInfo, Frame, liste
 from anyportal_core.media.encoding import SRGB, Encoding, convert
 from anyportal_core.media.framed import framed
 from anyportal_core.media.timecode import countable
+from anyportal_core.media.windows import Box, shrunk
 from anyportal_core.media.work import AlphaFrames, WorkFrames, alpha_says_something, matte_numbers
 from anyportal_core.recipe import Recipe
 from anyportal_core.roles import RoleContext, Stored
@@ -171,8 +172,14 @@ class Material:
         return source.read(0, 1)[0, ..., 0]
 
     def matte(self) -> FrameSource:
-        """The matte stage's alpha ``(T, H, W, 1)`` at work size."""
-        return _StoredAlpha(self.results["matte"], self.numbers, self.height, self.width)
+        """The matte stage's alpha ``(T, H, W, 1)`` at work size; 0 where a frame of the plate has no pixels."""
+        return _StoredAlpha(self.results["matte"], self.numbers, self.height, self.width, self._extent)
+
+    def _extent(self, index: int) -> Box | None:
+        """Where a frame of the plate has pixels, at work size; None: everywhere."""
+        found = self.plate_clip.extent(self.numbers[index])
+        size = self.info.height, self.info.width
+        return None if found is None else shrunk(found, size, (self.height, self.width))
 
     def clean_plate(self) -> FrameSource:
         """The plate without its foreground where a stage made it, else the plate; at work size."""
@@ -282,14 +289,24 @@ class BackdropReader:
 
 
 class _StoredAlpha:
-    def __init__(self, result: Result, numbers: Sequence[int], height: int, width: int) -> None:
+    def __init__(
+        self, result: Result, numbers: Sequence[int], height: int, width: int, extent: Callable[[int], Box | None]
+    ) -> None:
         self._result, self.numbers, self.height, self.width = result, numbers, height, width
+        self._extent = extent
 
     def __len__(self) -> int:
         return len(self.numbers)
 
     def read(self, start: int, stop: int) -> Image:
-        return cast(Image, self._result.read("alpha", start, stop))[..., None]
+        alpha = cast(Image, self._result.read("alpha", start, stop))[..., None]
+        boxes = [self._extent(index) for index in range(start, start + len(alpha))]
+        if not any(boxes):
+            return alpha
+        there = np.zeros_like(alpha)
+        for frame, box, image in zip(there, boxes, alpha, strict=True):
+            frame[box or ...] = image[box or ...]
+        return there
 
 
 class StoredPictures:

@@ -188,3 +188,18 @@ def test_a_matte_of_no_size_that_fits(tmp_path: Path, recipe: Recipe) -> None:
     write_images(tmp_path / "matte.%04d.png", grey(MATTE[:, :70]))
     with pytest.raises(SizeMismatchError, match="the matte is 116x70, but the plate is 96x64"):
         render(shot(tmp_path, tmp_path / "matte.%04d.png"), recipe, tmp_path / "out")
+
+
+def test_what_a_crop_cuts_off_is_no_darkness_to_be_lit(tmp_path: Path) -> None:
+    """The matte ends with the plate's pixels, for the light too: else it would brighten the black around them."""
+    write_images(tmp_path / "matte.%04d.png", grey(MATTE[:, 6:70, 8:104]))
+    gains = []
+    for name, data in (("whole", (OVERSCAN,)), ("crop", ((30, 40, 40, 30),))):
+        folder = tmp_path / name
+        folder.mkdir()
+        plates(folder, *data)
+        (folder / "matte").symlink_to(tmp_path)
+        made = shot(folder, folder / "matte/matte.%04d.png")
+        render(made, recipe_for(folder / "backdrop.png"), folder / "out", Delivery((*LAYERS, "gain"), format="exr"))
+        gains.append(rgb(channels(folder / "out/shot.1003.exr"), "gain."))
+    assert gains[1].max() < 1.3 * gains[0].max()
