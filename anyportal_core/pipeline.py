@@ -19,6 +19,7 @@ from anyportal_core.delivery import Delivery
 from anyportal_core.errors import GpuTooSmallError
 from anyportal_core.frames import FrameSet
 from anyportal_core.media.clip import ClipInfo
+from anyportal_core.media.encoding import Encoding, output_encoding, require_colours
 from anyportal_core.media.movie import MovieClip
 from anyportal_core.media.movie_formats import MOVIE_FORMATS
 from anyportal_core.media.output import MOVIES, refuse_overwriting, result_name
@@ -110,6 +111,8 @@ def render_shot(
         for text in material.remarks():
             observer.log(text, warning=True)
         check_size(resolve_format(delivery.format, material.info), *material.info.shown_size)
+        require_colours(material.info.encoding, str(material.info.path))
+        _wanted(material, delivery)
         if paints(recipe, cast):
             check_one_shot(material)
         keys = _analyse(planned, material, cast, cache, observer, begun)
@@ -296,6 +299,7 @@ def _deliver(
     refuse_overwriting(folder, results, material.inputs())
     header, windows = _header(material, cast), material.plate_clip.windows
     sound = _sound(material, form, observer)
+    wanted = _wanted(material, delivery)
     writer = open_writer(
         form,
         folder,
@@ -306,10 +310,11 @@ def _deliver(
         header,
         windows,
         sound,
+        wanted,
         headers=material.plate_clip.header,
         compression=delivery.compression,
     )
-    there = finished(_finish_key(delivery, form, stem, header, keys))
+    there = finished(_finish_key(delivery, form, stem, header, keys, wanted))
     skipped = frozenset[int]() if form in MOVIES else frozenset(there) & frozenset(material.deliver.numbers)
     try:
         for done, (number, layers) in enumerate(finish.frames(skipped), start=len(skipped) + 1):
@@ -342,13 +347,31 @@ def _sound(material: Material, form: str, observer: Observer) -> Sound | None:
     return sound
 
 
-def _finish_key(delivery: Delivery, form: str, stem: str, header: Mapping[str, str], keys: Mapping[str, str]) -> str:
+def _wanted(material: Material, delivery: Delivery) -> Encoding | None:
+    """The encoding that results are asked for in; None: the plate's own.
+
+    Raises:
+        UnknownNameError, ShotError: the shot's colour configuration does not know it, or it is of no colours.
+    """
+    if not delivery.colour_space:
+        return None
+    return output_encoding(material.info.encoding, delivery.colour_space, material.shot.colour_config)
+
+
+def _finish_key(
+    delivery: Delivery,
+    form: str,
+    stem: str,
+    header: Mapping[str, str],
+    keys: Mapping[str, str],
+    wanted: Encoding | None,
+) -> str:
     """A digest of all that decides the bytes of a shot's files, but for the shot itself."""
     decided_by = {
         "anyportal": version("anyportal"),
         "code": CODE_VERSION,
         "stages": dict(keys),
-        "delivery": [list(delivery.layers), form, stem, delivery.compression],
+        "delivery": [list(delivery.layers), form, stem, delivery.compression, str(wanted)],
         "header": dict(header),
     }
     return hashlib.sha256(canonical_json(decided_by).encode()).hexdigest()

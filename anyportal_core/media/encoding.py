@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from anyportal_core.errors import ShotError
 from anyportal_core.frames import Image
 from anyportal_core.media import ocio, shaper, spaces, transfer
 from anyportal_core.media.ocio import Space
@@ -39,10 +40,12 @@ __all__ = [
     "convert",
     "from_display",
     "from_linear",
+    "is_display_referred",
     "light_of",
     "named",
     "output_encoding",
     "primaries_of",
+    "require_colours",
     "to_display",
     "to_linear",
 ]
@@ -154,32 +157,41 @@ def is_display_referred(encoding: Encoding) -> bool:
     return curve.sdr if isinstance(curve, Space) else curve in _DISPLAY_REFERRED
 
 
-def named(colour_space: str, file: Encoding, config: str = "") -> Encoding:
+def named(colour_space: str, file: Encoding, config: str = "", where: str = "colour_space") -> Encoding:
     """The file's encoding with transfer and primaries replaced by a colour space given by name.
 
     Args:
         colour_space: a name, alias or role of the configuration; or a short name or a host's (``space_names``).
         file: what the file says.
         config: of colours, see ``ocio.open_config``.
+        where: the field that errors name.
 
     Raises:
         UnknownNameError: nobody knows the name; the hint offers the nearest.
         MediaNotFoundError, MediaUnreadableError: the configuration, or a table of it, cannot be read.
         ShotError: the configuration does not say what its light is.
     """
-    curve, primaries = spaces.understood(colour_space, config)
+    curve, primaries = spaces.understood(colour_space, config, where)
     return replace(file, transfer=curve, primaries=primaries)
 
 
 def output_encoding(plate: Encoding, colour_space: str, config: str = "") -> Encoding:
-    """What results are encoded in: the space asked for by name, or the plate's own where none is.
+    """What results are encoded in that are asked for in a space by name.
 
     ``convert`` leads there from the plate's; it gives the very object where they are the same.
 
     Raises:
         as ``named``, and ShotError for a space of data.
     """
-    return named(colour_space, plate, config) if colour_space else plate
+    wanted = named(colour_space, plate, config, "delivery.colour_space")
+    require_colours(wanted, "delivery.colour_space")
+    return wanted
+
+
+def require_colours(encoding: Encoding, where: str) -> None:
+    """Raise ShotError where pixels are said to be data, which no picture can be made of."""
+    if encoding.transfer == transfer.DATA:
+        raise ShotError("the colour space holds data, no colours", where=where, hint="say which colours the pixels are")
 
 
 def _steps(source: Encoding, target: Encoding) -> list[Callable[[Image], Image]]:

@@ -16,7 +16,7 @@ from anyportal_core.errors import StorageError
 from anyportal_core.frames import Image
 from anyportal_core.media import timecode
 from anyportal_core.media.clip import ClipInfo
-from anyportal_core.media.encoding import chromaticities, convert
+from anyportal_core.media.encoding import Encoding, chromaticities, convert, light_of
 from anyportal_core.media.header import DATE, TIMECODE
 from anyportal_core.media.output import Written, part_of, remove, result_name, storage_errors
 from anyportal_core.media.windows import Window, place_in
@@ -31,8 +31,8 @@ _CHANNELS = {
     "shadow": ("shadow.A",),
     "wrap": ("wrap.R", "wrap.G", "wrap.B"),
 }
-_LIGHT = frozenset({"matte", "gain", "shadow", "wrap"})
-"""Layers that are no code values: they are stored as they come."""
+_BARE = frozenset({"matte", "gain", "shadow"})
+"""Layers that are no colours: they are stored as they come."""
 
 _HALF_MOST = 65504.0
 DWA_LEVEL = 45
@@ -48,7 +48,7 @@ Stored = NDArray[np.floating[Any]]
 
 
 class ExrWriter:
-    """All layers of a frame in one file, in linear light with the plate's primaries, half or float.
+    """All layers of a frame in one file, half or float: the plate's light (see ``light_of``), or what is wanted.
 
     With foreground, background and matte among the layers the comp is made from their stored values, so that
     ``foreground*matte + background*(1-matte)``, rounded to the file's number type, is the stored comp exactly.
@@ -58,6 +58,7 @@ class ExrWriter:
         windows: of each frame; as ``info`` says where left out.
         headers: what each frame's file says beside them.
         compression: ``zip``, ``piz``, ``none``; or ``dwab``, which is lossy.
+        wanted: what pixels are to be in, in place of the plate's light.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class ExrWriter:
         windows: Windows | None = None,
         headers: Headers | None = None,
         compression: str = "zip",
+        wanted: Encoding | None = None,
     ) -> None:
         self._folder, self._stem = folder, stem
         self._layers = tuple(name for name in _CHANNELS if name in layers)
@@ -79,7 +81,8 @@ class ExrWriter:
         self._compression = compression
         whole = info.display_window or (0, 0, *info.shown_size)
         self._windows = windows or (lambda _: (whole, info.data_window or whole))
-        self._linear = replace(info.encoding, transfer="linear")
+        self._target = wanted or light_of(info.encoding)
+        self._lights = replace(info.encoding, transfer="linear"), replace(self._target, transfer="linear")
         self._kind: type[np.floating[Any]] = np.float32 if info.storage == "float" else np.float16
 
     def write(self, number: int, layers: Mapping[str, Image]) -> list[Written]:
@@ -105,7 +108,9 @@ class ExrWriter:
         """Every file is finished as soon as it is there."""
 
     def _light(self, name: str, image: Image) -> Image:
-        return image if name in _LIGHT else convert(image, self._info.encoding, self._linear)
+        if name == "wrap":
+            return convert(image, *self._lights)
+        return image if name in _BARE else convert(image, self._info.encoding, self._target)
 
     def _save(self, path: Path, spec: oiio.ImageSpec, channels: Stored) -> None:
         part = part_of(path)
@@ -129,7 +134,7 @@ class ExrWriter:
             spec.attribute(name, value)
         self._compress(spec)
         spec.attribute("PixelAspectRatio", float(info.pixel_aspect))
-        spec.attribute("chromaticities", oiio.TypeDesc("float[8]"), chromaticities(info.encoding.primaries))
+        spec.attribute("chromaticities", oiio.TypeDesc("float[8]"), chromaticities(self._target.primaries))
         rate = (self._rate.numerator, self._rate.denominator)
         spec.attribute("framesPerSecond", oiio.TypeDesc("rational"), rate)
         return spec

@@ -32,7 +32,7 @@ _COLOURS = np.random.default_rng(7).random((64, 3), np.float32)
 _UNITS = np.eye(3, dtype=np.float32)
 
 
-def understood(name: str, config: str = "") -> Meaning:
+def understood(name: str, config: str = "", where: str = "colour_space") -> Meaning:
     """What a name means in a configuration (see ``ocio.open_config``), else as a short name or a host's.
 
     Raises:
@@ -45,7 +45,7 @@ def understood(name: str, config: str = "") -> Meaning:
     if found is None and letters(name) in STANDARDS:
         return STANDARDS[letters(name)]
     if found is None:
-        raise _unknown(name, opened)
+        raise _unknown(name, opened, where)
     if opened.is_data(found):
         return transfer.DATA, "bt709"
     return _meaning(found, opened)
@@ -131,7 +131,7 @@ def _matrix(to_light: Callable[[Image], Image]) -> Matrix | None:
     return matrix if errors.max() < _LINEAR else None
 
 
-def _unknown(name: str, config: ColourConfig) -> UnknownNameError:
+def _unknown(name: str, config: ColourConfig, where: str) -> UnknownNameError:
     """Offers the spaces that have the nearest spelling, and those that have the name in theirs."""
     spellings = {letters(spelling): own for spelling, own in config.spellings()}
     asked, active = letters(name), set(config.names())
@@ -139,9 +139,9 @@ def _unknown(name: str, config: ColourConfig) -> UnknownNameError:
     near += [own for spelling, own in spellings.items() if len(asked) > 2 and asked in spelling]
     offered = [own for own in dict.fromkeys(near) if own in active][:4]
     if not offered:
-        return unknown_name("colour space", name, active, where="colour_space")
-    error = unknown_name("colour space", name, (), where="colour_space")
-    return UnknownNameError(error.message, where=error.where, hint=f"did you mean {' or '.join(offered)}?")
+        return unknown_name("colour space", name, active, where=where)
+    message = unknown_name("colour space", name, ()).message
+    return UnknownNameError(message, where=where, hint=f"did you mean {' or '.join(offered)}?")
 
 
 def _lacking(role: str, config: ColourConfig) -> ShotError:

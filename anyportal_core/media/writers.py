@@ -48,7 +48,7 @@ def open_writer(
         header: attributes for EXR headers.
         windows: display and data window of each frame of the plate, for EXR; as ``info`` says where left out.
         sound: to go with the first layer's movie.
-        wanted: what movies, PNG and TIFF are to be in, in place of the plate's own encoding.
+        wanted: what results are to be in, in place of the plate's own encoding (of EXR: of its light).
         headers: what the file of each frame of the plate says about the shot, for EXR.
         compression: of EXR.
 
@@ -64,7 +64,7 @@ def open_writer(
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     if format == "exr":
-        return ExrWriter(folder, stem, layers, info, rate, header, windows, headers, compression)
+        return ExrWriter(folder, stem, layers, info, rate, header, windows, headers, compression, wanted)
     writer: Writer
     if format == "png":
         writer = PngWriter(folder, stem, layers, shown, wanted)
