@@ -146,6 +146,8 @@ def matte_numbers(matte: ClipInfo, plate: ClipInfo, numbers: Sequence[int]) -> S
         return numbers
     if len(have) == len(numbers):
         return list(have)
+    if not isinstance(have, range) and matte.kind == "sequence" and have[0] <= numbers[0] <= numbers[-1] <= have[-1]:
+        return numbers  # it has holes: whoever reads these is told which
     raise LengthMismatchError(
         f"the matte has {len(have)} frames ({have[0]}-{have[-1]}), the plate {len(plate.numbers)} "
         f"({plate.numbers[0]}-{plate.numbers[-1]}), and {len(numbers)} are wanted",
