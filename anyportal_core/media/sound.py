@@ -1,4 +1,8 @@
-"""The sound of a movie, passed on as it is: its packets for a stretch of time, copied into a result unchanged."""
+"""The sound of a movie, passed on as it is: what is heard in a stretch of time, copied into a result unchanged.
+
+Packets of codecs are copied whole, so that up to one of them reaches over the end; what lies before the beginning is
+hidden by an edit list. Plain samples are cut where the picture begins and ends.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,7 @@ from av.container import InputContainer
 from av.packet import Packet
 
 from anyportal_core.media.movie_file import open_file
+from anyportal_core.media.sound_samples import Samples, countable
 
 _COMMON = frozenset({"aac", "alac", "mp3", "ac3", "eac3"})
 _HELD = {
@@ -143,40 +148,45 @@ class SoundCopy:
     """
 
     def __init__(self, sound: Sound, container: Any, mux: Callable[[Packet[Any]], None]) -> None:
-        self._sound, self._mux = sound, mux
+        self._mux = mux
         self._source = open_file(sound.path)
-        self._streams = {}
-        for track in sound.tracks:
-            stream = self._source.streams[track.index]
-            assert isinstance(stream, AudioStream)
-            self._streams[track.index] = _like(stream, container)
+        streams: dict[int, Any] = {track.index: self._source.streams[track.index] for track in sound.tracks}
+        self._copies = {index: _like(stream, container) for index, stream in streams.items()}
+        self._samples = {
+            index: Samples(stream, sound.stop - sound.start) for index, stream in streams.items() if countable(stream)
+        }
         self._last: dict[int, int] = {}
-        self._coming = _packets(self._source, sound)
+        self._coming = self._timed(sound)
         self._next = next(self._coming, None)
 
     def until(self, seconds: Fraction | None) -> None:
         """Copy the packets that begin before a time of the result; None copies all that are left."""
         while self._next is not None:
-            packet = self._next
-            base = packet.time_base
-            begins = packet.pts * base - self._sound.start
-            if seconds is not None and begins >= seconds:
+            index, packet = self._next
+            time = packet.pts
+            if seconds is not None and time * packet.time_base >= seconds:
                 return
-            self._copy(packet, round(self._sound.start / base))
+            time = max(time, self._last.get(index, time - 1) + 1)  # muxers want times that rise
+            self._last[index] = packet.pts = packet.dts = time
+            packet.stream = self._copies[index]
+            self._mux(packet)
             self._next = next(self._coming, None)
 
     def close(self) -> None:
         with suppress(OSError, av.FFmpegError):
             self._source.close()
 
-    def _copy(self, packet: Any, shift: int) -> None:
-        index = packet.stream.index
-        time = packet.pts - shift
-        time = max(time, self._last.get(index, time - 1) + 1)  # muxers want times that rise
-        self._last[index] = time
-        packet.pts = packet.dts = time
-        packet.stream = self._streams[index]
-        self._mux(packet)
+    def _timed(self, sound: Sound) -> Iterator[tuple[int, Any]]:
+        """Packets, and which track they are of, with times of the result."""
+        for packet in _packets(self._source, sound):
+            index = packet.stream.index
+            packet.pts -= round(sound.start / packet.time_base)
+            samples = self._samples.get(index)
+            for made in (packet,) if samples is None else samples.take(packet):
+                yield index, made
+        for index, samples in self._samples.items():
+            for made in samples.rest():
+                yield index, made
 
 
 def _like(stream: AudioStream, container: Any) -> Any:
