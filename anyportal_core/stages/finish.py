@@ -16,17 +16,29 @@ from anyportal_core.delivery import Delivery
 from anyportal_core.errors import RecipeError
 from anyportal_core.frames import Image
 from anyportal_core.media.clip import Frame
-from anyportal_core.media.encoding import SRGB, convert, from_display, to_display
+from anyportal_core.media.encoding import (
+    SRGB,
+    Encoding,
+    convert,
+    from_display,
+    from_linear,
+    is_display_referred,
+    to_display,
+    to_linear,
+)
 from anyportal_core.media.exr import composed
 from anyportal_core.method.enlarging import enlarge, patched
 from anyportal_core.method.matting import estimate_foreground
 from anyportal_core.method.upsampling import stripes
 from anyportal_core.ops import ImageOps
+from anyportal_core.roles import Stored
+from anyportal_core.stages.accents import Accents
 from anyportal_core.stages.casting import Cast
+from anyportal_core.stages.matching import Matching
 from anyportal_core.stages.material import Material
 from anyportal_core.stages.relighting import relight
 
-CODE_VERSION = 3
+CODE_VERSION = 4
 
 _SOLID = np.float32(1 - 2**-12)
 """What half float rounds to 1: there the delivered matte says that the foreground is the plate's own."""
@@ -38,6 +50,7 @@ class Finish:
     def __init__(self, material: Material, cast: Cast, delivery: Delivery, ops: ImageOps) -> None:
         self._material = material
         self._cast = cast
+        self._wants_comp = "comp" in delivery.layers
         self._wants_gain = "gain" in delivery.layers
         self._wants_clean_plate = "clean_plate" in delivery.layers
         if self._wants_clean_plate and "clean_plate" not in material.results:
@@ -50,6 +63,9 @@ class Finish:
         self._encoding = material.info.encoding
         long_side = 2 * max(material.info.width, material.info.height)
         self._backdrop = material.backdrop_reader(self._encoding, long_side)
+        self._matching = Matching(material, cast, self._drawn, ops)
+        self._accents = Accents(material.recipe.finish, self._encoding, ops)
+        self._informs = {"shadow", "wrap"}.intersection(delivery.layers)
 
     def frames(self, skipped: Container[int] = ()) -> Iterator[tuple[int, dict[str, Image]]]:
         """``(frame number, layer to image)`` for every delivered frame that is not ``skipped``, in order.
@@ -69,15 +85,32 @@ class Finish:
     def _layers(self, frame: Frame, index: int, given: Image | None) -> dict[str, Image]:
         display = to_display(frame.pixels, self._encoding)
         alpha = self._matte(frame, display, index, given)
-        background = self._background(index, *alpha.shape)
-        foreground = self._foreground(frame, alpha)
-        layers = {"foreground": foreground, "background": background, "matte": alpha}
-        gain = self._relight(frame.number, index, foreground, alpha, display)
+        layers = {"foreground": self._foreground(frame, alpha), "background": self._matching.background(index)}
+        layers["matte"] = alpha
+        gain = self._relight(frame.number, index, layers["foreground"], alpha, display)
         if gain is not None:
             layers["gain"] = gain
+        layers |= self._accented(frame.number, layers["foreground"], layers["background"], alpha)
         if self._wants_clean_plate:
             layers["clean_plate"] = self._clean_plate(frame, index, alpha)
-        return {"comp": _composed(foreground, background, alpha), **layers}
+        if self._wants_comp:
+            layers["comp"] = _composed(layers["foreground"], layers["background"], alpha, self._encoding)
+        return layers
+
+    def _accented(self, number: int, foreground: Image, background: Image, alpha: Image) -> dict[str, Image]:
+        """Those layers that shadow and wrap change, and the two themselves where they are wanted."""
+        made = {}
+        shadow = self._accents.shadow(number, alpha)
+        if shadow is not None:
+            made["background"] = background = self._accents.shaded(background, shadow)
+        wrap = self._accents.wrap(number, background, alpha)
+        if wrap is not None:
+            made["foreground"] = self._accents.wrapped(foreground, wrap)
+        if "shadow" in self._informs:
+            made["shadow"] = np.ones_like(alpha) if shadow is None else shadow
+        if "wrap" in self._informs:
+            made["wrap"] = np.zeros_like(foreground) if wrap is None else wrap
+        return made
 
     def _matte(self, frame: Frame, display: Image, index: int, given: Image | None) -> Image:
         stored = self._material.results["matte"].frame(index)
@@ -90,13 +123,15 @@ class Finish:
         there[frame.extent] = alpha[frame.extent]
         return there
 
-    def _background(self, index: int, height: int, width: int) -> Image:
-        stored = self._material.background_frame(index)
+    def _drawn(self, index: int, stored: Stored) -> Image:
+        """The background of a frame from what is stored for it, in the plate's encoding."""
+        info = self._material.info
         plugin, context = self._cast.plugin("background"), self._cast.context("background")
         if "backdrop_index" in stored:
             picture = self._backdrop.read(int(stored["backdrop_index"]))
-            return typed(Image, plugin.render(stored, picture, height, width, context))
-        return convert(plugin.render(stored, None, height, width, context), SRGB, self._encoding)
+            return typed(Image, plugin.render(stored, picture, info.height, info.width, context))
+        painted = plugin.render(stored, None, info.height, info.width, context)
+        return convert(painted, SRGB, self._encoding)
 
     def _foreground(self, frame: Frame, alpha: Image) -> Image:
         """The straight foreground as it was taken: 0 far from it."""
@@ -121,8 +156,16 @@ class Finish:
         return typed(Image, patched(frame.pixels, from_display(large, self._encoding), alpha, self._ops))
 
 
-def _composed(foreground: Image, background: Image, alpha: Image) -> Image:
+def _composed(foreground: Image, background: Image, alpha: Image, encoding: Encoding) -> Image:
+    """Foreground over background: of what a monitor shows by its code values, as hosts do; else by its light."""
     comp = np.empty_like(foreground)
+    by_light = not is_display_referred(encoding) and encoding.transfer != "linear"
     for rows in stripes(0, len(comp)):
-        comp[rows] = composed(foreground[rows], background[rows], alpha[rows])
+        front, behind, cover = foreground[rows], background[rows], alpha[rows]
+        if by_light:
+            mixed = composed(to_linear(front, encoding), to_linear(behind, encoding), cover)
+            full, none = (cover == 1)[..., None], (cover == 0)[..., None]
+            comp[rows] = np.where(full, front, np.where(none, behind, from_linear(mixed, encoding)))
+        else:
+            comp[rows] = composed(front, behind, cover)
     return comp
