@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -35,6 +35,8 @@ _BARE = frozenset({"matte", "gain", "shadow"})
 """Layers that are no colours: they are stored as they come."""
 
 _HALF_MOST = 65504.0
+_PARTS = ("foreground", "background", "matte")
+_STRIPE = 64
 DWA_LEVEL = 45
 """What OpenEXR takes for visually lossless."""
 
@@ -94,7 +96,10 @@ class ExrWriter:
         if y0 >= y1 or x0 >= x1:
             y0, y1, x0, x1, top, left, data = 0, height, 0, width, 0, 0, (display[0], display[1], width, height)
         held = (data[0] + x0 - left, data[1] + y0 - top, x1 - x0, y1 - y0)
-        light = {name: self._light(name, image[y0:y1, x0:x1]) for name, image in layers.items()}
+        light = {
+            name: image if name == "comp" and _makes_comp(layers) else self._light(name, image[y0:y1, x0:x1])
+            for name, image in layers.items()
+        }
         stored = quantised(light, self._kind)
         channels = np.concatenate([_as_channels(name, stored[name]) for name in self._layers], axis=-1)
         path = self._folder / result_name(self._stem, "comp", "exr", number)
@@ -166,24 +171,51 @@ def quantised(layers: Mapping[str, Image], kind: type[np.floating[Any]]) -> dict
 
     Half cannot hold more than 65504; brighter pixels are kept at that.
     """
-    stored = {name: _rounded(image, kind) for name, image in layers.items()}
-    if {"comp", "foreground", "background", "matte"} <= stored.keys():
-        fore, back, cover = (stored[name] for name in ("foreground", "background", "matte"))
-        comp = _rounded(composed(*(part.astype(np.float32) for part in (fore, back, cover))), kind)
-        # By selection where nothing is mixed: the sum loses the sign of -0.
-        comp = np.where(cover[..., None] == 1, fore, comp)
-        stored["comp"] = np.where(cover[..., None] == 0, back, comp)
+    remade = _makes_comp(layers)
+    stored = {name: _rounded(image, kind) for name, image in layers.items() if not (remade and name == "comp")}
+    if remade:
+        stored["comp"] = _remade(*(stored[name] for name in _PARTS))
     return stored
+
+
+def _makes_comp(layers: Collection[str]) -> bool:
+    return "comp" in layers and all(name in layers for name in _PARTS)
+
+
+def _remade(foreground: Stored, background: Stored, matte: Stored) -> Stored:
+    """The comp of stored parts, as it is stored."""
+    comp = np.empty_like(foreground)
+    for rows in _stripes(len(comp)):
+        fore, back, cover = foreground[rows], background[rows], matte[rows]
+        mixed = composed(*(part.astype(np.float32) for part in (fore, back, cover)))
+        # By selection where nothing is mixed: the sum loses the sign of -0.
+        mixed = np.where(cover[..., None] == 1, fore, _rounded(mixed, comp.dtype.type))
+        comp[rows] = np.where(cover[..., None] == 0, back, mixed)
+    return comp
 
 
 def composed(foreground: Image, background: Image, matte: Image) -> Image:
     """Foreground over background, ``(H, W, 3)``, by a matte ``(H, W)``."""
-    cover = matte[..., None]
-    return foreground * cover + background * (1 - cover)
+    cover = np.repeat(matte[..., None], 3, axis=-1)  # arithmetic on equal shapes is several times faster
+    comp = foreground * cover
+    np.subtract(1, cover, out=cover)
+    cover *= background
+    comp += cover
+    return comp
 
 
 def _rounded(image: Image, kind: type[np.floating[Any]]) -> Stored:
-    return np.clip(image, -_HALF_MOST, _HALF_MOST).astype(kind) if kind is np.float16 else image.astype(kind)
+    if kind is not np.float16:
+        return image.astype(kind)
+    stored = np.empty(image.shape, kind)
+    for rows in _stripes(len(image)):
+        stored[rows] = np.clip(image[rows], -_HALF_MOST, _HALF_MOST)
+    return stored
+
+
+def _stripes(height: int) -> Iterator[slice]:
+    """Rows that are worked on at a time: what lies between two steps stays small."""
+    return (slice(top, top + _STRIPE) for top in range(0, height, _STRIPE))
 
 
 def _as_channels(layer: str, image: Stored) -> Stored:

@@ -163,13 +163,20 @@ def read(path: Path, number: int, alpha: bool, margins: Margins = NO_MARGINS) ->
     pixels = stored.reshape(spec.height, spec.width, -1)
     pixels, extent = placed(pixels, *place_in(margins, *_windows(spec)), height, width)
     if _storage(spec, channels[0]) in ("half", "float"):
-        _refuse_non_finite(pixels[..., [c - first for c in wanted]], margins, number, path)
+        _refuse_non_finite(pixels[..., _places(wanted, first)], margins, number, path)
     pixels = _upright(pixels, _orientation(spec, path))
-    rgb = np.ascontiguousarray(pixels[..., [c - first for c in channels]])
+    rgb = np.ascontiguousarray(pixels[..., _places(channels, first)])
     extent = extent if _is_exr(path) else None
     if alpha and cover is not None:
         return Frame(number, rgb, np.ascontiguousarray(np.clip(pixels[..., cover - first], 0, 1)), extent)
     return Frame(number, rgb, extent=extent)
+
+
+def _places(channels: Sequence[int], first: int) -> slice | list[int]:
+    """Where channels lie among those from ``first`` on: a slice, which copies nothing, where they follow each other."""
+    places = [channel - first for channel in channels]
+    together = places == list(range(places[0], places[0] + len(places)))
+    return slice(places[0], places[-1] + 1) if together else places
 
 
 def _stored(file: Any, path: Path, part: int, channels: tuple[int, int]) -> Image:
