@@ -8,9 +8,10 @@ import numpy as np
 
 from anyportal_core.frames import Image
 from anyportal_core.media.encoding import Encoding, from_linear, to_linear
+from anyportal_core.media.work import luminance
 from anyportal_core.method.gain import apply_gain
 from anyportal_core.method.matting import bounds
-from anyportal_core.method.upsampling import gain_grid, gain_guide, lightness, read_gain, stripes
+from anyportal_core.method.upsampling import gain_grid, gain_guide, read_gain, stripes
 from anyportal_core.ops import ImageOps
 
 _CONTINUED = 16
@@ -38,7 +39,7 @@ def relight(
     box = bounds(alpha > 0, _CONTINUED)
     if box is None:
         return
-    guide = typed(Image, gain_guide(lightness(display), log_gain.shape[:2], ops))
+    guide = typed(Image, gain_guide(luminance(display), log_gain.shape[:2], ops))
     grid = gain_grid(log_gain, guide, alpha, ops)
     columns = box[1]
     for rows in stripes(box[0].start, box[0].stop):
