@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from anyportal_core.errors import FrameRangeError, MediaUnreadableError, MissingFramesError
 from anyportal_core.frames import FrameSet, Image
 from anyportal_core.media.encoding import Encoding
+from anyportal_core.media.mastering import NOTHING_SAID, Mastering
 from anyportal_core.media.windows import NO_MARGINS, Box, Margins, Window
 from anyportal_core.shot import MediaRef, MissingFrames
 
@@ -46,6 +47,7 @@ class ClipInfo:
             than half a frame.
         timecode: of the first frame, ``HH:MM:SS:FF``.
         colour_tags: primaries and transfer as the stream tags them (codes of H.273, 2 = not said), for the way out.
+        mastering: what an HDR movie says of the monitor that it was graded on, and of its light.
         display_window, data_window: of an EXR; each frame of a sequence has its own (see ``Clip.windows``).
         margins: of the picture, around the display window: the frames' overscan.
         date: when the plate was made, as image files write it (``YYYY:MM:DD HH:MM:SS``); results carry it.
@@ -67,6 +69,7 @@ class ClipInfo:
     variable_rate: bool = False
     timecode: str | None = None
     colour_tags: tuple[int, int] = (2, 2)
+    mastering: Mastering = NOTHING_SAID
     display_window: Window | None = None
     data_window: Window | None = None
     date: str = ""

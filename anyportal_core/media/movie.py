@@ -22,6 +22,7 @@ from anyportal_core.frames import Image
 from anyportal_core.media import h273, timecode, yuv
 from anyportal_core.media.clip import Clip, ClipInfo, Frame
 from anyportal_core.media.encoding import named
+from anyportal_core.media.mastering import mastering_of
 from anyportal_core.media.movie_content import packets_digest
 from anyportal_core.media.movie_decoder import Decoder
 from anyportal_core.media.movie_file import open_file, unreadable
@@ -228,6 +229,7 @@ def _starting_at(index: MovieIndex, first: VideoFrame) -> MovieIndex:
 
 def _describe(ref: MediaRef, stream: VideoStream, first: VideoFrame, turned: bool, count: int) -> ClipInfo:
     """What the picture is; nothing yet about time."""
+    mastering = mastering_of(first)
     first = planar(first)
     encoding = h273.encoding_of(first, stream.codec_context, where=str(ref.path))
     if ref.colour_space:
@@ -245,6 +247,7 @@ def _describe(ref: MediaRef, stream: VideoStream, first: VideoFrame, turned: boo
         has_alpha=has_alpha(first.format),
         pixel_aspect=1 / aspect if turned else aspect,
         colour_tags=h273.colour_tags(first, stream.codec_context),
+        mastering=mastering,
     )
 
 

@@ -10,6 +10,7 @@ import cv2
 from anyportal_core.errors import ShotError
 from anyportal_core.media.clip import ClipInfo
 from anyportal_core.media.encoding import Encoding
+from anyportal_core.media.mastering import Mastering
 from anyportal_core.media.shown import integer_encoding
 
 # What x264 makes depends on its thread counts, and with several now and then on chance, so there is one; a short
@@ -42,6 +43,7 @@ class MovieFormat:
         deep: whether codes always have 10 bits.
         full_range: whether codes may use all bits.
         least: the smallest width and height that the codec knows.
+        mastering: the option that holds what only the encoder knows, and its names for a display and for light.
         matrices: those that the codec can tell; every one of H.273 where left out.
     """
 
@@ -53,6 +55,7 @@ class MovieFormat:
     deep: bool = True
     full_range: bool = False
     least: tuple[int, int] = (1, 1)
+    mastering: tuple[str, ...] = ()
     matrices: frozenset[str] = field(default_factory=frozenset)
 
 
@@ -64,6 +67,7 @@ MOVIE_FORMATS = {
         {"crf": "12", "preset": "veryfast", "x264-params": _X264},
         deep=False,
         full_range=True,
+        mastering=("x264-params", "mastering-display", "cll"),
     ),
     "h265": MovieFormat(
         "H.265",
@@ -73,6 +77,7 @@ MOVIE_FORMATS = {
         tag="hvc1",  # parameter sets in the container's header: QuickTime plays no other HEVC
         full_range=True,
         least=(16, 16),
+        mastering=("x265-params", "master-display", "max-cll"),
     ),
     "prores": MovieFormat("ProRes 422 HQ", "mov", "prores_ks", {**_PRORES, "profile": "hq"}),
     "prores4444": MovieFormat("ProRes 4444", "mov", "prores_ks", {**_PRORES, "profile": "4444"}),
@@ -122,11 +127,16 @@ def layout_of(form: str, size: tuple[int, int], bits: int, alpha: bool) -> str:
     return f"yuv{'444' if height % 2 or width % 2 else '420'}p{'10le' if bits == 10 else ''}"
 
 
-def codec_options(form: str, layout: str) -> dict[str, str]:
-    """The settings of the codec for a layout of planes."""
-    options = dict(MOVIE_FORMATS[form].options)
+def codec_options(form: str, layout: str, mastering: Mastering) -> dict[str, str]:
+    """The settings of the codec for a layout of planes; ProRes and DNxHR do not tell how a picture was mastered."""
+    kind = MOVIE_FORMATS[form]
+    options = dict(kind.options)
     if "444" in layout and form in ("prores", "dnxhr"):
         options["profile"] = "4444" if form == "prores" else "dnxhr_444"
+    if kind.mastering:
+        name, *keys = kind.mastering
+        told = zip(keys, (mastering.display, mastering.light), strict=True)
+        options[name] += "".join(f":{key}={value}" for key, value in told if value)
     return options
 
 

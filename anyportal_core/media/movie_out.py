@@ -12,6 +12,7 @@ from anyportal_core.frames import Image
 from anyportal_core.media import h273, timecode, yuv
 from anyportal_core.media.clip import ClipInfo
 from anyportal_core.media.encoding import Encoding
+from anyportal_core.media.mastering import NOTHING_SAID
 from anyportal_core.media.movie_formats import movie_encoding
 from anyportal_core.media.movie_target import Movie, Picture, Tags
 from anyportal_core.media.output import Written, result_name
@@ -87,6 +88,7 @@ class MovieWriter:
             self._info.pixel_aspect,
             self._has_alpha(layer),
             self._start(number),
+            self._info.mastering if layer not in DATA and _is_own(self._encoding, self._info) else NOTHING_SAID,
         )
         path = self._folder / result_name(self._stem, layer, self._form)
         return Movie(path, picture, self._sound if layer == self._layers[0] else None)
@@ -120,7 +122,11 @@ class MovieWriter:
 def _tags(encoding: Encoding, info: ClipInfo) -> Tags:
     """Codes of H.273; primaries and transfer exactly as the plate's stream has them where they are its own."""
     primaries, transfer, matrix, span = h273.tags_of(encoding)
-    own = info.encoding.transfer == encoding.transfer and info.encoding.primaries == encoding.primaries
-    if info.kind == "movie" and own:
+    if info.kind == "movie" and _is_own(encoding, info):
         primaries, transfer = info.colour_tags
     return primaries, transfer, matrix, span
+
+
+def _is_own(encoding: Encoding, info: ClipInfo) -> bool:
+    """Whether a picture's light is encoded as in the plate."""
+    return (info.encoding.transfer, info.encoding.primaries) == (encoding.transfer, encoding.primaries)

@@ -15,6 +15,7 @@ import av
 from anyportal_core.frames import Image
 from anyportal_core.media import h273
 from anyportal_core.media.encoding import Encoding
+from anyportal_core.media.mastering import NOTHING_SAID, Mastering
 from anyportal_core.media.movie_formats import MOVIE_FORMATS, THREADS, codec_options, layout_of
 from anyportal_core.media.output import part_of, remove, storage_errors
 from anyportal_core.media.planes import video_frame
@@ -36,6 +37,7 @@ class Picture:
         encoding: what the codes mean, told by ``tags``.
         alpha: whether there is an alpha channel.
         timecode: of the first frame.
+        mastering: of HDR.
     """
 
     form: str
@@ -46,6 +48,7 @@ class Picture:
     aspect: Fraction
     alpha: bool
     timecode: str | None
+    mastering: Mastering = NOTHING_SAID
 
 
 class Movie:
@@ -70,7 +73,7 @@ class Movie:
     def _add_stream(self) -> Any:
         picture, kind = self._picture, MOVIE_FORMATS[self._picture.form]
         stream = self._container.add_stream(
-            kind.codec, rate=picture.rate, options=codec_options(picture.form, self._layout)
+            kind.codec, rate=picture.rate, options=codec_options(picture.form, self._layout, picture.mastering)
         )
         stream.height, stream.width = picture.size
         stream.pix_fmt = self._layout
