@@ -39,7 +39,8 @@ class ImageOps(Protocol):
         """Sample through a homography of unit coordinates: output ``(height, width)`` to input.
 
         ``matrix`` ``(3, 3)`` maps ``((x+0.5)/width, (y+0.5)/height)`` of the output to the same of the
-        input. Where the output is coarser than the input, the input is low-passed first.
+        input. Where the output is coarser than the input, the input is low-passed first. Through the
+        identity the very pixels come back.
         """
         ...
 
