@@ -164,6 +164,13 @@ class SequenceClip(Clip):
             return Frame(number, nothing, nothing[..., 0] if alpha else None, NOTHING)
         path = self._path(number)
         frame = stills.read(path, number, alpha, info.margins)
+        if alpha and frame.alpha is None and info.display_window is not None:
+            # Programs leave it out of a PNG where it is 1 all over; of an EXR nobody does.
+            raise MediaUnreadableError(
+                f"frame {number} has no alpha channel, as the first one wanted has",
+                where=str(path),
+                hint="render the frame again with its alpha, or give the matte as a clip of its own",
+            )
         height, width = frame.pixels.shape[:2]
         if (width, height) == (info.width, info.height):
             return frame

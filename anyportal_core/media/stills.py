@@ -204,8 +204,15 @@ def _open(path: Path) -> Any:
         file.close()
         raise MediaUnreadableError("the image is cut short", where=str(path), hint="copy or export it again")
     if file is None:
+        reason = _first_line(oiio.geterror())
+        if "ubsampled" in reason:
+            raise MediaUnreadableError(
+                f"some of its channels are smaller than others, as in luminance and chroma ({reason})",
+                where=str(path),
+                hint="write R, G, B (and A), all of full size",
+            )
         raise MediaUnreadableError(
-            f"this is no image that can be read ({_first_line(oiio.geterror())})",
+            f"this is no image that can be read ({reason})",
             where=str(path),
             hint="render or copy it again, or convert it to EXR, PNG or TIFF",
         )
