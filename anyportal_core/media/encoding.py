@@ -9,8 +9,9 @@ spaces go through OpenColorIO (``ocio``), by the names of a configuration (``spa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -81,7 +82,9 @@ LINEAR = Encoding(transfer="linear", bits=16)
 _DISPLAY_REFERRED = frozenset({"srgb", "bt709", "gamma18", "gamma22", "gamma24", "gamma26", "gamma28"})
 
 # Pixels that go the whole way at a time: what lies between stays small.
-_STRIPE = 1 << 18
+_STRIPE = 1 << 17
+
+Step = Callable[[Image], Image]
 
 
 def to_linear(pixels: Image, encoding: Encoding) -> Image:
@@ -89,12 +92,12 @@ def to_linear(pixels: Image, encoding: Encoding) -> Image:
 
     The very object comes back where the encoding is linear.
     """
-    return _decoded(pixels, encoding.transfer)
+    return pixels if encoding.transfer == "linear" else _through(pixels, [_decoding(encoding)])
 
 
 def from_linear(pixels: Image, encoding: Encoding) -> Image:
     """The inverse of ``to_linear``: light with the encoding's primaries to its code values, not clamped."""
-    return _encoded(pixels, encoding.transfer)
+    return pixels if encoding.transfer == "linear" else _through(pixels, [_encoding(encoding)])
 
 
 def light_of(encoding: Encoding) -> Encoding:
@@ -115,16 +118,7 @@ def convert(pixels: Image, source: Encoding, target: Encoding) -> Image:
     back when there is nothing to do.
     """
     steps = _steps(source, target)
-    if not steps or not pixels.size:
-        return pixels
-    flat = pixels.reshape(-1, 3)
-    made = np.empty(flat.shape, np.float32)
-    for start in range(0, len(flat), _STRIPE):
-        part = flat[start : start + _STRIPE]
-        for step in steps:
-            part = step(part)
-        made[start : start + _STRIPE] = part
-    return made.reshape(pixels.shape)
+    return _through(pixels, steps) if steps else pixels
 
 
 def to_display(pixels: Image, encoding: Encoding) -> Image:
@@ -194,26 +188,39 @@ def require_colours(encoding: Encoding, where: str) -> None:
         raise ShotError("the colour space holds data, no colours", where=where, hint="say which colours the pixels are")
 
 
-def _steps(source: Encoding, target: Encoding) -> list[Callable[[Image], Image]]:
+def _steps(source: Encoding, target: Encoding) -> list[Step]:
     """What leads from one encoding to another; nothing where they mean the same."""
     known = isinstance(source.transfer, str) and isinstance(target.transfer, str)
     alike = known and {source.transfer, target.transfer} <= _DISPLAY_REFERRED
     same_curve = source.transfer == target.transfer or alike
     if same_curve and source.primaries == target.primaries:
         return []
-    there, back = source.transfer, target.transfer
     if alike:  # light for the primaries alone: one curve there and back, the same in both directions
-        there = back = min(str(there), str(back))
-    steps: list[Callable[[Image], Image]] = [lambda pixels: _decoded(pixels, there)]
-    if source.primaries != target.primaries:
-        matrix = matrix_between(source.primaries, target.primaries)
-        steps.append(lambda light: transformed(light, matrix))
-    return [*steps, lambda light: _encoded(light, back)]
+        curve = min(str(source.transfer), str(target.transfer))
+        source, target = replace(source, transfer=curve), replace(target, transfer=curve)
+    if source.primaries == target.primaries:
+        return [_decoding(source), _encoding(target)]
+    matrix = matrix_between(source.primaries, target.primaries)
+    return [_decoding(source), partial(transformed, matrix=matrix), _encoding(target)]
 
 
-def _decoded(pixels: Image, curve: str | Space) -> Image:
-    return ocio.decode(pixels, curve) if isinstance(curve, Space) else transfer.decode(pixels, curve)
+def _decoding(encoding: Encoding) -> Step:
+    curve = encoding.transfer
+    return partial(ocio.decode, space=curve) if isinstance(curve, Space) else partial(transfer.decode, name=curve)
 
 
-def _encoded(light: Image, curve: str | Space) -> Image:
-    return ocio.encode(light, curve) if isinstance(curve, Space) else transfer.encode(light, curve)
+def _encoding(encoding: Encoding) -> Step:
+    curve = encoding.transfer
+    return partial(ocio.encode, space=curve) if isinstance(curve, Space) else partial(transfer.encode, name=curve)
+
+
+def _through(pixels: Image, steps: Sequence[Step]) -> Image:
+    """New pixels ``(..., 3)``, made by all steps."""
+    flat = pixels.reshape(-1, 3)
+    made = np.empty(flat.shape, np.float32)
+    for start in range(0, len(flat), _STRIPE):
+        part = flat[start : start + _STRIPE]
+        for step in steps:
+            part = step(part)
+        made[start : start + _STRIPE] = part
+    return made.reshape(pixels.shape)

@@ -28,8 +28,6 @@ DEFAULT_CONFIG = "studio-config-v4.0.0_aces-v2.0_ocio-v2.5"
 _NEWEST = ("default", "cg-config-latest", "studio-config-latest")
 _EXTENSIONS = (".ocio", ".ocioz")
 _QUOTED = re.compile(r"'([^']+)'")
-_STRIPE = 1 << 18
-"""Pixels that are worked on at a time."""
 
 ocio.SetLoggingLevel(ocio.LOGGING_LEVEL_NONE)
 # It would go before the flags below, and change pixels from one machine to the next.
@@ -70,10 +68,8 @@ def encode(light: Image, space: Space) -> Image:
 def applied(processor: Any, pixels: Image) -> Image:
     """A copy of ``(..., 3)`` pixels sent through a processor."""
     made = np.array(pixels, np.float32, order="C", copy=True)
-    flat = made.reshape(-1, 3)
-    for start in range(0, len(flat), _STRIPE):
-        part = flat[start : start + _STRIPE]
-        processor.apply(ocio.PackedImageDesc(part, len(part), 1, 3))
+    if made.size:
+        processor.apply(ocio.PackedImageDesc(made.reshape(-1, 3), made.size // 3, 1, 3))
     return made
 
 
