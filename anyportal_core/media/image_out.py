@@ -24,8 +24,9 @@ def write_image(kind: str, part: Path, path: Path, spec: oiio.ImageSpec, pixels:
     Raises:
         DiskFullError, StorageError: it could not be written.
     """
+    stored = pixels[..., None] if pixels.ndim == 2 else pixels  # two axes are taken for columns and channels
     file: Any = oiio.ImageOutput.create(kind)
-    fine = file.open(str(part), spec) and file.write_image(np.ascontiguousarray(pixels))
+    fine = file.open(str(part), spec) and file.write_image(np.ascontiguousarray(stored))
     said = file.geterror()
     closed = file.close()
     said = said or file.geterror()

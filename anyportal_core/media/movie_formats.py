@@ -44,6 +44,7 @@ class MovieFormat:
         full_range: whether codes may use all bits.
         least: the smallest width and height that the codec knows.
         mastering: the option that holds what only the encoder knows, and its names for a display and for light.
+        ahead: frames by which decoding goes ahead of showing, where the encoder cannot be trusted to say so.
         matrices: those that the codec can tell; every one of H.273 where left out.
     """
 
@@ -56,6 +57,7 @@ class MovieFormat:
     full_range: bool = False
     least: tuple[int, int] = (1, 1)
     mastering: tuple[str, ...] = ()
+    ahead: int = 0
     matrices: frozenset[str] = field(default_factory=frozenset)
 
 
@@ -78,6 +80,7 @@ MOVIE_FORMATS = {
         full_range=True,
         least=(16, 16),
         mastering=("x265-params", "master-display", "max-cll"),
+        ahead=2,  # of one or two frames, x265 gives times of decoding that it never set
     ),
     "prores": MovieFormat("ProRes 422 HQ", "mov", "prores_ks", {**_PRORES, "profile": "hq"}),
     "prores4444": MovieFormat("ProRes 4444", "mov", "prores_ks", {**_PRORES, "profile": "4444"}),
@@ -100,10 +103,11 @@ def movie_encoding(info: ClipInfo, form: str, wanted: Encoding | None = None) ->
     """
     kind = MOVIE_FORMATS[form]
     plate = integer_encoding(wanted or info.encoding)
-    if plate.transfer == "cineon":
+    if plate.transfer == "cineon" and wanted is None:
         plate = replace(plate, transfer="srgb")
     matrix, full_range = plate.matrix, plate.full_range
-    if matrix == "rgb" or (kind.matrices and matrix not in kind.matrices):
+    foreign = plate.primaries != info.encoding.primaries  # whose matrix would be the plate's, not theirs
+    if matrix == "rgb" or foreign or (kind.matrices and matrix not in kind.matrices):
         matrix = "bt2020" if plate.primaries == "bt2020" else "bt709"
         full_range = full_range and plate.matrix != "rgb"
     # H.264 of 10 bits is played by few, so a still's depth alone is no reason; steps of 8 bits show in HDR.

@@ -59,7 +59,7 @@ class Movie:
         self._picture = picture
         self._part = part_of(path)
         self._layout = layout_of(picture.form, picture.size, picture.encoding.bits, picture.alpha)
-        self._count = 0
+        self._count = self._coded = 0
         self._sound: SoundCopy | None = None
         container = MOVIE_FORMATS[picture.form].container
         with storage_errors(path):
@@ -122,7 +122,11 @@ class Movie:
         remove(self._part)
 
     def _mux(self, frame: Any) -> None:
+        ahead = MOVIE_FORMATS[self._picture.form].ahead
         for packet in self._stream.encode(frame):
+            if ahead:
+                packet.dts = self._coded - ahead
+            self._coded += 1
             if self._picture.form == "dnxhr" and self._picture.encoding.matrix == "bt2020":
                 header = bytearray(packet)
                 header[_VC3_COLOUR] |= _VC3_BT2020

@@ -13,7 +13,7 @@ from anyportal_core.errors import StorageError
 from anyportal_core.frames import Image
 from anyportal_core.media import h273
 from anyportal_core.media.clip import ClipInfo
-from anyportal_core.media.encoding import Encoding
+from anyportal_core.media.encoding import Encoding, is_display_referred
 from anyportal_core.media.output import Written, result_name, write_file
 from anyportal_core.media.shown import DATA, codes, integer_encoding
 
@@ -39,7 +39,8 @@ class PngWriter:
         self._folder, self._stem, self._layers = folder, stem, tuple(layers)
         self._source = info.encoding
         self._target = integer_encoding(wanted or info.encoding)
-        self._bits = 8 if info.encoding.bits <= 8 else 16
+        # Steps of 8 bits show in HDR and in log.
+        self._bits = 8 if info.encoding.bits <= 8 and is_display_referred(self._target) else 16
         aspect = info.pixel_aspect
         # Pixels per unit: wide ones are fewer across.
         self._shape = b"" if aspect == 1 else _chunk(b"pHYs", ">IIB", aspect.denominator, aspect.numerator, 0)

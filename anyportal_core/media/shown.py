@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anyportal_core.errors import ShotError
 from anyportal_core.frames import Image
 from anyportal_core.media.encoding import SRGB, Encoding, convert
 
@@ -37,6 +38,20 @@ def shown_gain(gain: Image) -> Image:
 def integer_encoding(plate: Encoding) -> Encoding:
     """What code values mean in files of integers: as in the plate, but for scene-linear ones."""
     return replace(plate, transfer="srgb", primaries=SRGB.primaries) if plate.transfer == "linear" else plate
+
+
+def require_integers(wanted: Encoding | None) -> None:
+    """Refuse to put light of a scene, which knows no most, into integers where that is asked for.
+
+    Raises:
+        ShotError: with the format that holds it.
+    """
+    if wanted is not None and wanted.transfer == "linear":
+        raise ShotError(
+            "a scene-linear colour space does not fit into a format of integers",
+            where="delivery.colour_space",
+            hint="choose the format exr, or a space such as Rec.709, Rec.2100-PQ or a camera's log",
+        )
 
 
 def codes(layer: str, image: Image, source: Encoding, target: Encoding, bits: int) -> NDArray[Any]:

@@ -52,6 +52,7 @@ class TiffWriter:
         height, width = stored.shape[:2]
         spec = oiio.ImageSpec(width, height, 1 if stored.ndim == 2 else 3, "uint16")
         spec.attribute("compression", "zip")
+        spec.attribute("tiff:write_exif", 0)  # it has nothing to say, and libtiff fails at that
         spec.attribute("PixelAspectRatio", float(self._info.pixel_aspect))
         spec.attribute("DateTime", self._info.date)
         return spec

@@ -15,6 +15,7 @@ from anyportal_core.media.movie_formats import MOVIE_FORMATS, check_size
 from anyportal_core.media.movie_out import MovieWriter
 from anyportal_core.media.output import Writer, Written, result_name, storage_errors
 from anyportal_core.media.png import PngWriter
+from anyportal_core.media.shown import require_integers
 from anyportal_core.media.sound import Sound
 from anyportal_core.media.tiff import TiffWriter
 
@@ -54,13 +55,15 @@ def open_writer(
 
     Raises:
         UnknownNameError: no such format.
-        ShotError: the format cannot hold pictures of the plate's size.
+        ShotError: the format cannot hold pictures of the plate's size, or the light that is wanted.
         StorageError: the folder cannot be made.
     """
     if format not in _FORMATS:
         raise unknown_name("format", format, _FORMATS, where="delivery.format")
     shown = info if format == "exr" else without_overscan(info)
     check_size(format, shown.width, shown.height)
+    if format != "exr":
+        require_integers(wanted)
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     if format == "exr":
