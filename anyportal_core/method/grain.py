@@ -1,10 +1,11 @@
 """Film and sensor grain: how much a picture has at each brightness, what it looks like, and the same made anew.
 
-Grain is measured where a picture has nothing else: in its flattest blocks. What is left of such a block when a plane is
-taken away is grain; its deviation over the brightness is the noise level function (Liu, Freeman, Szeliski and Kang,
-"Noise estimation from a single image", CVPR 2006), its mean autocorrelation says how coarse it is, and the correlation
-of its channels whether it is coloured. Everything here is about code values of a display or log curve, in which grain
-is about equally strong at all brightnesses.
+What grain looks like is seen where a picture has nothing else, in its flattest blocks: the mean autocorrelation of what
+is left when a plane is taken away says how coarse it is, the correlation of its channels whether it is coloured. How
+strong it is at each brightness, its noise level function (Liu, Freeman, Szeliski and Kang, "Noise estimation from a
+single image", CVPR 2006), is told by all of the picture: a filter that planes and edges hardly pass (Immerkaer, "Fast
+noise variance estimation", CVIU 1996), and the median of what passes, which edges hardly move. Everything here is about
+code values of a display or log curve, in which grain is about equally strong at all brightnesses.
 """
 
 from __future__ import annotations
@@ -28,10 +29,17 @@ _BLOCK = 24
 _MOST = 3000  # blocks of a picture: more tell no more
 _REACH = 6  # pixels to which grain is taken to hang together
 _LUMA = np.array([0.2126, 0.7152, 0.0722])
-_FLAT = 2.0  # variances above that of a bin's flattest tenth, times this, are texture
-_FEW = 6  # blocks below which a bin is left to its neighbours
+_FLATTEST = 0.05  # of the blocks are flat in any picture
+_ALIKE = 1.8  # and so are those whose variance is not greater than theirs by more than that
+_EVEN = 2.5  # how far a block's slopes may differ by direction: grain has none
+_FEW = 8  # blocks below which nothing is said
+_FEW_PIXELS = 400  # below which a brightness is left to its neighbours
+_UNLIKE = 2.5  # how much more grain than all of the picture a brightness may have
 _ENDS = (0.004, 0.985)  # brightness outside which code values are clipped, and grain with them
 _STEADY = 1e-5  # deviation below which a picture has no grain: rounding of 16 bits
+_PASSES = 0.15  # of the grain's variance at least has to pass the filter
+_FILTER = np.outer([1, -2, 1], [1, -2, 1]) / 6  # of white noise it passes all
+_OF_MEDIAN = 1.4826  # deviation over the median of a normal distribution's magnitude
 
 
 @dataclass(frozen=True)
@@ -57,28 +65,22 @@ class Grain:
 NO_GRAIN = Grain(np.zeros(BINS), np.pad([[1.0]], _REACH), np.eye(3) / np.sqrt(np.sum(_LUMA**2)))
 
 
-def measure_grain(pictures: Sequence[Image], weights: Sequence[Image]) -> Grain:
+def measure_grain(pictures: Sequence[Image], weights: Sequence[Image], ops: ImageOps) -> Grain:
     """The grain that some frames of a clip have in common.
 
     Args:
         pictures: ``(H, W, 3)`` code values, 0..1.
-        weights: ``(H, W)``, 0..1: blocks count that are 1 all over.
+        weights: ``(H, W)``, 0..1: what counts is 1.
     """
-    blocks = np.concatenate([_blocks(picture, weight) for picture, weight in zip(pictures, weights, strict=True)])
-    if not len(blocks):
+    found = [_flattest(_blocks(*pair)) for pair in zip(pictures, weights, strict=True)]
+    flat = np.concatenate(found) if found else np.empty((0, _BLOCK, _BLOCK, 3))
+    if len(flat) < _FEW:
         return NO_GRAIN
-    brightness = blocks.mean((1, 2)) @ _LUMA
-    rest = _without_plane(blocks)
-    inside = (brightness > _ENDS[0]) & (brightness < _ENDS[1])
-    brightness, rest = brightness[inside], rest[inside]
-    luma = rest @ _LUMA
-    variance = luma.var((1, 2), ddof=3)
-    bins = np.minimum((brightness * BINS).astype(int), BINS - 1)
-    level, flat = _levels(variance, bins)
-    if not flat.any() or level.max() <= _STEADY:
-        return NO_GRAIN
-    scale = np.maximum(level[bins[flat]], _STEADY)
-    return Grain(level, _kernel(luma[flat] / scale[:, None, None]), _colour(rest[flat] / scale[:, None, None, None]))
+    luma = flat @ _LUMA
+    scale = np.sqrt(luma.var((1, 2), ddof=3))[:, None, None]
+    kernel = _kernel(luma / scale)
+    level = _level([picture @ _LUMA.astype(np.float32) for picture in pictures], weights, kernel, ops)
+    return Grain(level, kernel, _colour(flat / scale[..., None])) if level.max() > _STEADY else NO_GRAIN
 
 
 def missing_level(wanted: Grain, present: Grain) -> Values:
@@ -114,30 +116,63 @@ def _blocks(picture: Image, weight: Image) -> NDArray[np.float32]:
     return np.moveaxis(views, 1, -1)
 
 
-def _without_plane(blocks: NDArray[np.float32]) -> NDArray[np.float64]:
+def _flattest(blocks: Image) -> Values:
+    """What is left of the flattest blocks without their planes, ``(n, B, B, 3)``."""
+    brightness = blocks.mean((1, 2)) @ _LUMA
+    rest = _without_plane(blocks[(brightness > _ENDS[0]) & (brightness < _ENDS[1])])
+    luma = rest @ _LUMA
+    variance = luma.var((1, 2))
+    grainy = _even(luma) & (variance > _STEADY**2)
+    most = _ALIKE * np.quantile(variance[grainy], _FLATTEST) if grainy.any() else 0.0
+    return np.asarray(rest[grainy & (variance <= most)], np.float64)
+
+
+def _without_plane(blocks: NDArray[np.float32]) -> Values:
     """Blocks without the plane that fits each best."""
     y, x = np.mgrid[0:_BLOCK, 0:_BLOCK].reshape(2, -1) / (_BLOCK - 1) - 0.5
     basis, _ = np.linalg.qr(np.column_stack([np.ones_like(x), x, y]))
-    flat = blocks.reshape(len(blocks), -1, 3).astype(np.float64)
-    return (flat - basis @ (basis.T @ flat)).reshape(blocks.shape)
+    flat = blocks.reshape(len(blocks), _BLOCK * _BLOCK, 3).astype(np.float64)
+    return np.reshape(flat - basis @ (basis.T @ flat), blocks.shape)
 
 
-def _levels(variance: Values, bins: NDArray[np.intp]) -> tuple[Values, NDArray[np.bool_]]:
-    """Deviation by brightness, and which blocks are flat enough to have told it."""
-    level, flat = np.full(BINS, np.nan), np.zeros(len(variance), bool)
-    for place in range(BINS):
-        here = bins == place
-        if here.sum() < _FEW:
-            continue
-        found = here & (variance <= _FLAT * np.quantile(variance[here], 0.1))
-        if found.sum() < _FEW:
-            continue
-        level[place] = np.sqrt(np.median(variance[found]))
-        flat |= found
-    known = np.flatnonzero(~np.isnan(level))
-    if not len(known):
-        return np.zeros(BINS), flat
-    return np.interp(np.arange(BINS), known, level[known]), flat
+def _even(luma: Values) -> NDArray[np.bool_]:
+    """Whether the slopes of blocks ``(n, B, B)`` have no direction, as those at edges have."""
+    x, y = luma[:, 1:-1, 2:] - luma[:, 1:-1, :-2], luma[:, 2:, 1:-1] - luma[:, :-2, 1:-1]
+    xx, yy, xy = ((one * other).mean((1, 2)) for one, other in ((x, x), (y, y), (x, y)))
+    middle, spread = (xx + yy) / 2, np.hypot((xx - yy) / 2, xy)
+    return np.asarray(middle + spread <= _EVEN * np.maximum(middle - spread, 1e-15))
+
+
+def _level(lumas: Sequence[Image], weights: Sequence[Image], kernel: Values, ops: ImageOps) -> Values:
+    """Deviation by brightness, ``(BINS,)``, of grain that ``kernel`` makes."""
+    filter_, passed = _sieve(kernel)
+    bins, heights = [], []
+    for luma, weight in zip(lumas, weights, strict=True):
+        brightness = ops.box(luma, _BLOCK // 4)
+        counts = (ops.erode(weight, len(filter_) // 2) >= 1) & (brightness > _ENDS[0]) & (brightness < _ENDS[1])
+        bins.append((np.clip(brightness[counts], 0, 1 - 1e-6) * BINS).astype(np.int8))
+        heights.append(np.abs(ops.convolve(luma, filter_)[counts]))
+    place, height = np.concatenate(bins), np.concatenate(heights)
+    if not len(height):
+        return np.zeros(BINS)
+    # A brightness that only edges have would seem to have the most grain of all.
+    most = _UNLIKE * float(np.median(height))
+    known = [bin_ for bin_ in range(BINS) if np.count_nonzero(place == bin_) >= _FEW_PIXELS]
+    level = [_OF_MEDIAN / np.sqrt(passed) * min(float(np.median(height[place == bin_])), most) for bin_ in known]
+    return np.interp(np.arange(BINS), known, level) if known else np.zeros(BINS)
+
+
+def _sieve(kernel: Values) -> tuple[Image, float]:
+    """The finest filter that enough of the grain passes, and the share of its variance that does."""
+    for spread in (1, 2, 3, 4):
+        filter_ = np.zeros((2 * spread + 1,) * 2)
+        filter_[::spread, ::spread] = _FILTER
+        size = len(filter_) + len(kernel)
+        power = np.abs(np.fft.fft2(kernel, (size, size)) * np.fft.fft2(filter_, (size, size))) ** 2
+        passed = float(power.mean())
+        if passed > _PASSES:
+            break
+    return filter_.astype(np.float32), passed
 
 
 def _kernel(luma: Values) -> Values:

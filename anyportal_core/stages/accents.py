@@ -14,6 +14,9 @@ from anyportal_core.method.wrap import wrap_light
 from anyportal_core.ops import ImageOps
 from anyportal_core.settings import Settings
 
+_LIT = np.float32(1 - 2**-12)
+"""What half float rounds to 1: there the delivered shadow says that the background is as it was."""
+
 
 class Accents:
     """Shadow and wrap as a recipe asks for them, at the strengths of one frame.
@@ -30,7 +33,8 @@ class Accents:
         if not strength:
             return None
         found = contact_shadow(matte, strength, self._settings.number("shadow_size", number), self._ops)
-        return typed(Image, found) if bool((found < 1).any()) else None
+        shadow = np.where(found >= _LIT, np.float32(1), found)
+        return shadow if bool((shadow < 1).any()) else None
 
     def wrap(self, number: int, background: Image, matte: Image) -> Image | None:
         """Light to be added to the foreground ``(H, W, 3)``; None where there is none."""

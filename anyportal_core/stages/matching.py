@@ -132,8 +132,12 @@ class _Samples:
         indices = _spread(self._material.count)
         plate, background = self._plate(indices), [self._background(index) for index in indices]
         wants = {name: bool(settings[name]) for name in ("motion_blur", "sharpness", "grain")}
-        grain = measure_grain(plate, _all(plate)) if wants["grain"] else NO_GRAIN
-        level = missing_level(grain, measure_grain(background, _all(background))) if wants["grain"] else NO_GRAIN.level
+        grain = measure_grain(plate, _all(plate), self._ops) if wants["grain"] else NO_GRAIN
+        level = (
+            missing_level(grain, measure_grain(background, _all(background), self._ops))
+            if wants["grain"]
+            else NO_GRAIN.level
+        )
         blur = missing_blur(self._blur(plate), self._blur(background)) if wants["sharpness"] else 0.0
         return Measured(self._shutter() if wants["motion_blur"] else 0.0, blur, grain, level)
 
