@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ Tags = tuple[int, int, int, int]
 
 # Where a VC-3 header tells the matrix of its codes, and how: libav's encoder leaves it at BT.709.
 _VC3_COLOUR, _VC3_BT2020 = 0x2C, 1 << 1
+
+_SOUND_RATE, _MOST_TICKS = 48_000, 1_000_000
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,8 @@ class Movie:
         with storage_errors(path):
             self._file = self._part.open("wb")
             self._sink = _Sink(self._file)
-            self._container: Any = av.open(self._sink, "w", format=container, options=_container_options(container))
+            options = _container_options(container, picture.rate)
+            self._container: Any = av.open(self._sink, "w", format=container, options=options)
             self._stream = self._add_stream()
             if sound is not None:
                 self._sound = SoundCopy(sound, self._container, self._container.mux)
@@ -166,6 +170,9 @@ class _Sink:
             raise
 
 
-def _container_options(container: str) -> dict[str, str]:
-    # bitexact leaves out the writing library's version; MP4 writes a timecode track only when told to.
-    return {"fflags": "+bitexact", **({"write_tmcd": "1"} if container == "mp4" else {})}
+def _container_options(container: str, rate: Fraction) -> dict[str, str]:
+    # bitexact leaves out the writing library's version; MP4 writes a timecode track only when told to. In the usual
+    # milliseconds, neither the length of a film nor where sound begins could be told exactly.
+    ticks = math.lcm(_SOUND_RATE, rate.numerator)
+    scale = str(ticks if ticks <= _MOST_TICKS else _SOUND_RATE)
+    return {"fflags": "+bitexact", "movie_timescale": scale, **({"write_tmcd": "1"} if container == "mp4" else {})}

@@ -39,18 +39,19 @@ _SEEKABLE = ("mov", "matroska")
 _BEGINNING = Fraction(1)
 """Seconds to seek before a time, so as to come to lie before all that is needed for it."""
 
-# QuickTime spells some languages by their English names.
+# QuickTime's list of languages, as libav spells it, names each in one of its two ways.
 _QUICKTIME_LANGUAGES = {
+    "cze": "ces",
     "deu": "ger",
-    "fra": "fre",
-    "nld": "dut",
-    "zho": "chi",
     "ell": "gre",
+    "fre": "fra",
     "isl": "ice",
-    "fas": "per",
-    "ron": "rum",
-    "slk": "slo",
-    "ces": "cze",
+    "nld": "dut",
+    "rum": "ron",
+    "slo": "slk",
+    "sqi": "alb",
+    "swe": "sve",
+    "zho": "chi",
 }
 
 
@@ -194,6 +195,7 @@ def _like(stream: AudioStream, container: Any) -> Any:
     copy = container.add_stream_from_template(stream)
     copy.time_base = stream.time_base
     copy.disposition = stream.disposition
+    copy.codec_context.bit_rate = 0  # the muxer finds what is true of the part that is copied
     told = {name.lower(): value for name, value in stream.metadata.items()}
     for name in ("language", "handler_name", "title"):
         if told.get(name):

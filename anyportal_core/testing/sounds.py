@@ -34,7 +34,7 @@ def tones(seconds: Fraction, seed: int = 0) -> NDArray[np.float32]:
 def add_sound(
     source: Path, target: Path, codec: str, seconds: Fraction, tracks: int = 1, begins: int = 0, kind: str | None = None
 ) -> Path:
-    """Copy a movie's picture and add tracks of ``tones``, of which the first is English and the second Italian.
+    """Copy a movie's picture and add tracks of ``tones``, in English, Italian and German.
 
     Args:
         begins: samples after the picture that sound begins; before it where negative.
@@ -44,7 +44,7 @@ def add_sound(
         pictures = made.add_stream_from_template(movie.streams.video[0])
         sounds: list[Any] = [made.add_stream(codec, rate=RATE, layout="stereo") for _ in range(tracks)]
         for place, stream in enumerate(sounds):
-            stream.metadata["language"] = ("eng", "ita", "fra")[place]
+            stream.metadata["language"] = ("eng", "ita", "deu")[place]
             stream.metadata["handler_name"] = f"Boom {place}"
         for packet in movie.demux(video=0):
             if packet.size:
