@@ -26,7 +26,7 @@ from anyportal_core.shot import MediaRef, MissingFrames, Shot
 from anyportal_core.sizes import Limits, shown_aspect, work_size
 from anyportal_core.stages.results import Result
 
-CODE_VERSION = 3
+CODE_VERSION = 4
 """Of how media are read: part of the digest that every stage's result is kept under."""
 
 
