@@ -26,7 +26,7 @@ BINS = 16
 """Of brightness, over 0..1."""
 
 _BLOCK = 24
-_MOST = 3000  # blocks of a picture: more tell no more
+_MOST = 2000  # blocks of a picture: more tell no more
 _REACH = 6  # pixels to which grain is taken to hang together
 _LUMA = np.array([0.2126, 0.7152, 0.0722])
 _FLATTEST = 0.05  # of the blocks are flat in any picture
@@ -34,7 +34,8 @@ _ALIKE = 1.8  # and so are those whose variance is not greater than theirs by mo
 _EVEN = 2.5  # how far a block's slopes may differ by direction: grain has none
 _FEW = 8  # blocks below which nothing is said
 _FEW_PIXELS = 400  # below which a brightness is left to its neighbours
-_UNLIKE = 2.5  # how much more grain than all of the picture a brightness may have
+_UNLIKE = 2.5  # how much more grain than its flattest blocks a picture may have at any brightness
+_COLOURFUL = 1.5  # deviation of a channel over luma's at most; three independent ones have 1.33
 _ENDS = (0.004, 0.985)  # brightness outside which code values are clipped, and grain with them
 _STEADY = 1e-5  # deviation below which a picture has no grain: rounding of 16 bits
 _PASSES = 0.15  # of the grain's variance at least has to pass the filter
@@ -72,14 +73,26 @@ def measure_grain(pictures: Sequence[Image], weights: Sequence[Image], ops: Imag
         pictures: ``(H, W, 3)`` code values, 0..1.
         weights: ``(H, W)``, 0..1: what counts is 1.
     """
-    found = [_flattest(_blocks(*pair)) for pair in zip(pictures, weights, strict=True)]
-    flat = np.concatenate(found) if found else np.empty((0, _BLOCK, _BLOCK, 3))
-    if len(flat) < _FEW:
+    found = [_blocks(*pair) for pair in zip(pictures, weights, strict=True)]
+    blocks = np.concatenate(found) if found else np.empty((0, _BLOCK, _BLOCK, 3), np.float32)
+    brightness = blocks.mean((1, 2)) @ _LUMA
+    blocks, brightness = (kind[(brightness > _ENDS[0]) & (brightness < _ENDS[1])] for kind in (blocks, brightness))
+    rest = _without_plane(blocks)
+    steady = (rest @ _LUMA).std((1, 2)) <= _STEADY
+    # Where some of a picture has none at all, what the rest has is texture.
+    if (~steady).sum() < _FEW or steady.mean() > _FLATTEST:
         return NO_GRAIN
+    brightness, rest = _even(brightness[~steady], rest[~steady])
+    if len(rest) < _FEW:
+        return NO_GRAIN
+    variance = (rest @ _LUMA).var((1, 2), ddof=3)
+    flat = rest[_flattest(variance)]
     luma = flat @ _LUMA
-    scale = np.sqrt(luma.var((1, 2), ddof=3))[:, None, None]
+    scale = luma.std((1, 2), ddof=3)[:, None, None]
     kernel = _kernel(luma / scale)
     level = _level([picture @ _LUMA.astype(np.float32) for picture in pictures], weights, kernel, ops)
+    level = np.minimum(level, _level_of_blocks(brightness, variance))
+    level = np.minimum(level, _UNLIKE * np.median(scale))
     return Grain(level, kernel, _colour(flat / scale[..., None])) if level.max() > _STEADY else NO_GRAIN
 
 
@@ -116,15 +129,19 @@ def _blocks(picture: Image, weight: Image) -> NDArray[np.float32]:
     return np.moveaxis(views, 1, -1)
 
 
-def _flattest(blocks: Image) -> Values:
-    """What is left of the flattest blocks without their planes, ``(n, B, B, 3)``."""
-    brightness = blocks.mean((1, 2)) @ _LUMA
-    rest = _without_plane(blocks[(brightness > _ENDS[0]) & (brightness < _ENDS[1])])
-    luma = rest @ _LUMA
-    variance = luma.var((1, 2))
-    grainy = _even(luma) & (variance > _STEADY**2)
-    most = _ALIKE * np.quantile(variance[grainy], _FLATTEST) if grainy.any() else 0.0
-    return np.asarray(rest[grainy & (variance <= most)], np.float64)
+def _flattest(variance: Values) -> NDArray[np.bool_]:
+    """Which blocks have nothing but grain, as far as that can be told from how much they vary."""
+    return np.asarray(variance <= _ALIKE * np.quantile(variance, _FLATTEST))
+
+
+def _level_of_blocks(brightness: Values, variance: Values) -> Values:
+    """Deviation by brightness ``(BINS,)`` in the flattest blocks of each; infinite where there are too few."""
+    level, place = np.full(BINS, np.inf), (brightness * BINS).astype(int)
+    for bin_ in range(BINS):
+        here = variance[place == bin_]
+        if len(here) >= _FEW:
+            level[bin_] = np.sqrt(np.median(here[_flattest(here)]))
+    return level
 
 
 def _without_plane(blocks: NDArray[np.float32]) -> Values:
@@ -135,12 +152,14 @@ def _without_plane(blocks: NDArray[np.float32]) -> Values:
     return np.reshape(flat - basis @ (basis.T @ flat), blocks.shape)
 
 
-def _even(luma: Values) -> NDArray[np.bool_]:
-    """Whether the slopes of blocks ``(n, B, B)`` have no direction, as those at edges have."""
+def _even(brightness: Values, rest: Values) -> tuple[Values, Values]:
+    """Blocks ``(n, B, B, 3)`` whose slopes have no direction, as those at edges have."""
+    luma = rest @ _LUMA
     x, y = luma[:, 1:-1, 2:] - luma[:, 1:-1, :-2], luma[:, 2:, 1:-1] - luma[:, :-2, 1:-1]
     xx, yy, xy = ((one * other).mean((1, 2)) for one, other in ((x, x), (y, y), (x, y)))
     middle, spread = (xx + yy) / 2, np.hypot((xx - yy) / 2, xy)
-    return np.asarray(middle + spread <= _EVEN * np.maximum(middle - spread, 1e-15))
+    kept = middle + spread <= _EVEN * np.maximum(middle - spread, 1e-15)
+    return brightness[kept], rest[kept]
 
 
 def _level(lumas: Sequence[Image], weights: Sequence[Image], kernel: Values, ops: ImageOps) -> Values:
@@ -155,10 +174,8 @@ def _level(lumas: Sequence[Image], weights: Sequence[Image], kernel: Values, ops
     place, height = np.concatenate(bins), np.concatenate(heights)
     if not len(height):
         return np.zeros(BINS)
-    # A brightness that only edges have would seem to have the most grain of all.
-    most = _UNLIKE * float(np.median(height))
     known = [bin_ for bin_ in range(BINS) if np.count_nonzero(place == bin_) >= _FEW_PIXELS]
-    level = [_OF_MEDIAN / np.sqrt(passed) * min(float(np.median(height[place == bin_])), most) for bin_ in known]
+    level = [_OF_MEDIAN / np.sqrt(passed) * float(np.median(height[place == bin_])) for bin_ in known]
     return np.interp(np.arange(BINS), known, level) if known else np.zeros(BINS)
 
 
@@ -192,7 +209,15 @@ def _kernel(luma: Values) -> Values:
 
 
 def _colour(rest: Values) -> Values:
-    """From independent channels to those of the blocks ``(n, B, B, 3)``, luma's deviation 1."""
+    """From independent channels to those of the blocks ``(n, B, B, 3)``, luma's deviation 1.
+
+    Codecs smooth luma more than colour where a picture is flat: what is more colourful than the independent grain of
+    three sensors is brought down to that.
+    """
     covariance = np.cov(rest.reshape(-1, 3), rowvar=False) + 1e-9 * np.eye(3)
+    grey = np.ones((3, 3))
     covariance /= _LUMA @ covariance @ _LUMA
-    return np.asarray(np.linalg.cholesky(covariance))
+    excess = np.diag(covariance).max() - 1
+    share = min(1.0, (_COLOURFUL**2 - 1) / excess) if excess > 0 else 1.0
+    covariance = share * covariance + (1 - share) * grey
+    return np.asarray(np.linalg.cholesky(covariance + 1e-9 * np.eye(3)))
