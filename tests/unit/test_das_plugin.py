@@ -161,6 +161,21 @@ def test_a_model_without_learned_positions_sees_no_more_than_the_window(tmp_path
     assert set(seen) == {2}
 
 
+def test_every_window_is_in_the_light_of_the_first_and_begins_with_its_end(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[np.ndarray] = []
+
+    def drifting(networks: Any, text: Any, first: np.ndarray, tracking: np.ndarray, *rest: Any) -> np.ndarray:
+        begun.append(first)
+        return np.full((len(tracking), *SIZE, 3), 0.5 * 1.1 ** len(begun), np.float32)
+
+    monkeypatch.setattr(das, "_paint", drifting)
+    painted = np.concatenate(paint(models, 21, 9, 3))
+    assert len(begun) == 3 and np.abs(painted - 0.55).max() < 1e-3
+    assert all(np.abs(first - 0.55).max() < 1e-3 for first in begun[1:])
+
+
 def test_a_shot_that_was_cut_short_goes_on_at_its_window(models: Models) -> None:
     """Each window begins with a frame of the one before, and fades into it."""
     check_goes_on(lambda part: ({"frames": frames} for frames in paint(models, 12, 5, 2, part=part)), 4)

@@ -1,7 +1,7 @@
 """Role ``background``: Diffusion-as-Shader over a shot of any length.
 
-A shot is painted window by window. Each begins with a frame that the window before has painted, and fades into it
-over the frames they share.
+A shot is painted window by window. Each begins with a frame that the window before has painted, takes its light from
+the frames they share, and fades into it over them.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from torch import Tensor
 from anyportal_core.errors import RecipeError, ShotError
 from anyportal_core.frames import Image, chunks
 from anyportal_core.method.blend import joined
+from anyportal_core.method.carry import carried
 from anyportal_core.method.fitting import continued, cut_out
 from anyportal_core.method.sampling import OnStep
 from anyportal_core.method.schedule import NoiseSchedule, swinging_guidance
@@ -121,6 +122,8 @@ def _painted(inputs: BackgroundInputs, context: RoleContext) -> Iterator[Chunk]:
     steps = Steps(len(windows) * context.settings.integer("steps"), context)
     on_step = stop_at_non_finite(STAGE, HINT, steps)
     size = inputs.plate.height, inputs.plate.width
+    everywhere = np.ones((1, 1, 1, 1), np.float32)
+    tail: Image = np.zeros((0, *size, 3), np.float32)
     first = np.asarray(inputs.first_frame.read("frames", 0, 1), np.float32)[0]
 
     def paint_anew(number: int) -> Chunk:
@@ -131,11 +134,13 @@ def _painted(inputs: BackgroundInputs, context: RoleContext) -> Iterator[Chunk]:
         return {"frames": np.stack([ops.resize(frame, *size, "cubic") for frame in frames]).clip(0, 1)}
 
     def paint(number: int, window: Window) -> Image:
-        nonlocal first
-        painted: Image = np.asarray(context.part(number, partial(paint_anew, number))["frames"], np.float32)
+        nonlocal first, tail
+        made = np.asarray(context.part(number, partial(paint_anew, number))["frames"], np.float32)
+        painted: Image = carried(made, tail, everywhere)
         if number + 1 < len(windows):
             # The window to come begins with the frame as this one painted it.
-            first = painted[windows[number + 1].start - window.start]
+            tail = painted[windows[number + 1].start - window.start :]
+            first = tail[0]
         return painted
 
     for frames in joined(windows, paint):
