@@ -1,6 +1,7 @@
 """The foreground taken out of a shot of any length: flow, its completion, propagation, painting, part by part.
 
-A shot is worked through in parts, each seen with some frames before and after it. Within a part, the generator paints
+A shot is worked through in parts, each seen with some frames before and after it; those before are clean already, so
+what was painted there goes on. Within a part, the generator paints
 a few neighbouring frames at a time, looking at frames further away as references. Where its turns overlap, each is
 averaged with what the turns before it left, as the published script does: of three turns the last weighs a half.
 
@@ -95,16 +96,27 @@ class Cleaner:
             NonFiniteLatentsError: a network gave values that are no numbers.
         """
         parts = list(chunks(len(plate), self._spans.part))
+        before: Image = np.zeros((0, plate.height, plate.width, 3), np.float32)
         for number, part in enumerate(parts):
-            made = self._keep(number, partial(self._part, plate, masks, *part, number, len(parts)))
-            yield np.asarray(made["frames"], np.float32)
+            made = self._keep(number, partial(self._part, plate, masks, before, *part, number, len(parts)))
+            frames = np.asarray(made["frames"], np.float32)
+            before = np.concatenate([before, frames])
+            before = before[max(len(before) - self._spans.context, 0) :]
+            yield frames
 
     def _part(
-        self, plate: FrameSource, masks: FrameSource, start: int, stop: int, number: int, count: int
+        self, plate: FrameSource, masks: FrameSource, before: Image, start: int, stop: int, number: int, count: int
     ) -> dict[str, Array]:
-        """``frames`` ``(t, H, W, 3)`` of one part, without what the masks cover."""
+        """``frames`` ``(t, H, W, 3)`` of one part, without what the masks cover.
+
+        Args:
+            before: the frames before it, cleaned: nothing of them is missing, and what was painted there is carried on.
+        """
         first, last = max(start - self._spans.context, 0), min(stop + self._spans.context, len(plate))
         frames, covered = plate.read(first, last), masks.read(first, last) > NOTHING
+        cleaned = slice(start - first - len(before), start - first)
+        frames = np.concatenate([frames[: cleaned.start], before, frames[cleaned.stop :]])
+        covered[cleaned] = False
         if covered.any():
             wanted = range(start - first, stop - first)
             steps = _Counted(self._step, number, count, _count_steps(len(frames), wanted, self._spans))
