@@ -84,6 +84,11 @@ class ColourConfig:
     def __init__(self, config: Any, where: str) -> None:
         self._config, self.where = config, where
 
+    @property
+    def library(self) -> Any:
+        """The configuration as the library has it."""
+        return self._config
+
     def find(self, name: str) -> str | None:
         """The space's own name for a name, an alias or a role, in any case; inactive spaces too."""
         found = self._config.getColorSpace(name)

@@ -156,19 +156,19 @@ def make_ready(request: ShotRequest) -> ReadyShot:
     if not request.layers:
         raise UsageError("no layer is asked for", where="layers", hint="name some: --layers comp,matte")
     backdrop = read_backdrop(request.backdrop)
-    plate = as_numbered(find_clip(Path(request.plate), "plate"))
+    filled = request.missing != "error"
+    plate = as_numbered(find_clip(Path(request.plate), "plate", filled))
     matte = find_clip(Path(request.matte), "matte") if request.matte is not None else None
     mask = find_clip(Path(request.mask), "mask") if request.mask is not None else None
     media = find_clip(Path(backdrop.value), "backdrop") if backdrop.kind == "media" else None
-    if within is not None:
-        _check_inside(within, plate)
-        _check_within(frames, within)
-    if frames is not None:
-        _check_inside(frames, plate)
+    _check_within(frames, within)
+    for wanted in (within, frames):
+        if wanted is not None and not (filled and plate.kind == "sequence"):
+            _check_inside(wanted, plate)
     analysed = _analysed(frames, request.handles, within)
     if analysed is not None:
-        plate, matte = _needed(analysed, plate, matte)
-    if plate.kind == "sequence" and request.missing == "error":
+        plate, matte = _needed(analysed, plate, matte, filled)
+    if plate.kind == "sequence" and not filled:
         _check_whole(plate, within or frames)
     for clip, what in ((plate, "plate"), (matte, "matte"), (mask, "mask"), (media, "backdrop")):
         if clip is not None:
@@ -235,8 +235,8 @@ def _check_inside(frames: FrameNumbers, plate: Clip) -> None:
         )
 
 
-def _check_within(frames: FrameNumbers | None, within: FrameNumbers) -> None:
-    if frames is not None and not within.first <= frames.first <= frames.last <= within.last:
+def _check_within(frames: FrameNumbers | None, within: FrameNumbers | None) -> None:
+    if frames is not None and within is not None and not within.first <= frames.first <= frames.last <= within.last:
         raise MediaError(
             f"the range {frames} is not within {within.first}-{within.last}",
             code="FRAME_RANGE",
@@ -252,7 +252,7 @@ def _analysed(frames: FrameNumbers | None, handles: int, within: FrameNumbers | 
     return (frames.first - handles, frames.last + handles) if frames is not None else None
 
 
-def _needed(analysed: tuple[int, int], plate: Clip, matte: Clip | None) -> tuple[Clip, Clip | None]:
+def _needed(analysed: tuple[int, int], plate: Clip, matte: Clip | None, filled: bool) -> tuple[Clip, Clip | None]:
     """The frames that are looked at.
 
     A matte is matched by frame number, or by position where it is as long as the whole plate. Beside a matte
@@ -261,7 +261,7 @@ def _needed(analysed: tuple[int, int], plate: Clip, matte: Clip | None) -> tuple
     if plate.kind != "sequence" or (matte is not None and matte.kind == "movie"):
         return plate, matte
     span = range(analysed[0], analysed[1] + 1)
-    short = plate.only(span)
+    short = plate.only([*span, *(_beside(span, plate.numbers) if filled else [])])
     if matte is None or matte.kind != "sequence":
         return short, matte
     if set(short.numbers) <= set(matte.numbers):
@@ -270,6 +270,14 @@ def _needed(analysed: tuple[int, int], plate: Clip, matte: Clip | None) -> tuple
         pairs = zip(plate.numbers, matte.numbers, strict=True)
         return short, matte.only(theirs for ours, theirs in pairs if ours in span)
     return short, matte
+
+
+def _beside(span: range, numbers: list[int]) -> list[int]:
+    """The nearest frames outside, where those at the ends are missing: they may have to stand in for them."""
+    there = set(numbers)
+    before = max((n for n in numbers if n < span[0]), default=None) if span[0] not in there else None
+    after = min((n for n in numbers if n > span[-1]), default=None) if span[-1] not in there else None
+    return [number for number in (before, after) if number is not None]
 
 
 def _check_whole(plate: Clip, frames: FrameNumbers | None) -> None:

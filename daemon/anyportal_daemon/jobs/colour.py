@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
@@ -12,7 +13,7 @@ from anyportal_daemon.storage.blobs import BlobId
 
 _FIELD = "shot.colour_config"
 _ENDINGS = (".ocio", ".ocioz")
-_LONGEST = 200
+_NAME = re.compile(r"[a-z][a-z0-9.-]*config[a-z0-9._-]*(?<!\.ocio)(?<!\.ocioz)")
 
 
 def check_colour_config(shot: jobs_pb2.Shot) -> None:
@@ -22,7 +23,8 @@ def check_colour_config(shot: jobs_pb2.Shot) -> None:
         ShotError, BlobError: ``where`` is the path of the field at fault.
     """
     kind = shot.colour_config.WhichOneof("kind")
-    if kind == "name" and not 0 < len(shot.colour_config.name) <= _LONGEST:
+    # To OpenColorIO a path, or a variable that holds one, is as good as a name: nobody opens this machine's files so.
+    if kind == "name" and not _NAME.fullmatch(shot.colour_config.name):
         raise ShotError("no configuration has such a name", where=f"{_FIELD}.name", hint="studio-config-latest is one")
     if kind == "file":
         file = shot.colour_config.file

@@ -130,7 +130,7 @@ def _check_frames(shot: jobs_pb2.Shot) -> None:
         raise ShotError(f"handles are {shot.handles}", where="shot.handles", hint="give 0 or more")
     frames = _parsed(shot.frames, "shot.frames")
     within = _parsed(shot.within, "shot.within")
-    if shot.plate.HasField("sequence"):
+    if shot.plate.HasField("sequence") and shot.missing_frames in ("", "error"):
         there = shot.plate.sequence.frames[0].number, shot.plate.sequence.frames[-1].number
         for field, wanted in (("shot.frames", frames), ("shot.within", within)):
             if wanted is not None:
