@@ -12,6 +12,7 @@ from anyportal_core.errors import LengthMismatchError, SizeMismatchError
 from anyportal_core.frames import Image
 from anyportal_core.media.clip import Clip, ClipInfo, Frame, place_of
 from anyportal_core.media.encoding import to_display
+from anyportal_core.media.spool import Spool
 
 # Windows overlap: of the frames read last, so many values are kept, so that going back a little decodes nothing.
 _KEPT_VALUES = 8_000_000
@@ -23,9 +24,16 @@ class _Prepared:
     """Frames of a clip in any order, prepared one by one; cheap forwards, and a few steps back."""
 
     def __init__(
-        self, clip: Clip, numbers: Sequence[int], size: tuple[int, int], alpha: bool, prepare: Callable[[Frame], Image]
+        self,
+        clip: Clip,
+        numbers: Sequence[int],
+        size: tuple[int, int],
+        alpha: bool,
+        prepare: Callable[[Frame], Image],
+        spool: Spool | None = None,
     ) -> None:
         self._clip, self._sources, self._alpha = clip, numbers, alpha
+        self._spool = spool
         self._prepare = prepare
         self.height, self.width = size
         kept = _KEPT_VALUES // (size[0] * size[1] * 3)
@@ -48,21 +56,36 @@ class _Prepared:
         for kept, image in self._kept:
             if kept == index:
                 return image
+        image = self._spooled(index, self._spool) if self._spool else self._decoded(index)
+        self._kept.append((index, image))
+        return image
+
+    def _spooled(self, index: int, spool: Spool) -> Image:
+        image = spool.find(index)
+        if image is None:
+            image = self._decoded(index)
+            spool.keep(index, image)
+        return image
+
+    def _decoded(self, index: int) -> Image:
         if index != self._next:
             size = self.height, self.width
             self._reader = self._clip.repeating(self._sources[index:], size=size, alpha=self._alpha)
         image = self._prepare(next(self._reader))
         self._next = index + 1
-        self._kept.append((index, image))
         return image
 
 
 class WorkFrames(_Prepared):
-    """A clip's frames at work size as display-referred sRGB: a ``FrameSource`` of ``(T, H, W, 3)``."""
+    """A clip's frames at work size as display-referred sRGB: a ``FrameSource`` of ``(T, H, W, 3)``.
 
-    def __init__(self, clip: Clip, numbers: Sequence[int], size: tuple[int, int]) -> None:
+    Args:
+        spool: keeps them for the next who reads the same ones.
+    """
+
+    def __init__(self, clip: Clip, numbers: Sequence[int], size: tuple[int, int], spool: Spool | None = None) -> None:
         encoding = clip.info.encoding
-        super().__init__(clip, clip.require(numbers), size, False, lambda f: to_display(f.pixels, encoding))
+        super().__init__(clip, clip.require(numbers), size, False, lambda f: to_display(f.pixels, encoding), spool)
         self.numbers: Sequence[int] = self._sources
 
 

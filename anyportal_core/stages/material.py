@@ -16,6 +16,7 @@ from anyportal_core.frames import ArraySource, FrameSet, FrameSource, Image
 from anyportal_core.media.clip import DEFAULT_RATE, Clip, ClipInfo, Frame, listed, open_clip
 from anyportal_core.media.encoding import SRGB, Encoding, convert
 from anyportal_core.media.framed import framed
+from anyportal_core.media.spool import Spool
 from anyportal_core.media.timecode import countable
 from anyportal_core.media.windows import Box, shrunk
 from anyportal_core.media.work import AlphaFrames, WorkFrames, alpha_says_something, matte_numbers
@@ -28,6 +29,9 @@ from anyportal_core.stages.results import Result
 
 CODE_VERSION = 4
 """Of how media are read: part of the digest that every stage's result is kept under."""
+
+_LARGE = 8
+"""Times the work size's pixels: a plate of more of them is decoded once for all stages, not by each."""
 
 
 class Material:
@@ -54,6 +58,8 @@ class Material:
         self.rate = shot.plate.rate or info.rate or DEFAULT_RATE
         long_side = recipe.work.integer("long_side")
         self.height, self.width = work_size(info.width, info.height, long_side, info.pixel_aspect, limits)
+        large = info.width * info.height >= _LARGE * self.width * self.height
+        self._spool = Spool((self.height, self.width, 3)) if large else None
         self.matte_clip = self._open_matte()
         self.mask_clip = framed(shot.mask, self._open_whole(shot.mask), info, "mask") if shot.mask else None
         self.backdrop_clip = self._open_backdrop()
@@ -79,6 +85,8 @@ class Material:
             result.close()
         for clip in self._clips:
             clip.close()
+        if self._spool:
+            self._spool.close()
 
     def inputs(self) -> list[Path]:
         """All files that the shot is made from."""
@@ -141,7 +149,7 @@ class Material:
 
     def plate(self) -> FrameSource:
         """The plate at work size."""
-        return WorkFrames(self.plate_clip, self.numbers, (self.height, self.width))
+        return WorkFrames(self.plate_clip, self.numbers, (self.height, self.width), self._spool)
 
     def supplied_matte(self) -> AlphaFrames | None:
         """The supplied matte ``(T, H, W, 1)`` at work size: the one given, else the plate's own alpha channel."""
