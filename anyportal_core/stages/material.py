@@ -353,24 +353,25 @@ class _RenderedBackground:
 def _chosen(shot: Shot, info: ClipInfo) -> FrameSet:
     """The frames to deliver: the range with its handles, as far as the plate has them, within what is analysed."""
     first, last = info.numbers[0], info.numbers[-1]
+    inside, where = f"the clip {info.path.name}", str(info.path)
     if shot.within is not None:
-        _check_inside(shot.within, first, last, "shot.within", f"the clip {info.path.name} has frames {first}-{last}")
+        _check_inside(shot.within, first, last, inside, "shot.within")
         first, last = shot.within.first, shot.within.last
+        inside, where = "what is analysed (within)", "shot.frames"
     if shot.frames is None:
         return FrameSet(tuple(number for number in info.numbers if first <= number <= last))
-    if shot.within is not None:
-        _check_inside(shot.frames, first, last, "shot.frames", f"the shot is analysed within {first}-{last}")
-    else:
-        _check_inside(shot.frames, first, last, str(info.path), f"the clip has frames {first}-{last}")
+    _check_inside(shot.frames, first, last, inside, where)
     wanted: set[int] = set()
     for start, stop in shot.frames.runs():
         wanted.update(range(max(start - shot.handles, first), min(stop + shot.handles, last) + 1))
     return FrameSet(tuple(sorted(wanted)))
 
 
-def _check_inside(frames: FrameSet, first: int, last: int, where: str, hint: str) -> None:
+def _check_inside(frames: FrameSet, first: int, last: int, inside: str, where: str) -> None:
     if frames.first < first or frames.last > last:
-        raise FrameRangeError(f"the range {frames} is not inside {first}-{last}", where=where, hint=hint)
+        raise FrameRangeError(
+            f"the range {frames} is not inside {inside}", where=where, hint=f"choose frames of {first}-{last}"
+        )
 
 
 def _span(deliver: FrameSet, shot: Shot) -> Sequence[int]:

@@ -118,8 +118,8 @@ def test_handles_end_where_the_shot_that_is_analysed_ends(shot: Shot, tmp_path: 
 @pytest.mark.parametrize(
     ("frames", "within", "where", "hint"),
     [
-        ("1009-1012", "1001-1010", "shot.frames", "within 1001-1010"),
-        ("1001", "1002-1010", "shot.frames", "within 1002-1010"),
+        ("1009-1012", "1001-1010", "shot.frames", "1001-1010"),
+        ("1001", "1002-1010", "shot.frames", "1002-1010"),
         ("1001", "900-1010", "shot.within", "1001-1016"),
         ("1001", "1001-1017", "shot.within", "1001-1016"),
         ("2001", "2001-2003", "shot.within", "1001-1016"),
