@@ -125,7 +125,9 @@ class MovieClip(Clip):
 
     def sound(self, numbers: Sequence[int], rate: Fraction) -> tuple[Sound | None, list[str]]:
         """The sound of ascending frames, for a result of so many frames a second; what to say where there is none."""
-        return sound_of(self.info.path, numbers, self._shown(numbers), rate, self._timing.rate)
+        own = self._timing.rate
+        origin = self._first / own if own else Fraction(0)
+        return sound_of(self.info.path, numbers, self._shown(numbers), rate, own, origin)
 
     def _shown(self, numbers: Sequence[int]) -> tuple[Fraction, Fraction] | None:
         """When the first of some frames is shown and the last is no more, in seconds; None where it is not said."""

@@ -71,12 +71,18 @@ class Sound:
         path: the movie.
         tracks: those that are taken, in the file's order.
         start, stop: when the first frame is shown in the movie, and when the last is no more, in seconds.
+        origin: when, in the whole movie, the file begins: a part of it, whose sound was moved by whole ticks.
     """
 
     path: Path
     tracks: tuple[Track, ...]
     start: Fraction
     stop: Fraction
+    origin: Fraction = Fraction(0)
+
+    def ticks_before(self, tick: Fraction) -> int:
+        """The time of the first frame in ticks of the file, rounded as it is in the whole movie."""
+        return round((self.origin + self.start) / tick) - round(self.origin / tick)
 
     def fitting(self, container: str) -> tuple[Sound | None, list[str]]:
         """The tracks that a container (``mp4`` or ``mov``) holds, and what to say of the others."""
@@ -101,6 +107,7 @@ def sound_of(
     shown: tuple[Fraction, Fraction] | None,
     rate: Fraction,
     own_rate: Fraction | None,
+    origin: Fraction = Fraction(0),
 ) -> tuple[Sound | None, list[str]]:
     """The sound of some frames of a movie, and what to say where there is one that cannot go along.
 
@@ -111,6 +118,7 @@ def sound_of(
         shown: when the first is shown and the last is no more, in seconds, where the movie says so.
         rate: of the result.
         own_rate: the movie's.
+        origin: see ``Sound``.
     """
     tracks, unknown = _tracks(path)
     said = (
@@ -125,7 +133,7 @@ def sound_of(
     if abs(len(numbers) / rate - len(numbers) / own_rate) > 1 / (2 * own_rate):
         rates = f"{path.name} has {float(own_rate):.3f} frames a second, the result {float(rate):.3f}"
         return None, [*said, f"{rates}: it has no sound, which would not stay with its frames"]
-    return Sound(path, tracks, *shown), said
+    return Sound(path, tracks, *shown, origin), said
 
 
 def _tracks(path: Path) -> tuple[tuple[Track, ...], int]:
@@ -181,7 +189,7 @@ class SoundCopy:
         """Packets, and which track they are of, with times of the result."""
         for packet in _packets(self._source, sound):
             index = packet.stream.index
-            packet.pts -= round(sound.start / packet.time_base)
+            packet.pts -= sound.ticks_before(packet.time_base)
             samples = self._samples.get(index)
             for made in (packet,) if samples is None else samples.take(packet):
                 yield index, made

@@ -149,6 +149,20 @@ def test_a_part_of_the_movie_gives_the_same_bytes(folder: Path, tmp_path: Path, 
     assert whole[0].path.read_bytes() == again[0].path.read_bytes() == cut[0].path.read_bytes()
 
 
+def test_where_frames_do_not_lie_on_samples_a_part_is_rounded_as_the_whole(folder: Path, tmp_path: Path) -> None:
+    """At 29.97 frames a second, a frame has 1601.6 samples."""
+    rate = Fraction(30000, 1001)
+    write_movie(tmp_path / "silent.mp4", FRAMES, rate, options={"crf": "20", "g": "7", "bf": "3"})
+    source = add_sound(tmp_path / "silent.mp4", tmp_path / "ntsc.mp4", "aac", 60 / rate)
+    for first in range(29, 35):
+        frames = range(first, first + 6)
+        span = cut_span(source, frames[0], frames[-1], tmp_path / "part.mp4")
+        part = MediaRef(tmp_path / "part.mp4", span=Span(span.first, span.count, span.rate, span.timecode))
+        whole = deliver(MediaRef(source), tmp_path / "whole", "mp4", frames)[0].path
+        cut = deliver(part, tmp_path / "cut", "mp4", frames)[0].path
+        assert whole.read_bytes() == cut.read_bytes()
+
+
 def test_what_a_container_does_not_hold_is_told(folder: Path) -> None:
     with open_clip(MediaRef(source_of(folder, "pcm.mov"))) as clip:
         assert isinstance(clip, MovieClip)
