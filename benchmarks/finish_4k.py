@@ -51,11 +51,19 @@ WARM = 4
 """Frames at the beginning that a slope leaves out: memory is taken from the system once."""
 
 
+Clock = tuple[float, float]
+"""Seconds on the wall, and of processors that this process took."""
+
+
+def now() -> Clock:
+    return time.monotonic(), time.process_time()
+
+
 @dataclass
 class Times:
     """An observer that notes when each frame was finished, and how long each stage took."""
 
-    frames: list[float] = field(default_factory=list)
+    frames: list[Clock] = field(default_factory=list)
     stages: dict[str, float] = field(default_factory=dict)
 
     def started(self, frames: FrameSet, rate: Fraction) -> None: ...
@@ -66,7 +74,7 @@ class Times:
         self.stages[stage] = round(seconds, 2)
 
     def files(self, written: Sequence[Written]) -> None:
-        self.frames.extend(time.monotonic() for _ in written)
+        self.frames.extend(now() for _ in written)
 
     def log(self, text: str, warning: bool = False) -> None: ...
 
@@ -128,7 +136,7 @@ def _clouds(generator: np.random.Generator, height: int, width: int, tint: tuple
     return np.asarray(np.exp(0.4 * made)[..., None] * np.float32(tint), np.float32)
 
 
-def plain(media: Media, out: Path, with_matte: bool) -> list[float]:
+def plain(media: Media, out: Path, with_matte: bool) -> list[Clock]:
     """When each frame had been read, and written again as the comp."""
     done = []
     with open_clip(MediaRef(media.plate)) as clip, open_clip(MediaRef(media.matte)) as mattes:
@@ -136,11 +144,11 @@ def plain(media: Media, out: Path, with_matte: bool) -> list[float]:
         covers: Iterator[Any] = mattes.frames() if with_matte else iter(range(media.count))
         for frame, _ in zip(clip.frames(), covers, strict=True):
             writer.write(frame.number, {"comp": frame.pixels})
-            done.append(time.monotonic())
+            done.append(now())
     return done
 
 
-def shot(media: Media, out: Path, matte: str, layers: tuple[str, ...]) -> tuple[list[float], dict[str, float]]:
+def shot(media: Media, out: Path, matte: str, layers: tuple[str, ...]) -> tuple[list[Clock], dict[str, float]]:
     """When each frame was delivered, and the seconds of every stage."""
     refs = {"matte": MediaRef(media.matte)} if matte == "supplied" else {"mask": MediaRef(media.mask)}
     choice = BackdropChoice("still", hashlib.sha256(media.backdrop.read_bytes()).hexdigest())
@@ -152,7 +160,7 @@ def shot(media: Media, out: Path, matte: str, layers: tuple[str, ...]) -> tuple[
 
 
 def _child(pipe: Connection, task: Callable[..., Any], *arguments: object) -> None:
-    pipe.send(time.monotonic())
+    pipe.send(now())
     pipe.send(task(*arguments))
 
 
@@ -174,7 +182,7 @@ class Sampler(threading.Thread):
             self.samples.append((time.monotonic(), size / 1024))
 
 
-def in_child(task: Callable[..., Any], *arguments: object) -> tuple[float, Any, list[tuple[float, float]]]:
+def in_child(task: Callable[..., Any], *arguments: object) -> tuple[Clock, Any, list[tuple[float, float]]]:
     """When a task began in a fresh process, what it gave, and the samples of that process's memory."""
     context = mp.get_context("spawn")
     here, there = context.Pipe()
@@ -192,15 +200,16 @@ def in_child(task: Callable[..., Any], *arguments: object) -> tuple[float, Any, 
     return begun, found, sampler.samples
 
 
-def per_frame(done: Sequence[float]) -> float:
-    """Median seconds between frames."""
-    return float(np.median(np.diff(done)))
+def per_frame(done: Sequence[Clock]) -> Clock:
+    """Median seconds between frames, by both clocks."""
+    wall, processors = np.median(np.diff(done, axis=0), axis=0)
+    return float(wall), float(processors)
 
 
-def peaks(done: Sequence[float], samples: Sequence[tuple[float, float]]) -> list[float]:
+def peaks(done: Sequence[Clock], samples: Sequence[tuple[float, float]]) -> list[float]:
     """The most memory that was held while each frame but the first was made."""
     at, size = np.array(samples).T
-    spans = itertools.pairwise(done)
+    spans = itertools.pairwise(wall for wall, _ in done)
     return [float(size[(at > start) & (at <= stop)].max(initial=0)) for start, stop in spans]
 
 
@@ -217,18 +226,17 @@ def measure(media: Media, matte: str, layers: tuple[str, ...]) -> dict[str, Any]
         first = in_child(plain, media, out, with_matte)[1]
         begun, (done, stages), samples = in_child(shot, media, out, matte, layers)
         second = in_child(plain, media, out, with_matte)[1]
-        loop = min(per_frame(first), per_frame(second))
+        loops = per_frame(first), per_frame(second)
+        finish = per_frame(done)
+        whole = tuple((end - start) / media.count for end, start in zip(done[-1], begun, strict=True))
         by_frame = peaks(done, samples)
-        whole = (done[-1] - begun) / media.count
         stored = sum(file.stat().st_size for file in (out / "cache").rglob("*") if file.is_file())
         return {
             "matte": matte,
             "layers": list(layers),
-            "plain_read_and_write_seconds_a_frame": [round(per_frame(first), 3), round(per_frame(second), 3)],
-            "finish_seconds_a_frame": round(per_frame(done), 3),
-            "finish_ratio": round(per_frame(done) / loop, 2),
-            "whole_shot_seconds_a_frame": round(whole, 3),
-            "whole_shot_ratio": round(whole / loop, 2),
+            "plain_read_and_write": [_seconds(loop) for loop in loops],
+            "finish": _seconds(finish) | _ratios(finish, loops),
+            "whole_shot": _seconds(whole) | _ratios(whole, loops),
             "seconds_of_stages": stages,
             "peak_pss_mib": round(max(size for _, size in samples), 1),
             "peak_pss_mib_by_frame": [round(value, 1) for value in by_frame],
@@ -236,6 +244,17 @@ def measure(media: Media, matte: str, layers: tuple[str, ...]) -> dict[str, Any]
             "stored_stage_results_mib": round(stored / 2**20, 1),
             "samples": len(samples),
         }
+
+
+def _seconds(clock: Sequence[float]) -> dict[str, float]:
+    """Of a frame."""
+    return {"seconds": round(clock[0], 3), "processor_seconds": round(clock[1], 3)}
+
+
+def _ratios(clock: Sequence[float], loops: Sequence[Clock]) -> dict[str, float]:
+    """To the plain loop: by the mean of the two on the wall, since other work on the machine comes and goes."""
+    wall, processors = np.mean(loops, axis=0)
+    return {"ratio": round(clock[0] / wall, 2), "processor_ratio": round(clock[1] / processors, 2)}
 
 
 def main() -> int:
@@ -264,7 +283,7 @@ def main() -> int:
     print(text)
     arguments.keep.parent.mkdir(exist_ok=True)
     arguments.keep.write_text(text + "\n")
-    good = all(run["peak_pss_mib"] < LIMIT_MIB and run["finish_ratio"] < LIMIT_RATIO for run in runs)
+    good = all(run["peak_pss_mib"] < LIMIT_MIB and run["whole_shot"]["ratio"] < LIMIT_RATIO for run in runs)
     return 0 if good else 1
 
 
