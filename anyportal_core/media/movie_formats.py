@@ -28,6 +28,9 @@ _X264 = f"threads={THREADS}:lookahead-threads=1:sliced-threads=0:rc-lookahead=10
 # kind of processor, so that is left out; every key frame can be cut at.
 _X265 = "pools=none:frame-threads=1:rc-lookahead=10:info=0:open-gop=0:log-level=error"
 
+_WORD = 32767
+"""What surely fits into the 16 bits that QuickTime and ProRes have for a length."""
+
 _PRORES = {"vendor": "apl0", "alpha_bits": "16"}
 
 
@@ -43,6 +46,8 @@ class MovieFormat:
         deep: whether codes always have 10 bits.
         full_range: whether codes may use all bits.
         least: the smallest width and height that the codec knows.
+        most: the greatest width, and height.
+        megapixels: that a picture has fewer of, as far as libav's encoder goes; 0: as many as fit.
         mastering: the option that holds what only the encoder knows, and its names for a display and for light.
         ahead: frames by which decoding goes ahead of showing, where the encoder cannot be trusted to say so.
         matrices: those that the codec can tell; every one of H.273 where left out.
@@ -56,6 +61,8 @@ class MovieFormat:
     deep: bool = True
     full_range: bool = False
     least: tuple[int, int] = (1, 1)
+    most: int = 16384
+    megapixels: int = 0
     mastering: tuple[str, ...] = ()
     ahead: int = 0
     matrices: frozenset[str] = field(default_factory=frozenset)
@@ -82,14 +89,15 @@ MOVIE_FORMATS = {
         mastering=("x265-params", "master-display", "max-cll"),
         ahead=2,  # of one or two frames, x265 gives times of decoding that it never set
     ),
-    "prores": MovieFormat("ProRes 422 HQ", "mov", "prores_ks", {**_PRORES, "profile": "hq"}),
-    "prores4444": MovieFormat("ProRes 4444", "mov", "prores_ks", {**_PRORES, "profile": "4444"}),
+    "prores": MovieFormat("ProRes 422 HQ", "mov", "prores_ks", {**_PRORES, "profile": "hq"}, most=_WORD),
+    "prores4444": MovieFormat("ProRes 4444", "mov", "prores_ks", {**_PRORES, "profile": "4444"}, most=_WORD),
     "dnxhr": MovieFormat(
         "DNxHR",
         "mov",
         "dnxhd",
         {"profile": "dnxhr_hqx"},
         least=(256, 120),
+        megapixels=67,
         matrices=frozenset({"bt709", "bt2020"}),
     ),
 }
@@ -151,10 +159,15 @@ def check_size(form: str, width: int, height: int) -> None:
         ShotError: with what can hold them.
     """
     kind = MOVIE_FORMATS.get(form)
-    if kind is None or (width >= kind.least[0] and height >= kind.least[1]):
+    if kind is None:
         return
+    held = width >= kind.least[0] and height >= kind.least[1] and max(width, height) <= kind.most
+    if held and (not kind.megapixels or width * height < kind.megapixels * 1_000_000):
+        return
+    limits = "{}x{} to {most}x{most}".format(*kind.least, most=kind.most)
+    limits += f" of less than {kind.megapixels} megapixels" if kind.megapixels else ""
     raise ShotError(
-        f"{kind.title} holds pictures from {kind.least[0]}x{kind.least[1]} on, and the plate has {width}x{height}",
+        f"{kind.title} holds pictures from {limits}, and the plate has {width}x{height}",
         where="delivery.format",
-        hint="choose mp4, prores, prores4444 or a sequence",
+        hint="choose prores, prores4444 or a sequence" if kind.most < _WORD else "choose a sequence",
     )

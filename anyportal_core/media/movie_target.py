@@ -64,15 +64,23 @@ class Movie:
         self._layout = layout_of(picture.form, picture.size, picture.encoding.bits, picture.alpha)
         self._count = self._coded = 0
         self._sound: SoundCopy | None = None
-        container = MOVIE_FORMATS[picture.form].container
+        self._container: Any = None
         with storage_errors(path):
             self._file = self._part.open("wb")
             self._sink = _Sink(self._file)
-            options = _container_options(container, picture.rate)
-            self._container: Any = av.open(self._sink, "w", format=container, options=options)
-            self._stream = self._add_stream()
-            if sound is not None:
-                self._sound = SoundCopy(sound, self._container, self._container.mux)
+            try:
+                self._open(sound)
+            except BaseException:
+                self.drop()
+                raise
+
+    def _open(self, sound: Sound | None) -> None:
+        kind = MOVIE_FORMATS[self._picture.form].container
+        options = _container_options(kind, self._picture.rate)
+        self._container = av.open(self._sink, "w", format=kind, options=options)
+        self._stream = self._add_stream()
+        if sound is not None:
+            self._sound = SoundCopy(sound, self._container, self._container.mux)
 
     def _add_stream(self) -> Any:
         picture, kind = self._picture, MOVIE_FORMATS[self._picture.form]
@@ -120,7 +128,8 @@ class Movie:
         if self._sound is not None:
             self._sound.close()
         with suppress(OSError, av.FFmpegError):
-            self._container.close()
+            if self._container is not None:
+                self._container.close()
         with suppress(OSError):
             self._file.close()
         remove(self._part)

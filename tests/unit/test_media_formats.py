@@ -204,15 +204,22 @@ def test_odd_sizes_lose_no_pixel(tmp_path: Path, form: str, size: tuple[int, int
 
 
 @pytest.mark.parametrize(
-    ("form", "size", "least"),
-    [("h265", (1, 1), "16x16"), ("h265", (15, 64), "16x16"), ("dnxhr", (119, 256), "256x120")],
+    ("form", "size", "limit"),
+    [
+        ("h265", (1, 1), "16x16"),
+        ("h265", (15, 64), "16x16"),
+        ("dnxhr", (119, 256), "256x120"),
+        ("dnxhr", (6480, 12288), "67 megapixels"),
+        ("mp4", (16, 16386), "16384x16384"),
+        ("prores", (16, 32768), "32767x32767"),
+    ],
 )
-def test_pictures_too_small_for_a_codec_are_refused(
-    tmp_path: Path, form: str, size: tuple[int, int], least: str
+def test_pictures_that_a_codec_cannot_hold_are_refused(
+    tmp_path: Path, form: str, size: tuple[int, int], limit: str
 ) -> None:
-    with pytest.raises(ShotError, match=f"{least}.*{size[1]}x{size[0]}") as caught:
+    with pytest.raises(ShotError, match=f"{limit}.*{size[1]}x{size[0]}") as caught:
         open_writer(form, tmp_path / "new", "shot", ("comp",), plate(VIDEO, (1, 1), size), NTSC, {})
-    assert caught.value.where == "delivery.format" and "prores" in caught.value.hint
+    assert caught.value.where == "delivery.format" and "sequence" in caught.value.hint
     assert not (tmp_path / "new").exists()
 
 

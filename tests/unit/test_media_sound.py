@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from anyportal_client.spans import cut_span
+from anyportal_core.errors import MediaNotFoundError
 from anyportal_core.media.clip import open_clip
 from anyportal_core.media.movie import MovieClip
 from anyportal_core.media.movie_formats import MOVIE_FORMATS
@@ -161,6 +163,19 @@ def test_where_frames_do_not_lie_on_samples_a_part_is_rounded_as_the_whole(folde
         whole = deliver(MediaRef(source), tmp_path / "whole", "mp4", frames)[0].path
         cut = deliver(part, tmp_path / "cut", "mp4", frames)[0].path
         assert whole.read_bytes() == cut.read_bytes()
+
+
+def test_sound_that_is_gone_leaves_no_file_behind(folder: Path, tmp_path: Path) -> None:
+    with open_clip(MediaRef(source_of(folder, "aac.mp4"))) as clip:
+        assert isinstance(clip, MovieClip)
+        sound, _ = clip.sound(range(4), Fraction(24))
+        assert sound is not None
+        gone = replace(sound, path=tmp_path / "gone.mp4")
+        writer = open_writer("mp4", tmp_path / "out", "shot", ("comp",), clip.info, Fraction(24), {}, sound=gone)
+        with pytest.raises(MediaNotFoundError):
+            writer.write(0, {"comp": FRAMES[0]})
+        writer.abort()
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_what_a_container_does_not_hold_is_told(folder: Path) -> None:
