@@ -22,6 +22,7 @@ from anyportal_core.media.clip import ClipInfo
 from anyportal_core.media.encoding import Encoding, output_encoding, require_colours
 from anyportal_core.media.movie import MovieClip
 from anyportal_core.media.movie_formats import MOVIE_FORMATS
+from anyportal_core.media.ocio import open_config
 from anyportal_core.media.output import MOVIES, refuse_overwriting, result_name
 from anyportal_core.media.sound import Sound
 from anyportal_core.media.writers import Written, check_size, open_writer
@@ -103,6 +104,8 @@ def render_shot(
     planned = stages(recipe, cast)
     models.require(name for stage in planned for name in cast.used_models(stage.role))
     _check_memory(planned, cast)
+    if shot.colour_config:
+        open_config(shot.colour_config)  # one that is no good is told of, whether or not a name needs it
     material = Material(shot, recipe, [cast.spec(stage.role).limits for stage in planned])
     try:
         observer.started(material.deliver, material.rate)
