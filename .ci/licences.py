@@ -40,10 +40,13 @@ ALLOWED = {
     *("Mozilla Public License 2.0 (MPL 2.0)", "PSF-2.0", "Python Software Foundation License", "Unlicense", "Zlib"),
 }
 
+# What packages write where only the text itself, which was read, says which licence it is.
+TEXTS = {"Copyright Contributors to the OpenColorIO Project.": "BSD-3-Clause"}
+
 
 def fits(licence: str) -> bool:
     """Whether one of the licences that may be chosen from goes with ours, all of its parts."""
-    choices = re.split(r" OR |;", licence)
+    choices = re.split(r" OR |;", TEXTS.get(licence, licence))
     return any(all(_bare(part) in ALLOWED for part in choice.split(" AND ")) for choice in choices)
 
 

@@ -19,8 +19,13 @@ from anyportal_core.delivery import Delivery
 from anyportal_core.errors import GpuTooSmallError
 from anyportal_core.frames import FrameSet
 from anyportal_core.media.clip import ClipInfo
+from anyportal_core.media.encoding import Encoding, output_encoding, require_colours
+from anyportal_core.media.movie import MovieClip
+from anyportal_core.media.movie_formats import MOVIE_FORMATS
+from anyportal_core.media.ocio import open_config
 from anyportal_core.media.output import MOVIES, refuse_overwriting, result_name
-from anyportal_core.media.writers import Written, open_writer
+from anyportal_core.media.sound import Sound
+from anyportal_core.media.writers import Written, check_size, open_writer
 from anyportal_core.models import Models
 from anyportal_core.ops import opencv
 from anyportal_core.recipe import Recipe, canonical_json
@@ -35,6 +40,9 @@ from anyportal_core.stages.material import Material
 from anyportal_core.stages.parts import Parts
 from anyportal_core.stages.results import DamagedResultError, Result, write_result
 from anyportal_core.stages.stage import FINISH_SHARE, Stage, paints, stages
+
+MOST_RECIPE = 1 << 16
+"""Bytes of a recipe that a result carries in words; of a longer one, with large tables, it carries the digest alone."""
 
 
 class Observer(Protocol):
@@ -96,13 +104,18 @@ def render_shot(
     planned = stages(recipe, cast)
     models.require(name for stage in planned for name in cast.used_models(stage.role))
     _check_memory(planned, cast)
-    material = Material(shot, recipe)
+    if shot.colour_config:
+        open_config(shot.colour_config)  # one that is no good is told of, whether or not a name needs it
+    material = Material(shot, recipe, [cast.spec(stage.role).limits for stage in planned])
     try:
         observer.started(material.deliver, material.rate)
         if isinstance(observer, Recorder):
             observer.opened(_extent(material))
         for text in material.remarks():
             observer.log(text, warning=True)
+        check_size(resolve_format(delivery.format, material.info), *material.info.shown_size)
+        require_colours(material.info.encoding, str(material.info.path))
+        _wanted(material, delivery)
         if paints(recipe, cast):
             check_one_shot(material)
         keys = _analyse(planned, material, cast, cache, observer, begun)
@@ -257,7 +270,7 @@ def _decided_by(
             "models": {name: cast.models.revision(name, checkpoint) for name in cast.used_models(stage.role)},
             "prompts": asdict(cast.prompts(stage.role)),
             "settings": recipe.roles[stage.role].settings.as_json(),
-            "work": recipe.work.as_json(),
+            "work": {**recipe.work.as_json(), "size": [material.width, material.height]},
             "seed": recipe.seed,
             "media": {name: media[name] for name in stage.media if name in media},
             "inputs": {name: keys[name] for name in stage.inputs if name in keys},
@@ -288,8 +301,23 @@ def _deliver(
     results = (result_name(stem, layer, form, number) for number in numbers for layer in delivery.layers)
     refuse_overwriting(folder, results, material.inputs())
     header, windows = _header(material, cast), material.plate_clip.windows
-    writer = open_writer(form, folder, stem, delivery.layers, info, material.rate, header, windows)
-    there = finished(_finish_key(delivery, form, stem, header, keys))
+    sound = _sound(material, form, observer)
+    wanted = _wanted(material, delivery)
+    writer = open_writer(
+        form,
+        folder,
+        stem,
+        delivery.layers,
+        info,
+        material.rate,
+        header,
+        windows,
+        sound,
+        wanted,
+        headers=material.plate_clip.header,
+        compression=delivery.compression,
+    )
+    there = finished(_finish_key(delivery, form, stem, header, keys, wanted))
     skipped = frozenset[int]() if form in MOVIES else frozenset(there) & frozenset(material.deliver.numbers)
     try:
         for done, (number, layers) in enumerate(finish.frames(skipped), start=len(skipped) + 1):
@@ -308,13 +336,45 @@ def _deliver(
         observer.record(StageRecord("finish", "", "", False, seconds, 0, extent.delivered * extent.pixels))
 
 
-def _finish_key(delivery: Delivery, form: str, stem: str, header: Mapping[str, str], keys: Mapping[str, str]) -> str:
+def _sound(material: Material, form: str, observer: Observer) -> Sound | None:
+    """The plate's sound as far as it goes with a movie; what does not is told."""
+    clip = material.plate_clip
+    if form not in MOVIE_FORMATS or not isinstance(clip, MovieClip):
+        return None
+    sound, said = clip.sound(material.deliver.numbers, material.rate)
+    if sound is not None:
+        sound, lost = sound.fitting(MOVIE_FORMATS[form].container)
+        said += lost
+    for text in said:
+        observer.log(text, warning=True)
+    return sound
+
+
+def _wanted(material: Material, delivery: Delivery) -> Encoding | None:
+    """The encoding that results are asked for in; None: the plate's own.
+
+    Raises:
+        UnknownNameError, ShotError: the shot's colour configuration does not know it, or it is of no colours.
+    """
+    if not delivery.colour_space:
+        return None
+    return output_encoding(material.info.encoding, delivery.colour_space, material.shot.colour_config)
+
+
+def _finish_key(
+    delivery: Delivery,
+    form: str,
+    stem: str,
+    header: Mapping[str, str],
+    keys: Mapping[str, str],
+    wanted: Encoding | None,
+) -> str:
     """A digest of all that decides the bytes of a shot's files, but for the shot itself."""
     decided_by = {
         "anyportal": version("anyportal"),
         "code": CODE_VERSION,
         "stages": dict(keys),
-        "delivery": [list(delivery.layers), form, stem],
+        "delivery": [list(delivery.layers), form, stem, delivery.compression, str(wanted)],
         "header": dict(header),
     }
     return hashlib.sha256(canonical_json(decided_by).encode()).hexdigest()
@@ -339,9 +399,11 @@ def _header(material: Material, cast: Cast) -> dict[str, str]:
     """What a result says about how it was made; nothing in it depends on the run."""
     recipe = material.recipe
     plugins = {f"anyportal/{role}": f"{cast.spec(role).name} {cast.spec(role).version}" for role in recipe.roles}
+    whole = recipe.canonical()
     loaded = sorted({name for stage in stages(recipe, cast) for name in cast.used_models(stage.role)})
     return {
         "anyportal/recipe": recipe.digest,
+        **({"anyportal/recipe_json": whole} if len(whole.encode()) <= MOST_RECIPE else {}),
         "anyportal/preset": recipe.preset,
         "anyportal/seed": str(recipe.seed),
         **plugins,

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from anyportal_core.errors import AnyPortalError, MissingExtraError, unknown_name
 from anyportal_core.settings import Setting
+from anyportal_core.sizes import ANY_SIZE, Limits
 
 ENTRY_POINT_GROUP = "anyportal.plugins"
 
@@ -70,6 +71,8 @@ class PluginSpec:
             run again.
         models: the models it loads, by their names (see `anyportal_core.models`).
         model_uses: which of them it does not load for every recipe, and when it does.
+        limits: the sizes of pictures that its networks take. The work size keeps to the most pixels of every plug-in
+            that runs; what else they need, plug-ins see to (see `anyportal_core.method.fitting`).
         extra: the extra of this distribution to install when the import fails.
     """
 
@@ -86,6 +89,7 @@ class PluginSpec:
     prompted: bool = False
     models: tuple[str, ...] = ()
     model_uses: tuple[ModelUse, ...] = ()
+    limits: Limits = ANY_SIZE
     extra: str = ""
 
 

@@ -7,9 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal, get_args
 
-from anyportal_core.errors import ShotError
+from anyportal_core.errors import ShotError, unknown_name
 from anyportal_core.frames import FrameSet
+
+MissingFrames = Literal["error", "hold", "black"]
+"""What stands in for a frame that a sequence lacks: nothing, the nearest one before it, or black."""
+
+MISSING_FRAMES: tuple[MissingFrames, ...] = get_args(MissingFrames)
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,7 @@ class MediaRef:
         digest: SHA-256 over the content, where it is known already; else it is computed when needed.
         digests: SHA-256 of files, by name, as far as they are known already.
         span: where the path is a part of a movie: numbers, rate and timecode are then the whole movie's.
+        colour_config: the configuration that knows the colour space, as in ``Shot``, whose own goes before this.
     """
 
     path: Path
@@ -49,6 +56,7 @@ class MediaRef:
     digest: str = ""
     digests: Mapping[str, str] = field(default_factory=dict)
     span: Span | None = None
+    colour_config: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,11 @@ class Shot:
         mask: the foreground on one frame, to be carried through the shot.
         mask_frame: the plate frame that ``mask`` belongs to; None means the first of ``frames``.
         backdrop: the still or clip that the recipe's backdrop names by digest.
+        within: the frames that are analysed, from the first of them to the last; None means from the first to the last
+            delivered one. Frames of a shot that is rendered again ``within`` the same are those of the whole shot.
+        missing: what stands in for frames that a sequence lacks.
+        colour_config: the OpenColorIO configuration that names colour spaces: a built-in one's name, or a path; empty
+            means the built-in ACES studio configuration.
         name: names the results; defaults to the plate's file name.
     """
 
@@ -74,6 +87,9 @@ class Shot:
     mask: MediaRef | None = None
     mask_frame: int | None = None
     backdrop: MediaRef | None = None
+    within: FrameSet | None = None
+    missing: MissingFrames = "error"
+    colour_config: str = ""
     name: str = ""
 
     def __post_init__(self) -> None:
@@ -81,5 +97,7 @@ class Shot:
             raise ShotError(
                 f"'{self.name}' cannot name results", where="shot.name", hint="give a file name without / and \\"
             )
+        if self.missing not in MISSING_FRAMES:
+            raise unknown_name("policy", self.missing, MISSING_FRAMES, where="shot.missing")
         if self.handles < 0:
             raise ShotError(f"handles are {self.handles}", where="shot.handles", hint="give 0 or more")

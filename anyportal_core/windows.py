@@ -7,6 +7,10 @@ windows of that length with overlap; a short shot is padded by reflection and tr
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+GROUP: Final = 4
+"""Frames that the models see as one, but for a window's first."""
 
 
 @dataclass(frozen=True)
@@ -14,7 +18,7 @@ class Window:
     """Frames ``start <= i < stop`` of a shot, seen as ``len(indices)`` frames by the model.
 
     ``indices`` names the shot frame for every frame the model sees; it is longer than ``stop-start``
-    only when the shot is shorter than one window (reflection).
+    where the window reaches beyond the shot's end (reflection).
     """
 
     start: int
@@ -34,7 +38,8 @@ def reflect(index: int, count: int) -> int:
 def cut(count: int, length: int, overlap: int) -> list[Window]:
     """Cut ``count`` frames into windows of ``length`` with at least ``overlap`` common frames.
 
-    The last window is moved back so that it is full; so its overlap may be larger.
+    The last window is moved back so that it is full, or nearly; so its overlap may be larger. Where the overlap allows
+    it, windows begin on multiples of four: so the frames that two of them share fall into the same groups in both.
 
     Raises:
         ValueError: ``length`` is not ``4k+1``, or ``overlap`` is not smaller than it.
@@ -44,6 +49,13 @@ def cut(count: int, length: int, overlap: int) -> list[Window]:
     if not 0 <= overlap < length:
         raise ValueError(f"an overlap of {overlap} does not fit a window of {length}")
     if count <= length:
-        return [Window(0, count, tuple(reflect(i, count) for i in range(length)))]
-    starts = [*range(0, count - length, length - overlap), count - length]
-    return [Window(s, s + length, tuple(range(s, s + length))) for s in starts]
+        return [_window(0, length, count)]
+    group = GROUP if length - overlap >= GROUP else 1
+    step = (length - overlap) // group * group
+    last = -(-(count - length) // group) * group
+    return [_window(start, length, count) for start in (*range(0, last, step), last)]
+
+
+def _window(start: int, length: int, count: int) -> Window:
+    indices = tuple(reflect(index, count) for index in range(start, start + length))
+    return Window(start, min(start + length, count), indices)

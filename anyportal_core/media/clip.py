@@ -6,24 +6,26 @@ import bisect
 import hashlib
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from anyportal_core.errors import FrameRangeError, MediaUnreadableError, MissingFramesError
 from anyportal_core.frames import FrameSet, Image
 from anyportal_core.media.encoding import Encoding
-from anyportal_core.shot import MediaRef
+from anyportal_core.media.mastering import NOTHING_SAID, Mastering
+from anyportal_core.media.windows import NO_MARGINS, Box, Margins, Window
+from anyportal_core.shot import MediaRef, MissingFrames
+
+if TYPE_CHECKING:
+    import OpenImageIO as oiio
 
 Kind = Literal["movie", "sequence", "still"]
 Storage = Literal["uint8", "uint16", "half", "float"]
-Window = tuple[int, int, int, int]
-"""A rectangle of an EXR: x, y, width, height."""
-
 DEFAULT_RATE = Fraction(24)
 """Frames a second of what does not say."""
 
@@ -35,7 +37,7 @@ class ClipInfo:
     Args:
         path: what was opened: a movie, a still, or the pattern of a sequence.
         kind: movies and stills count from 0; sequences keep the numbers of their files.
-        width, height: of the upright picture in pixels; of the display window for EXR.
+        width, height: of the upright picture in pixels; of an EXR of all that its frames have, see ``margins``.
         rate: frames a second; None for stills, sequences and raw streams that do not say.
         numbers: the frame numbers that exist, ascending.
         encoding: what the pixel values mean.
@@ -45,9 +47,13 @@ class ClipInfo:
             than half a frame.
         timecode: of the first frame, ``HH:MM:SS:FF``.
         colour_tags: primaries and transfer as the stream tags them (codes of H.273, 2 = not said), for the way out.
+        mastering: what an HDR movie says of the monitor that it was graded on, and of its light.
         display_window, data_window: of an EXR; each frame of a sequence has its own (see ``Clip.windows``).
+        margins: of the picture, around the display window: the frames' overscan.
         date: when the plate was made, as image files write it (``YYYY:MM:DD HH:MM:SS``); results carry it.
         layer: of an EXR: which layer is read, where it has several and none of plain ``R, G, B``.
+        filled: numbers that have no file, and for each the one whose place it has: the nearest before, else after it.
+        black: those are black; else they show that frame.
     """
 
     path: Path
@@ -63,19 +69,33 @@ class ClipInfo:
     variable_rate: bool = False
     timecode: str | None = None
     colour_tags: tuple[int, int] = (2, 2)
+    mastering: Mastering = NOTHING_SAID
     display_window: Window | None = None
     data_window: Window | None = None
     date: str = ""
     layer: str = ""
+    margins: Margins = NO_MARGINS
+    filled: Mapping[int, int] = field(default_factory=dict)
+    black: bool = False
+
+    @property
+    def shown_size(self) -> tuple[int, int]:
+        """Width and height of what is shown: without overscan."""
+        left, above, right, below = self.margins
+        return self.width - left - right, self.height - above - below
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame: ``pixels`` ``(H, W, 3)`` float32 in the clip's encoding, not clamped; ``alpha`` ``(H, W)`` 0..1."""
+    """One frame: ``pixels`` ``(H, W, 3)`` float32 in the clip's encoding, not clamped; ``alpha`` ``(H, W)`` 0..1.
+
+    ``extent`` is where there are pixels at all, for frames of full size; None: everywhere.
+    """
 
     number: int
     pixels: Image
     alpha: Image | None = field(default=None)
+    extent: Box | None = None
 
 
 class Clip(ABC):
@@ -106,6 +126,16 @@ class Clip(ABC):
         self._readers.add(reader)
         return reader
 
+    def repeating(
+        self, numbers: Sequence[int], size: tuple[int, int] | None = None, alpha: bool = False
+    ) -> Iterator[Frame]:
+        """A frame for each of ascending numbers, which may repeat; each is read once. Otherwise as ``frames``."""
+        coming, frame = self.frames(numbers, size, alpha), None
+        for number in numbers:
+            if frame is None or frame.number != number:
+                frame = next(coming)
+            yield frame
+
     def require(self, numbers: Iterable[int] | None = None) -> Sequence[int]:
         """The numbers, ascending, without repeats, after checking that all of them exist.
 
@@ -126,7 +156,7 @@ class Clip(ABC):
             raise FrameRangeError("no frames are asked for", where=str(self.info.path))
         if wanted[0] < have[0] or wanted[-1] > have[-1]:
             raise FrameRangeError(
-                f"frames {_listed(wanted)} are asked for, but the clip has {_listed(have)}",
+                f"frames {listed(wanted)} are asked for, but the clip has {listed(have)}",
                 where=str(self.info.path),
                 hint=f"choose frames within {have[0]}-{have[-1]}",
             )
@@ -139,9 +169,10 @@ class Clip(ABC):
         if missing:
             verb = "is" if len(missing) == 1 else "are"
             raise MissingFramesError(
-                f"{len(missing)} of the frames {verb} missing: {_listed(missing)}",
+                f"{len(missing)} of the frames {verb} missing: {listed(missing)}",
                 where=str(self.info.path),
-                hint="render or copy the missing frames, or choose a range without them",
+                hint="render or copy the missing frames, choose a range without them, or have them filled "
+                "(missing: hold or black)",
             )
 
     def digest(self) -> str:
@@ -170,24 +201,36 @@ class Clip(ABC):
     def _reading(self) -> tuple[object, ...]:
         """What decides, beside what is stored, which pixels a frame has."""
         info = self.info
-        return info.width, info.height, info.pixel_aspect, info.encoding, info.has_alpha
+        return info.width, info.height, info.margins, info.pixel_aspect, info.encoding, info.has_alpha
 
     def _digest_of(self, files: Iterable[tuple[int, Path]], head: str = "") -> str:
-        lines = (f"{number}:{self._file_digest(path)}\n" for number, path in files)
+        black = self.info.filled if self.info.black else ()
+        lines = (f"{number}:{'black:' * (number in black)}{self._file_digest(path)}\n" for number, path in files)
         return hashlib.sha256((head + "".join(lines)).encode()).hexdigest()
 
     def _file_digest(self, path: Path) -> str:
         return self._ref.digests.get(path.name) or file_digest(path)
 
-    def describe_by(self, number: int) -> None:  # noqa: B027 (a movie says the same wherever one looks)
-        """Have a frame say what the clip is: the first of those that are wanted, since files before it may differ.
+    def describe_by(self, numbers: Sequence[int]) -> None:  # noqa: B027 (a movie says the same wherever one looks)
+        """Have the frames that are wanted say what the clip is, since others may differ.
+
+        The first says what it is, all of them how far its picture goes beyond the display window.
 
         Raises:
-            FrameRangeError, MissingFramesError, MediaUnreadableError: it is not there, or no image.
+            FrameRangeError, MissingFramesError, MediaUnreadableError: one is not there, or no image.
+            ShotError: the picture is too large.
         """
 
     def windows(self, number: int) -> tuple[Window, Window] | None:
         """Display and data window of a frame that exists; None where the medium has none."""
+        return None
+
+    def extent(self, number: int) -> Box | None:
+        """Where a frame of full size has pixels, as ``Frame.extent``, without decoding it."""
+        return None
+
+    def header(self, number: int) -> oiio.ImageSpec | None:
+        """What the file of a frame says about the shot; None where it is no image file."""
         return None
 
     def paths(self) -> list[Path]:
@@ -214,8 +257,13 @@ class Clip(ABC):
     def _files(self) -> list[tuple[int, Path]]: ...
 
 
-def open_clip(ref: MediaRef) -> Clip:
+def open_clip(ref: MediaRef, missing: MissingFrames = "error", asked: Sequence[int] = ()) -> Clip:
     """Open a movie, a still or a sequence, whichever the reference names.
+
+    Args:
+        missing: what stands in for frames that a sequence lacks between its first and its last, or those it is stated
+            to have.
+        asked: numbers that it lacks, too, where it has no files for them, though they lie before or after all others.
 
     Raises:
         MediaNotFoundError: nothing is there.
@@ -226,7 +274,7 @@ def open_clip(ref: MediaRef) -> Clip:
 
     path = Path(ref.path)
     if sequences.is_pattern(path) or path.is_dir():
-        return sequences.open_sequence(ref)
+        return sequences.open_sequence(ref, missing, asked)
     if sequences.is_image(path):
         return sequences.open_still(ref)
     return movie.open_movie(ref)
@@ -254,7 +302,7 @@ def _file_digest(path: Path, _size: int, _changed: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _listed(numbers: Sequence[int]) -> str:
+def listed(numbers: Sequence[int]) -> str:
     """A set of numbers as text, shortened where it has very many runs."""
     if isinstance(numbers, range):
         return f"{numbers[0]}-{numbers[-1]}" if len(numbers) > 1 else f"{numbers[0]}"

@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
@@ -22,12 +22,14 @@ from anyportal_core.frames import Image
 from anyportal_core.media import h273, timecode, yuv
 from anyportal_core.media.clip import Clip, ClipInfo, Frame
 from anyportal_core.media.encoding import named
+from anyportal_core.media.mastering import mastering_of
 from anyportal_core.media.movie_content import packets_digest
 from anyportal_core.media.movie_decoder import Decoder
 from anyportal_core.media.movie_file import open_file, unreadable
 from anyportal_core.media.movie_index import MovieIndex, counted, index_movie, is_variable, rate_of
 from anyportal_core.media.movie_length import is_cut, truncated
 from anyportal_core.media.planes import alpha_plane, colour_planes, has_alpha, planar
+from anyportal_core.media.sound import Sound, sound_of
 from anyportal_core.shot import MediaRef, Span
 
 
@@ -57,8 +59,9 @@ def open_movie(ref: MediaRef) -> Clip:
         info = _describe(ref, stream, first, orientation[0] % 2 == 1, len(index.times))
         info = replace(info, rate=ref.rate or own_rate, variable_rate=uneven, timecode=start)
         if ref.span:
-            info = _whole(info, ref, ref.span)
-        return MovieClip(ref, info, index, stream.index, orientation, _form(first))
+            info, own_rate = _whole(info, ref, ref.span), ref.span.rate
+        timing = Timing(stream.time_base or Fraction(0), own_rate)
+        return MovieClip(ref, info, index, stream.index, orientation, _form(first), timing)
 
 
 def _whole(info: ClipInfo, ref: MediaRef, span: Span) -> ClipInfo:
@@ -74,6 +77,13 @@ def _whole(info: ClipInfo, ref: MediaRef, span: Span) -> ClipInfo:
     return replace(info, numbers=range(span.count), rate=ref.rate or span.rate, timecode=start, variable_rate=False)
 
 
+class Timing(NamedTuple):
+    """How a movie's times are counted: seconds a tick, and frames a second as it says itself, where it does."""
+
+    tick: Fraction
+    rate: Fraction | None
+
+
 class MovieClip(Clip):
     """A movie whose frames are told by their times of presentation."""
 
@@ -85,8 +95,10 @@ class MovieClip(Clip):
         stream_index: int,
         orientation: tuple[int, bool],
         form: tuple[int, int, int],
+        timing: Timing,
     ) -> None:
         super().__init__(ref, info)
+        self._timing = timing
         self._index = index
         self._stream_index = stream_index
         self._orientation = orientation
@@ -110,6 +122,23 @@ class MovieClip(Clip):
                 hint="send the whole movie",
             )
         return wanted
+
+    def sound(self, numbers: Sequence[int], rate: Fraction) -> tuple[Sound | None, list[str]]:
+        """The sound of ascending frames, for a result of so many frames a second; what to say where there is none."""
+        own = self._timing.rate
+        origin = self._first / own if own else Fraction(0)
+        return sound_of(self.info.path, numbers, self._shown(numbers), rate, own, origin)
+
+    def _shown(self, numbers: Sequence[int]) -> tuple[Fraction, Fraction] | None:
+        """When the first of some frames is shown and the last is no more, in seconds; None where it is not said."""
+        (tick, rate), times = self._timing, self._index.times
+        first, after = numbers[0] - self._first, numbers[-1] - self._first + 1
+        if rate is None:
+            return None
+        if not self._index.seekable or not tick:  # an AVI shows its frames evenly
+            return first / rate, after / rate
+        stop = int(times[after]) * tick if after < len(times) else int(times[-1]) * tick + 1 / rate
+        return int(times[first]) * tick, stop
 
     def content(self, numbers: Sequence[int]) -> str:
         wanted = range(numbers[0] - self._first, numbers[-1] - self._first + 1)
@@ -202,10 +231,11 @@ def _starting_at(index: MovieIndex, first: VideoFrame) -> MovieIndex:
 
 def _describe(ref: MediaRef, stream: VideoStream, first: VideoFrame, turned: bool, count: int) -> ClipInfo:
     """What the picture is; nothing yet about time."""
+    mastering = mastering_of(first)
     first = planar(first)
     encoding = h273.encoding_of(first, stream.codec_context, where=str(ref.path))
     if ref.colour_space:
-        encoding = named(ref.colour_space, encoding)
+        encoding = named(ref.colour_space, encoding, ref.colour_config)
     aspect = Fraction(stream.sample_aspect_ratio or 1) or Fraction(1)
     return ClipInfo(
         path=Path(ref.path),
@@ -219,6 +249,7 @@ def _describe(ref: MediaRef, stream: VideoStream, first: VideoFrame, turned: boo
         has_alpha=has_alpha(first.format),
         pixel_aspect=1 / aspect if turned else aspect,
         colour_tags=h273.colour_tags(first, stream.codec_context),
+        mastering=mastering,
     )
 
 

@@ -9,15 +9,23 @@ from pathlib import Path
 from typing import Protocol
 
 import av
-import numpy as np
 
 from anyportal_core.errors import StorageError, storage_error
 from anyportal_core.frames import Image
 
-MOVIES = ("mp4", "prores")
+MOVIES = ("mp4", "h265", "prores", "prores4444", "dnxhr")
 """Formats that hold a whole shot in one file."""
 
-_SUFFIXES = {"mp4": ".mp4", "prores": ".mov", "png": ".png", "exr": ".exr"}
+_SUFFIXES = {
+    "mp4": ".mp4",
+    "h265": ".mp4",
+    "prores": ".mov",
+    "prores4444": ".mov",
+    "dnxhr": ".mov",
+    "png": ".png",
+    "tiff": ".tif",
+    "exr": ".exr",
+}
 
 
 @dataclass(frozen=True)
@@ -106,8 +114,3 @@ def storage_errors(path: Path) -> Iterator[None]:
         yield
     except (OSError, av.FFmpegError) as error:
         raise storage_error(error, path) from error
-
-
-def shown_gain(gain: Image) -> Image:
-    """A gain as a picture for files of integers: no change is grey 0.5, one stop an eighth, so 1/16 to 16."""
-    return np.clip(np.log2(np.maximum(gain, 1e-6)) / 8 + 0.5, 0, 1).astype(np.float32)

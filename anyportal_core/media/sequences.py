@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import bisect
 import re
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import OpenImageIO as oiio
 from fileseq.exceptions import FileSeqException
 from fileseq.filesequence import FileSequence
 
 from anyportal_core.errors import MediaNotFoundError, MediaUnreadableError, ShotError, SizeMismatchError
-from anyportal_core.media import stills, timecode, yuv
-from anyportal_core.media.clip import DEFAULT_RATE, Clip, ClipInfo, Frame, Kind, Window, place_of
-from anyportal_core.shot import MediaRef
+from anyportal_core.media import bounds, stills, timecode, yuv
+from anyportal_core.media.clip import DEFAULT_RATE, Clip, ClipInfo, Frame, Kind, place_of
+from anyportal_core.media.header import of_another_frame
+from anyportal_core.media.windows import NOTHING, Box, Window, extent_of, margins_of
+from anyportal_core.shot import MediaRef, MissingFrames
 
 IMAGE_SUFFIXES = frozenset(
     {".png", ".tif", ".tiff", ".jpg", ".jpeg", ".exr", ".dpx", ".cin", ".hdr", ".bmp", ".tga", ".webp", ".jp2", ".ppm"}
@@ -40,8 +45,8 @@ def open_still(ref: MediaRef) -> Clip:
     return SequenceClip(ref, stills.describe(path, ref, kind="still", numbers=range(1)), [path])
 
 
-def open_sequence(ref: MediaRef) -> Clip:
-    """Open the sequence that a pattern names, or the only one that a folder holds.
+def open_sequence(ref: MediaRef, missing: MissingFrames = "error", asked: Sequence[int] = ()) -> Clip:
+    """Open the sequence that a pattern names, or the only one that a folder holds; arguments as ``open_clip``.
 
     Raises:
         MediaNotFoundError: no file fits.
@@ -54,22 +59,41 @@ def open_sequence(ref: MediaRef) -> Clip:
     stated = None if path.is_dir() else FileSequence(str(path)).frameSet()
     files = {int(number): Path(found.frame(number)) for number in found.frameSet() or ()}
     pattern = Path(found.dirname()) / f"{found.basename()}%0{found.zfill()}d{found.extension()}"
+    wanted = sorted(int(number) for number in stated) if stated is not None else sorted(files)
+    span = range(min([wanted[0], *asked]), max([wanted[-1], *asked]) + 1)
+    if missing != "error" and any(number in span for number in files):
+        return _opened(ref, pattern, files, span, black=missing == "black")
     clip = _opened(ref, pattern, files, sorted(files))
-    return _opened(ref, pattern, files, clip.require(int(n) for n in stated)) if stated is not None else clip
+    return _opened(ref, pattern, files, clip.require(wanted)) if stated is not None else clip
 
 
-def _opened(ref: MediaRef, pattern: Path, files: Mapping[int, Path], numbers: Sequence[int]) -> SequenceClip:
-    """Some files of a sequence, described by the first of them that can be read: nobody may want those before it."""
+def _opened(
+    ref: MediaRef, pattern: Path, files: Mapping[int, Path], numbers: Sequence[int], black: bool = False
+) -> SequenceClip:
+    """Some frames of a sequence, described by the first file that can be read: nobody may want those before it.
+
+    Numbers without a file are filled by the nearest before, else after them, or by black ones.
+    """
+    there = [number for number in sorted(files) if numbers[0] <= number <= numbers[-1]]
+    filled = _nearest([n for n in numbers if n not in files], there)
+    paths = [files[filled.get(n, n)] for n in numbers]
     broken: MediaUnreadableError | None = None
     for number in numbers:
+        if number in filled:
+            continue
         try:
             info = _described(ref, "sequence", pattern, _compact(numbers), number, files[number])
         except MediaUnreadableError as error:
             broken = broken or error
         else:
-            return SequenceClip(ref, info, [files[n] for n in numbers])
+            return SequenceClip(ref, replace(info, filled=filled, black=black), paths)
     assert broken is not None
     raise broken
+
+
+def _nearest(holes: Sequence[int], there: Sequence[int]) -> dict[int, int]:
+    """For each hole the number before it that is there, else the first one after it."""
+    return {hole: there[max(bisect.bisect(there, hole) - 1, 0)] for hole in holes}
 
 
 def _described(ref: MediaRef, kind: Kind, pattern: Path, numbers: Sequence[int], number: int, file: Path) -> ClipInfo:
@@ -82,39 +106,81 @@ def _described(ref: MediaRef, kind: Kind, pattern: Path, numbers: Sequence[int],
 
 
 class SequenceClip(Clip):
-    """Numbered image files, or one still."""
+    """Numbered image files, or one still.
+
+    Args:
+        files: one for each number; for those that are filled the file that is shown instead.
+    """
 
     def __init__(self, ref: MediaRef, info: ClipInfo, files: Sequence[Path]) -> None:
         super().__init__(ref, info)
         self._paths = files
+        self._windows: dict[Path, tuple[Window, Window] | None] = {}
 
     def _files(self) -> list[tuple[int, Path]]:
         return list(zip(self.info.numbers, self._paths, strict=True))
 
-    def describe_by(self, number: int) -> None:
-        self.require([number])
+    def describe_by(self, numbers: Sequence[int]) -> None:
+        self.require(numbers)
         own = self.info
-        self.info = _described(self._ref, own.kind, own.path, own.numbers, number, self._path(number))
+        number = next((n for n in numbers if n not in own.filled), numbers[0])
+        shown = own.filled.get(number, number)
+        info = _described(self._ref, own.kind, own.path, own.numbers, shown, self._path(number))
+        margins = margins_of(each for each in map(self.windows, numbers) if each is not None)
+        width, height = info.shown_size
+        width, height = margins[0] + width + margins[2], margins[1] + height + margins[3]
+        bounds.check(width, height, own.path)
+        self.info = replace(info, width=width, height=height, margins=margins, filled=own.filled, black=own.black)
 
     def windows(self, number: int) -> tuple[Window, Window] | None:
-        return stills.windows(self._path(number))
+        path = self._path(number)
+        if path not in self._windows:
+            self._windows[path] = stills.windows(path)
+        return self._windows[path]
+
+    def extent(self, number: int) -> Box | None:
+        if self.info.black and number in self.info.filled:
+            return NOTHING
+        windows = self.windows(number)
+        return None if windows is None else extent_of(self.info.margins, (self.info.width, self.info.height), windows)
+
+    def header(self, number: int) -> oiio.ImageSpec | None:
+        if number not in self.info.filled:
+            return stills.shot_header(self._path(number))
+        return None if self.info.black else of_another_frame(stills.shot_header(self._path(number)))
 
     def _path(self, number: int) -> Path:
         return self._paths[place_of(self.info.numbers, number)]
 
     def _read(self, numbers: Sequence[int], size: tuple[int, int] | None, alpha: bool) -> Generator[Frame]:
         for number in numbers:
-            path = self._path(number)
-            frame = stills.read(path, number, alpha=alpha and self.info.has_alpha)
-            height, width = frame.pixels.shape[:2]
-            if (width, height) != (self.info.width, self.info.height):
-                raise SizeMismatchError(
-                    f"frame {number} is {width}x{height}, but the first one wanted is "
-                    f"{self.info.width}x{self.info.height}",
-                    where=str(path),
-                    hint="render the frame again, or choose a range of one size",
-                )
+            frame = self._frame(number, alpha and self.info.has_alpha)
             yield frame if size is None else _fitted(frame, *size)
+
+    def _frame(self, number: int, alpha: bool) -> Frame:
+        info = self.info
+        if info.black and number in info.filled:
+            nothing = np.zeros((info.height, info.width, 3), np.float32)
+            return Frame(number, nothing, nothing[..., 0] if alpha else None, NOTHING)
+        path = self._path(number)
+        frame = stills.read(path, number, alpha, info.margins)
+        if alpha and frame.alpha is None and info.display_window is not None:
+            # Programs leave it out of a PNG where it is 1 all over; of an EXR nobody does.
+            raise MediaUnreadableError(
+                f"frame {number} has no alpha channel, as the first one wanted has",
+                where=str(path),
+                hint="render the frame again with its alpha, or give the matte as a clip of its own",
+            )
+        height, width = frame.pixels.shape[:2]
+        if (width, height) == (info.width, info.height):
+            return frame
+        left, above, right, below = info.margins
+        size, expected = f"{width - left - right}x{height - above - below}", "{}x{}".format(*info.shown_size)
+        raise SizeMismatchError(
+            f"frame {number} is {size}, but the first one wanted is {expected}",
+            where=str(path),
+            hint="render the frame again, or choose a range of one size",
+        )
 
 
 def _fitted(frame: Frame, height: int, width: int) -> Frame:

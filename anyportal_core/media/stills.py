@@ -14,10 +14,11 @@ import OpenImageIO as oiio
 
 from anyportal_core.errors import MediaNotFoundError, MediaUnreadableError, NonFinitePixelsError
 from anyportal_core.frames import Image
-from anyportal_core.media import bounds, timecode
+from anyportal_core.media import bounds, header, timecode
 from anyportal_core.media.channels import find_channels
-from anyportal_core.media.clip import ClipInfo, Frame, Kind, Storage, Window
+from anyportal_core.media.clip import ClipInfo, Frame, Kind, Storage
 from anyportal_core.media.encoding import Encoding, named, primaries_of
+from anyportal_core.media.windows import NO_MARGINS, Margins, Window, margins_of, place_in, placed
 from anyportal_core.shot import MediaRef
 
 Given = ParamSpec("Given")
@@ -60,10 +61,11 @@ def describe(path: Path, ref: MediaRef, kind: Kind, numbers: Sequence[int]) -> C
     finally:
         file.close()
     encoding = _encoding(spec)
-    turned = spec.get_int_attribute("Orientation", 1) in (5, 6, 7, 8)
-    width, height = spec.full_width, spec.full_height
-    bits = _several(spec, "smpte:TimeCode")
     display, data = _windows(spec) if _is_exr(path) else (None, None)
+    margins = margins_of([(display, data)]) if display and data else NO_MARGINS
+    width, height = _size(spec, path, margins)
+    turned = _orientation(spec, path) in (5, 6, 7, 8)
+    bits = _several(spec, "smpte:TimeCode")
     return ClipInfo(
         path=path,
         kind=kind,
@@ -71,7 +73,7 @@ def describe(path: Path, ref: MediaRef, kind: Kind, numbers: Sequence[int]) -> C
         height=width if turned else height,
         rate=ref.rate or _rate(spec),
         numbers=numbers,
-        encoding=named(ref.colour_space, encoding) if ref.colour_space else encoding,
+        encoding=named(ref.colour_space, encoding, ref.colour_config) if ref.colour_space else encoding,
         storage=_storage(spec, found.colours[0]),
         has_alpha=found.alpha is not None,
         pixel_aspect=_aspect(spec),
@@ -80,6 +82,7 @@ def describe(path: Path, ref: MediaRef, kind: Kind, numbers: Sequence[int]) -> C
         data_window=data,
         date=_text(spec, "DateTime"),
         layer=found.layer,
+        margins=margins,
     )
 
 
@@ -94,7 +97,21 @@ def windows(path: Path) -> tuple[Window, Window] | None:
         return None
     file = _open(path)
     try:
-        return _windows(file.spec(find_channels(file, path).part, 0))
+        return _windows(_bounded(file.spec(find_channels(file, path).part, 0), path))
+    finally:
+        file.close()
+
+
+@_legible
+def shot_header(path: Path) -> oiio.ImageSpec:
+    """What the file says about the shot, see ``header``.
+
+    Raises:
+        MediaNotFoundError, MediaUnreadableError: it is not there, or no image.
+    """
+    file = _open(path)
+    try:
+        return header.of_shot(file.spec(find_channels(file, path).part, 0), _is_exr(path))
     finally:
         file.close()
 
@@ -104,6 +121,14 @@ def _bounded(spec: Any, path: Path) -> Any:
     bounds.check(spec.full_width, spec.full_height, path)
     bounds.check(spec.width, spec.height, path)
     return spec
+
+
+def _size(spec: Any, path: Path, margins: Margins) -> tuple[int, int]:
+    """Width and height of the picture. Raises ShotError where that is too large, though its windows may be small."""
+    left, above, right, below = margins
+    width, height = left + spec.full_width + right, above + spec.full_height + below
+    bounds.check(width, height, path)
+    return width, height
 
 
 def _is_exr(path: Path) -> bool:
@@ -116,12 +141,13 @@ def _windows(spec: Any) -> tuple[Window, Window]:
 
 
 @_legible
-def read(path: Path, number: int, alpha: bool) -> Frame:
-    """The picture in its display window, black around a smaller data window, float32, not clamped.
+def read(path: Path, number: int, alpha: bool, margins: Margins = NO_MARGINS) -> Frame:
+    """The picture: the display window and ``margins`` around it, black where there are no data; float32, not clamped.
 
     Raises:
         MediaNotFoundError, MediaUnreadableError: it is not there, no image, or cut short.
         NonFinitePixelsError: NaN or infinity in it.
+        ShotError: it is too large.
     """
     file = _open(path)
     try:
@@ -129,24 +155,40 @@ def read(path: Path, number: int, alpha: bool) -> Frame:
         channels, cover = found.colours, found.alpha
         spec = _bounded(file.spec(found.part, 0), path)
         wanted = [*channels, *([cover] if alpha and cover is not None else [])]
-        first, last = min(wanted), max(wanted) + 1
-        stored = file.read_image(found.part, 0, first, last, oiio.FLOAT)
-        if stored is None:
-            raise MediaUnreadableError(
-                f"the image is cut short or damaged ({_first_line(file.geterror())})",
-                where=str(path),
-                hint="render or copy it again",
-            )
+        first = min(wanted)
+        stored = _stored(file, path, found.part, (first, max(wanted) + 1))
     finally:
         file.close()
-    pixels = _placed(stored.reshape(spec.height, spec.width, -1), spec)
+    width, height = _size(spec, path, margins)
+    pixels = stored.reshape(spec.height, spec.width, -1)
+    pixels, extent = placed(pixels, *place_in(margins, *_windows(spec)), height, width)
     if _storage(spec, channels[0]) in ("half", "float"):
-        _refuse_non_finite(pixels[..., [c - first for c in wanted]], number, path)
-    pixels = _upright(pixels, spec.get_int_attribute("Orientation", 1))
-    rgb = np.ascontiguousarray(pixels[..., [c - first for c in channels]])
+        _refuse_non_finite(pixels[..., _places(wanted, first)], margins, number, path)
+    pixels = _upright(pixels, _orientation(spec, path))
+    rgb = np.ascontiguousarray(pixels[..., _places(channels, first)])
+    extent = extent if _is_exr(path) else None
     if alpha and cover is not None:
-        return Frame(number, rgb, np.ascontiguousarray(np.clip(pixels[..., cover - first], 0, 1)))
-    return Frame(number, rgb)
+        return Frame(number, rgb, np.ascontiguousarray(np.clip(pixels[..., cover - first], 0, 1)), extent)
+    return Frame(number, rgb, extent=extent)
+
+
+def _places(channels: Sequence[int], first: int) -> slice | list[int]:
+    """Where channels lie among those from ``first`` on: a slice, which copies nothing, where they follow each other."""
+    places = [channel - first for channel in channels]
+    together = places == list(range(places[0], places[0] + len(places)))
+    return slice(places[0], places[-1] + 1) if together else places
+
+
+def _stored(file: Any, path: Path, part: int, channels: tuple[int, int]) -> Image:
+    """Channels of a part as float32; codes of integers as parts of the largest."""
+    stored = file.read_image(part, 0, *channels, oiio.FLOAT)
+    if stored is None:
+        raise MediaUnreadableError(
+            f"the image is cut short or damaged ({_first_line(file.geterror())})",
+            where=str(path),
+            hint="render or copy it again",
+        )
+    return cast(Image, stored)
 
 
 def _open(path: Path) -> Any:
@@ -162,8 +204,15 @@ def _open(path: Path) -> Any:
         file.close()
         raise MediaUnreadableError("the image is cut short", where=str(path), hint="copy or export it again")
     if file is None:
+        reason = _first_line(oiio.geterror())
+        if "ubsampled" in reason:
+            raise MediaUnreadableError(
+                f"some of its channels are smaller than others, as in luminance and chroma ({reason})",
+                where=str(path),
+                hint="write R, G, B (and A), all of full size",
+            )
         raise MediaUnreadableError(
-            f"this is no image that can be read ({_first_line(oiio.geterror())})",
+            f"this is no image that can be read ({reason})",
             where=str(path),
             hint="render or copy it again, or convert it to EXR, PNG or TIFF",
         )
@@ -230,22 +279,9 @@ def _several(spec: Any, name: str) -> Sequence[float]:
     return cast(Sequence[float], stated) if several else ()
 
 
-def _placed(pixels: Image, spec: Any) -> Image:
-    """The data window within the display window: cropped where it is larger, black where it is smaller."""
-    if (spec.x, spec.y, spec.width, spec.height) == (
-        spec.full_x,
-        spec.full_y,
-        spec.full_width,
-        spec.full_height,
-    ):
-        return pixels
-    left, top = spec.x - spec.full_x, spec.y - spec.full_y
-    canvas = np.zeros((spec.full_height, spec.full_width, pixels.shape[2]), np.float32)
-    y0, y1 = max(top, 0), min(top + spec.height, spec.full_height)
-    x0, x1 = max(left, 0), min(left + spec.width, spec.full_width)
-    if y0 < y1 and x0 < x1:
-        canvas[y0:y1, x0:x1] = pixels[y0 - top : y1 - top, x0 - left : x1 - left]
-    return canvas
+def _orientation(spec: Any, path: Path) -> int:
+    """As EXIF has it. In an EXR it says nothing: no program turns one, and its windows lie as it is stored."""
+    return 1 if _is_exr(path) else int(spec.get_int_attribute("Orientation", 1))
 
 
 def _upright(pixels: Image, orientation: int) -> Image:
@@ -259,7 +295,7 @@ def _upright(pixels: Image, orientation: int) -> Image:
     return pixels
 
 
-def _refuse_non_finite(pixels: Image, number: int, path: Path) -> None:
+def _refuse_non_finite(pixels: Image, margins: Margins, number: int, path: Path) -> None:
     finite = np.isfinite(pixels)
     if finite.all():
         return
@@ -267,7 +303,7 @@ def _refuse_non_finite(pixels: Image, number: int, path: Path) -> None:
     count = int((~finite.all(axis=2)).sum())
     raise NonFinitePixelsError(
         f"frame {number} has {count} pixel{'s' if count > 1 else ''} with NaN or infinity, the first at "
-        f"x={column}, y={row}",
+        f"x={column - margins[0]}, y={row - margins[1]}",
         where=str(path),
         hint="render the frame again, or clean it in a compositor (clamp, or an expression such as isnan(r)?0:r)",
     )

@@ -12,10 +12,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anyportal_core.errors import unknown_name
+from anyportal_core.errors import ShotError, unknown_name
 from anyportal_core.frames import Image
 
 Curve = Callable[[Image], Image]
+
+DATA = "data"
+"""In the place of a curve: the numbers are no colours, such as those of a matte."""
 
 # Values that are worked on at a time: intermediate results stay in the processor's cache.
 _BLOCK = 1 << 16
@@ -32,6 +35,10 @@ def encode(pixels: Image, name: str) -> Image:
 
 
 def _mirrored(pixels: Image, name: str, way: int) -> Image:
+    if name == DATA:
+        raise ShotError(
+            "the colour space holds data, no colours", where="colour_space", hint="say which colours the pixels are"
+        )
     if name not in _CURVES:
         raise unknown_name("transfer curve", name, _CURVES)
     curve = _CURVES[name][way]
@@ -134,7 +141,9 @@ _CURVES: dict[str, tuple[Curve | None, Curve | None]] = {
     "linear": (None, None),
     "srgb": _power_with_toe(1.055, 2.4, 12.92, 0.04045),
     "bt709": _power_with_toe(1.09929682680944, 1 / 0.45, 4.5, 4.5 * 0.018053968510807),
+    "gamma18": _gamma(1.8),
     "gamma22": _gamma(2.2),
+    "gamma24": _gamma(2.4),
     "gamma26": _gamma(2.6),
     "gamma28": _gamma(2.8),
     "pq": (_pq_to_light, _pq_to_code),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -12,22 +12,10 @@ from anyportal_core.errors import LengthMismatchError, SizeMismatchError
 from anyportal_core.frames import Image
 from anyportal_core.media.clip import Clip, ClipInfo, Frame, place_of
 from anyportal_core.media.encoding import to_display
+from anyportal_core.media.spool import Spool
 
 # Windows overlap: of the frames read last, so many values are kept, so that going back a little decodes nothing.
 _KEPT_VALUES = 8_000_000
-
-
-def work_size(width: int, height: int, long_side: int, multiple: int = 2) -> tuple[int, int]:
-    """The size ``(h, w)`` to work at: the long side at most ``long_side``, both multiples of ``multiple``.
-
-    Pictures that are smaller stay as they are, up to the rounding.
-    """
-    scale = min(1.0, long_side / max(width, height))
-
-    def rounded(side: int) -> int:
-        return max(multiple, round(side * scale / multiple) * multiple)
-
-    return rounded(height), rounded(width)
 
 
 class _Prepared:
@@ -36,9 +24,16 @@ class _Prepared:
     """Frames of a clip in any order, prepared one by one; cheap forwards, and a few steps back."""
 
     def __init__(
-        self, clip: Clip, numbers: Sequence[int], size: tuple[int, int], alpha: bool, prepare: Callable[[Frame], Image]
+        self,
+        clip: Clip,
+        numbers: Sequence[int],
+        size: tuple[int, int],
+        alpha: bool,
+        prepare: Callable[[Frame], Image],
+        spool: Spool | None = None,
     ) -> None:
         self._clip, self._sources, self._alpha = clip, numbers, alpha
+        self._spool = spool
         self._prepare = prepare
         self.height, self.width = size
         kept = _KEPT_VALUES // (size[0] * size[1] * 3)
@@ -61,20 +56,36 @@ class _Prepared:
         for kept, image in self._kept:
             if kept == index:
                 return image
+        image = self._spooled(index, self._spool) if self._spool else self._decoded(index)
+        self._kept.append((index, image))
+        return image
+
+    def _spooled(self, index: int, spool: Spool) -> Image:
+        image = spool.find(index)
+        if image is None:
+            image = self._decoded(index)
+            spool.keep(index, image)
+        return image
+
+    def _decoded(self, index: int) -> Image:
         if index != self._next:
-            self._reader = self._clip.frames(self._sources[index:], size=(self.height, self.width), alpha=self._alpha)
+            size = self.height, self.width
+            self._reader = self._clip.repeating(self._sources[index:], size=size, alpha=self._alpha)
         image = self._prepare(next(self._reader))
         self._next = index + 1
-        self._kept.append((index, image))
         return image
 
 
 class WorkFrames(_Prepared):
-    """A clip's frames at work size as display-referred sRGB: a ``FrameSource`` of ``(T, H, W, 3)``."""
+    """A clip's frames at work size as display-referred sRGB: a ``FrameSource`` of ``(T, H, W, 3)``.
 
-    def __init__(self, clip: Clip, numbers: Sequence[int], size: tuple[int, int]) -> None:
+    Args:
+        spool: keeps them for the next who reads the same ones.
+    """
+
+    def __init__(self, clip: Clip, numbers: Sequence[int], size: tuple[int, int], spool: Spool | None = None) -> None:
         encoding = clip.info.encoding
-        super().__init__(clip, clip.require(numbers), size, False, lambda f: to_display(f.pixels, encoding))
+        super().__init__(clip, clip.require(numbers), size, False, lambda f: to_display(f.pixels, encoding), spool)
         self.numbers: Sequence[int] = self._sources
 
 
@@ -107,16 +118,17 @@ class AlphaFrames(_Prepared):
                 where=str(info.path),
                 hint="render the matte at the plate's size",
             )
-        sources = clip.require(matte_numbers(info, plate, numbers))
+        sources = numbers if own else matte_numbers(info, plate, numbers)
+        clip.require(sources)
         self._from_alpha = own or (info.has_alpha and alpha_says_something(clip, sources[0]))
         super().__init__(clip, sources, size, self._from_alpha, lambda f: self._cover(f)[..., None])
         self.numbers: Sequence[int] = tuple(numbers)
 
-    def full(self, start: int = 0, stop: int | None = None) -> Iterator[Image]:
-        """The matte at the plate's own size, frame by frame, ``(H, W)`` float32, 0..1."""
-        wanted = self._sources[start:stop]
-        if len(wanted):
-            yield from map(self._cover, self._clip.frames(wanted, alpha=self._from_alpha))
+    def full(self, indices: Iterable[int] | None = None) -> Iterator[Image]:
+        """The matte at the plate's own size, ``(H, W)`` float32, 0..1: all frames, or those of ascending indices."""
+        wanted = self._sources if indices is None else [self._sources[index] for index in indices]
+        if wanted:
+            yield from map(self._cover, self._clip.repeating(wanted, alpha=self._from_alpha))
 
     def _cover(self, frame: Frame) -> Image:
         if not self._from_alpha:
@@ -140,12 +152,15 @@ def matte_numbers(matte: ClipInfo, plate: ClipInfo, numbers: Sequence[int]) -> S
 
     By number where a matte sequence covers them all; else by place, where the matte is as long as the plate or as
     the frames asked for. The numbers of a movie only count its frames: beside one, equal length goes first, and a
-    matte movie's numbers never decide, since a part of a longer one may be any part.
+    matte movie's numbers never decide, since a part of a longer one may be any part. Where the plate shows another
+    frame in the place of one that it lacks, so does the matte.
 
     Raises:
         LengthMismatchError: none of these.
     """
     have = matte.numbers
+    if plate.filled and not plate.black:
+        numbers = [plate.filled.get(number, number) for number in numbers]
     own = have if isinstance(have, range) else frozenset(have)
     covers = matte.kind != "movie" and all(number in own for number in numbers)
     if len(have) == len(plate.numbers) and not (covers and plate.kind != "movie"):
@@ -154,6 +169,8 @@ def matte_numbers(matte: ClipInfo, plate: ClipInfo, numbers: Sequence[int]) -> S
         return numbers
     if len(have) == len(numbers):
         return list(have)
+    if not isinstance(have, range) and matte.kind == "sequence" and have[0] <= numbers[0] <= numbers[-1] <= have[-1]:
+        return numbers  # it has holes: whoever reads these is told which
     raise LengthMismatchError(
         f"the matte has {len(have)} frames ({have[0]}-{have[-1]}), the plate {len(plate.numbers)} "
         f"({plate.numbers[0]}-{plate.numbers[-1]}), and {len(numbers)} are wanted",
@@ -165,4 +182,6 @@ def matte_numbers(matte: ClipInfo, plate: ClipInfo, numbers: Sequence[int]) -> S
 def alpha_says_something(clip: Clip, number: int) -> bool:
     """Whether the alpha channel is anything but 1 all over."""
     frame = next(clip.frames([number], alpha=True))
-    return frame.alpha is not None and bool((frame.alpha < 1).any())
+    if frame.alpha is None:
+        return False
+    return bool(((frame.alpha if frame.extent is None else frame.alpha[frame.extent]) < 1).any())

@@ -31,6 +31,9 @@ LUMA_WEIGHTS = {
 # fetching memory from the system than in arithmetic. A multiple of every subsampling.
 _STRIPE = 64
 
+# Of a code: below it lies what float arithmetic adds, above it what a picture has.
+_SAME = 0.25
+
 Plane = NDArray[np.unsignedinteger]
 
 
@@ -59,23 +62,30 @@ def to_rgb(planes: Sequence[Plane | Image], encoding: Encoding, size: tuple[int,
 def from_rgb(pixels: Image, encoding: Encoding, subsampling: tuple[int, int]) -> list[Plane]:
     """R'G'B' ``(H, W, 3)`` or grey ``(H, W)`` to planes of codes: Y, Cb, Cr (or R, G, B), rounded and clipped.
 
+    Undoes ``to_rgb``: planes that it was made from come back as they were, chroma of half size too (of an odd height
+    but for its last line). Other chroma is averaged.
+
     Args:
         subsampling: ``(horizontal, vertical)`` factors of chroma, 1 or 2.
     """
     if pixels.ndim == 2:
         return _grey_planes(pixels, encoding, subsampling)
     height, width = pixels.shape[:2]
-    small = -(-height // subsampling[1]), -(-width // subsampling[0])
+    across, down = subsampling
+    small = -(-height // down), -(-width // across)
     kind = np.uint8 if encoding.bits == 8 else np.uint16
     planes: list[Plane] = [np.empty(size, kind) for size in ((height, width), small, small)]
+    luma, *chroma = np.vsplit(_encoding(encoding), 3)
     for rows in _stripes(height):
-        part = np.ascontiguousarray(pixels[rows])
-        for plane, row, ratio in zip(
-            planes, np.vsplit(_encoding(encoding), 3), [(1, 1), *[subsampling] * 2], strict=True
-        ):
-            codes = _downsampled(np.asarray(cv2.transform(part, row), np.float32), *ratio)
-            top = rows.start // ratio[1]
-            plane[top : top + len(codes)] = _quantised(codes, encoding.bits)
+        codes = cv2.transform(np.ascontiguousarray(pixels[rows]), luma)
+        planes[0][rows] = _quantised(np.asarray(codes, np.float32), encoding.bits)
+        part = _with_neighbours(pixels, rows) if down == 2 else pixels[rows]
+        for plane, row in zip(planes[1:], chroma, strict=True):
+            values: Image = np.asarray(cv2.transform(np.ascontiguousarray(part), row), np.float32)
+            values = _columns(values) if across == 2 else values
+            values = _lines(values) if down == 2 else values
+            top = rows.start // down
+            plane[top : top + len(values)] = _quantised(values, encoding.bits)
     return planes
 
 
@@ -103,6 +113,23 @@ def reach(encoding: Encoding) -> tuple[float, float]:
     """The least and the greatest value that codes can hold: beyond 0..1 in video range."""
     low, span = _luma_range(encoding)
     return -low / span, (2**encoding.bits - 1 - low) / span
+
+
+def bounded(pixels: Image, encoding: Encoding) -> Image:
+    """R'G'B' ``(H, W, 3)``, clipped to ``reach`` where codes cannot hold it; the very object where they can everywhere.
+
+    A colour with one channel beyond reach may well have codes of its own, and is left alone then.
+    """
+    low, high = reach(encoding)
+    if encoding.matrix == "rgb" or (pixels.min(initial=low) >= low and pixels.max(initial=high) <= high):
+        return pixels
+    made = np.clip(pixels, low, high)
+    least, most = np.float32(-0.5), np.float32(2**encoding.bits - 0.5)
+    for rows in _stripes(len(pixels)):
+        codes = cv2.transform(np.ascontiguousarray(pixels[rows]), _encoding(encoding))
+        held = ((codes >= least) & (codes < most)).all(axis=-1, keepdims=True)
+        made[rows] = np.where(held, pixels[rows], made[rows])
+    return made
 
 
 def fit(image: Image, height: int, width: int) -> Image:
@@ -182,19 +209,40 @@ def _upsampled(plane: Plane | Image, rows: slice, height: int, width: int) -> Im
     return np.asarray(cv2.merge([part, between]), np.float32).reshape(len(part), 2 * columns)[:, :width]
 
 
-def _downsampled(plane: Image, horizontal: int, vertical: int) -> Image:
-    """Chroma at the sites ``_upsampled`` assumes: 1-2-1 over columns, the mean of two lines; odd edges repeat."""
-    if plane.shape[0] % vertical:
-        plane = np.concatenate([plane, plane[-1:]])
-    if plane.shape[1] % horizontal:
+def _with_neighbours(pixels: Image, rows: slice) -> Image:
+    """Rows, an even number of them, between the one above and the one below; the picture's edges repeat."""
+    height = len(pixels)
+    stop = rows.stop + (rows.stop - rows.start) % 2
+    part = pixels[max(rows.start - 1, 0) : min(stop + 1, height)]
+    above, below = part[:1][: rows.start == 0], part[-1:].repeat(max(stop + 1 - height, 0), axis=0)
+    return np.concatenate([above, part, below]) if len(above) or len(below) else part
+
+
+def _columns(plane: Image) -> Image:
+    """Every other column: itself where those beside it lie between such columns, else averaged 1-2-1."""
+    if plane.shape[1] % 2:
         plane = np.concatenate([plane, plane[:, -1:]], axis=1)
-    size = plane.shape[1] // horizontal, plane.shape[0] // vertical
-    here = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
-    if horizontal == 1:
-        return np.asarray(here, np.float32)
-    left = np.concatenate([plane[:, :1], plane[:, :-1]], axis=1)
-    before = cv2.resize(left, size, interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.addWeighted(here, 0.5, before, 0.5, 0), np.float32)
+    here, right = cv2.split(plane.reshape(len(plane), -1, 2))
+    following = np.concatenate([here[:, 1:], here[:, -1:]], axis=1)
+    off = cv2.absdiff(right, cv2.addWeighted(here, 0.5, following, 0.5, 0))
+    off = cv2.max(off, np.concatenate([off[:, :1], off[:, :-1]], axis=1))
+    left = np.concatenate([here[:, :1], right[:, :-1]], axis=1)
+    mean = cv2.addWeighted(cv2.addWeighted(left, 0.5, right, 0.5, 0), 0.5, here, 0.5, 0)
+    return _chosen(here, mean, off)
+
+
+def _lines(plane: Image) -> Image:
+    """Between every two lines, see ``_with_neighbours``: what they were interpolated from, else their mean."""
+    above, upper, lower, below = plane[:-2:2], plane[1:-1:2], plane[2::2], plane[3::2]
+    from_above = cv2.addWeighted(upper, 1.5, above, -0.5, 0)
+    from_below = cv2.addWeighted(lower, 1.5, below, -0.5, 0)
+    source = cv2.addWeighted(from_above, 0.5, from_below, 0.5, 0)
+    return _chosen(source, cv2.addWeighted(upper, 0.5, lower, 0.5, 0), cv2.absdiff(from_above, from_below))
+
+
+def _chosen(source: Any, mean: Any, off: Any) -> Image:
+    """``source`` where what it is to explain is ``off`` by no more than a fraction of a code, else ``mean``."""
+    return np.asarray(cv2.copyTo(source, (np.asarray(off) <= _SAME).view(np.uint8), mean), np.float32)
 
 
 def _quantised(codes: Image, bits: int) -> Plane:

@@ -17,8 +17,9 @@ _STEPS = 2**16  # sums of such fractions are exact in float32
 def weights(windows: Sequence[Window]) -> list[NDArray[np.float32]]:
     """The weight of each window's frames ``(stop-start,)``; over every frame of the shot they sum to 1 exactly.
 
-    A window's weight grows linearly through its overlap with the windows before it, and falls so through its
-    overlap with those after. The windows are in order and leave no gap.
+    A window's weight grows through its overlap with the windows before it, and falls through its overlap with those
+    after, gently at both ends: where it grew from one frame to the next at once, one would see when. The windows are in
+    order and leave no gap.
     """
     count = windows[-1].stop
     raw = np.zeros((len(windows), count))
@@ -28,7 +29,8 @@ def weights(windows: Sequence[Window]) -> list[NDArray[np.float32]]:
         left = windows[i + 1].start if i + 1 < len(windows) else window.stop
         rise = (frames - window.start + 1) / (max(entered - window.start, 0) + 1)
         fall = (window.stop - frames) / (max(window.stop - left, 0) + 1)
-        raw[i, frames] = np.minimum(1, np.minimum(rise, fall))
+        share = np.minimum(1, np.minimum(rise, fall))
+        raw[i, frames] = share * share * (3 - 2 * share)
     shares = np.floor(raw / raw.sum(0) * _STEPS)
     shares[shares.argmax(0), np.arange(count)] += _STEPS - shares.sum(0)
     return [(shares[i, w.start : w.stop] / _STEPS).astype(np.float32) for i, w in enumerate(windows)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Literal, Protocol
 
 Border = Literal["reflect", "replicate", "zero"]
-Filter = Literal["area", "linear", "cubic"]
+Filter = Literal["area", "linear", "cubic", "lanczos"]
 
 
 class ImageOps(Protocol):
@@ -21,6 +21,10 @@ class ImageOps(Protocol):
 
     def box(self, image: Any, radius: int) -> Any:
         """Mean over a ``(2*radius+1)`` square, border reflected."""
+        ...
+
+    def convolve(self, image: Any, kernel: Any) -> Any:
+        """Filter with a small ``(k, k)`` kernel, k odd, not turned round; border as of ``gaussian``."""
         ...
 
     def resize(self, image: Any, height: int, width: int, filter: Filter = "linear") -> Any:
@@ -35,7 +39,8 @@ class ImageOps(Protocol):
         """Sample through a homography of unit coordinates: output ``(height, width)`` to input.
 
         ``matrix`` ``(3, 3)`` maps ``((x+0.5)/width, (y+0.5)/height)`` of the output to the same of the
-        input. Where the output is coarser than the input, the input is low-passed first.
+        input. Where the output is coarser than the input, the input is low-passed first. Through the
+        identity the very pixels come back.
         """
         ...
 

@@ -23,7 +23,11 @@ _FILTERS: Final[dict[Filter, int]] = {
     "area": cv2.INTER_AREA,
     "linear": cv2.INTER_LINEAR,
     "cubic": cv2.INTER_CUBIC,
+    "lanczos": cv2.INTER_LANCZOS4,
 }
+
+_NOWHERE = 1e-6
+"""Pixels, and parts of the size: what moves a picture by less does not move it."""
 
 
 def gaussian(image: Array, sigma: float) -> Array:
@@ -37,6 +41,11 @@ def box(image: Array, radius: int) -> Array:
     """Mean over a ``(2*radius+1)`` square, border reflected."""
     side = 2 * radius + 1
     return _like(image, cv2.blur(image, (side, side), borderType=cv2.BORDER_REFLECT_101))
+
+
+def convolve(image: Array, kernel: Array) -> Array:
+    """Filter with a small ``(k, k)`` kernel, k odd, not turned round; border as of ``gaussian``."""
+    return _like(image, cv2.filter2D(image, -1, kernel, borderType=cv2.BORDER_REFLECT_101))
 
 
 def resize(image: Array, height: int, width: int, filter: Filter = "linear") -> Array:
@@ -56,7 +65,8 @@ def warp(image: Array, matrix: Matrix, height: int, width: int, border: Border =
     """Sample through a homography of unit coordinates: output ``(height, width)`` to input, bicubically.
 
     Where the output is coarser than the input, the input is first shrunk to ``shrunk_size`` by the mean of its
-    pixels. That grid lies still on the input: a slow move does not make it shimmer.
+    pixels. That grid lies still on the input: a slow move does not make it shimmer. Through the identity the very
+    pixels come back.
     """
     size = shrunk_size(image, matrix, height, width)
     if size != image.shape[:2]:
@@ -64,11 +74,12 @@ def warp(image: Array, matrix: Matrix, height: int, width: int, border: Border =
     if min(image.shape[:2]) == 1:  # OpenCV 5.0 never returns from warping a single row or column
         image = np.repeat(np.repeat(image, 1 + (image.shape[0] == 1), 0), 1 + (image.shape[1] == 1), 1)
     pixels = unit_to_pixels(image.shape[0], image.shape[1]) @ matrix @ pixels_to_unit(height, width)
+    pixels = pixels / pixels[2, 2]
+    if image.shape[:2] == (height, width) and np.abs(pixels - np.eye(3)).max() < _NOWHERE:
+        return image.copy()
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
     if not pixels[2, :2].any():
-        out = cv2.warpAffine(
-            image, pixels[:2] / pixels[2, 2], (width, height), flags=flags, borderMode=_BORDERS[border]
-        )
+        out = cv2.warpAffine(image, pixels[:2], (width, height), flags=flags, borderMode=_BORDERS[border])
     else:
         out = cv2.warpPerspective(image, pixels, (width, height), flags=flags, borderMode=_BORDERS[border])
     return _like(image, out)

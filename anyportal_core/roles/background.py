@@ -21,12 +21,14 @@ class Backdrop:
         frames: the picture or pictures at their own aspect, display-referred; a colour is one flat frame
             of the plate's shape; None for a prompt.
         rate: frames per second of a clip, as a float; 0 when unknown.
+        aspect: width over height as it is shown, exactly; 0 when it is that of ``frames``.
     """
 
     kind: BackdropKind
     prompt: str = ""
     frames: FrameSource | None = None
     rate: float = 0.0
+    aspect: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class BackgroundInputs:
         plate_rate: frames per second.
         clean_plate: the plate without its foreground, where the recipe has it made before the background.
         first_frame: one frame: the background that the shot begins with, where the recipe has it painted.
+        plate_aspect: width over height of the plate as it is shown, exactly; 0 when it is that of ``plate``.
     """
 
     plate: FrameSource
@@ -49,6 +52,13 @@ class BackgroundInputs:
     plate_rate: float
     clean_plate: StoredFrames | None = None
     first_frame: StoredFrames | None = None
+    plate_aspect: float = 0.0
+
+    def aspects(self) -> tuple[float, float]:
+        """Width over height of plate and backdrop as they are shown. A prompt has the plate's."""
+        plate = self.plate_aspect or self.plate.width / self.plate.height
+        frames = self.backdrop.frames
+        return plate, self.backdrop.aspect or (frames.width / frames.height if frames is not None else plate)
 
 
 class BackgroundPlugin(Protocol):
@@ -65,6 +75,8 @@ class BackgroundPlugin(Protocol):
 
     def render(self, stored: Stored, backdrop: Image | None, height: int, width: int, context: RoleContext) -> Image:
         """The background ``(height, width, 3)`` float32 for one frame, in the encoding of ``backdrop``.
+
+        Pixels of both may be oblong: what knows their shapes is `BackgroundInputs.aspects`.
 
         Args:
             stored: what ``make`` yielded for it.

@@ -9,7 +9,7 @@ from anyportal_core.roles.background import BackgroundInputs, BackgroundPlugin
 from anyportal_core.stages.casting import Cast
 from anyportal_core.stages.material import Material
 
-CODE_VERSION = 2
+CODE_VERSION = 3
 
 
 def run(material: Material, cast: Cast) -> Iterator[Chunk]:
@@ -23,5 +23,6 @@ def run(material: Material, cast: Cast) -> Iterator[Chunk]:
         float(material.rate),
         found.get("clean_plate"),
         found.get("first_frame"),
+        material.aspect,
     )
     yield from plugin.make(inputs, cast.context("background"))

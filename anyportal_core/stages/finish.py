@@ -13,23 +13,35 @@ from typing import cast as typed
 import numpy as np
 
 from anyportal_core.delivery import Delivery
+from anyportal_core.errors import RecipeError
 from anyportal_core.frames import Image
 from anyportal_core.media.clip import Frame
-from anyportal_core.media.encoding import from_linear, to_display, to_linear
+from anyportal_core.media.encoding import (
+    SRGB,
+    Encoding,
+    convert,
+    from_display,
+    from_linear,
+    is_display_referred,
+    to_display,
+    to_linear,
+)
 from anyportal_core.media.exr import composed
-from anyportal_core.method.gain import apply_gain, upsample_gain
-from anyportal_core.method.matting import bounds, estimate_foreground
+from anyportal_core.method.enlarging import enlarge, patched
+from anyportal_core.method.matting import estimate_foreground
+from anyportal_core.method.upsampling import stripes
 from anyportal_core.ops import ImageOps
+from anyportal_core.roles import Stored
+from anyportal_core.stages.accents import Accents
 from anyportal_core.stages.casting import Cast
+from anyportal_core.stages.matching import Matching
 from anyportal_core.stages.material import Material
+from anyportal_core.stages.relighting import relight
 
-CODE_VERSION = 1
+CODE_VERSION = 4
 
 _SOLID = np.float32(1 - 2**-12)
 """What half float rounds to 1: there the delivered matte says that the foreground is the plate's own."""
-
-_CONTINUED = 16
-"""Pixels around the foreground that its estimated colours may be continued into."""
 
 
 class Finish:
@@ -38,11 +50,22 @@ class Finish:
     def __init__(self, material: Material, cast: Cast, delivery: Delivery, ops: ImageOps) -> None:
         self._material = material
         self._cast = cast
+        self._wants_comp = "comp" in delivery.layers
         self._wants_gain = "gain" in delivery.layers
+        self._wants_clean_plate = "clean_plate" in delivery.layers
+        if self._wants_clean_plate and "clean_plate" not in material.results:
+            raise RecipeError(
+                "nothing in this recipe makes a clean plate",
+                where="delivery.layers",
+                hint="leave out clean_plate, or choose a preset that paints its background",
+            )
         self._ops = ops
         self._encoding = material.info.encoding
         long_side = 2 * max(material.info.width, material.info.height)
         self._backdrop = material.backdrop_reader(self._encoding, long_side)
+        self._matching = Matching(material, cast, self._drawn, ops)
+        self._accents = Accents(material.recipe.finish, self._encoding, ops)
+        self._informs = {"shadow", "wrap"}.intersection(delivery.layers)
 
     def frames(self, skipped: Container[int] = ()) -> Iterator[tuple[int, dict[str, Image]]]:
         """``(frame number, layer to image)`` for every delivered frame that is not ``skipped``, in order.
@@ -60,44 +83,89 @@ class Finish:
             yield frame.number, self._layers(frame, frame.number - first, given)
 
     def _layers(self, frame: Frame, index: int, given: Image | None) -> dict[str, Image]:
-        height, width = frame.pixels.shape[:2]
-        alpha = self._matte(frame, index, given)
-        background = self._background(index, height, width)
-        foreground, gain = self._relit(frame, index, alpha)
-        comp = composed(foreground, background, alpha)
-        return {"comp": comp, "foreground": foreground, "background": background, "matte": alpha, "gain": gain}
-
-    def _matte(self, frame: Frame, index: int, given: Image | None) -> Image:
-        stored = self._material.results["matte"].frame(index)
         display = to_display(frame.pixels, self._encoding)
+        alpha = self._matte(frame, display, index, given)
+        layers = {"foreground": self._foreground(frame, alpha), "background": self._matching.background(index)}
+        layers["matte"] = alpha
+        gain = self._relight(frame.number, index, layers["foreground"], alpha, display)
+        if gain is not None:
+            layers["gain"] = gain
+        layers |= self._accented(frame.number, layers["foreground"], layers["background"], alpha)
+        if self._wants_clean_plate:
+            layers["clean_plate"] = self._clean_plate(frame, index, alpha)
+        if self._wants_comp:
+            layers["comp"] = _composed(layers["foreground"], layers["background"], alpha, self._encoding)
+        return layers
+
+    def _accented(self, number: int, foreground: Image, background: Image, alpha: Image) -> dict[str, Image]:
+        """Those layers that shadow and wrap change, and the two themselves where they are wanted."""
+        made = {}
+        shadow = self._accents.shadow(number, alpha)
+        if shadow is not None:
+            made["background"] = background = self._accents.shaded(background, shadow)
+        wrap = self._accents.wrap(number, background, alpha)
+        if wrap is not None:
+            made["foreground"] = self._accents.wrapped(foreground, wrap)
+        if "shadow" in self._informs:
+            made["shadow"] = np.ones_like(alpha) if shadow is None else shadow
+        if "wrap" in self._informs:
+            made["wrap"] = np.zeros_like(foreground) if wrap is None else wrap
+        return made
+
+    def _matte(self, frame: Frame, display: Image, index: int, given: Image | None) -> Image:
+        stored = self._material.results["matte"].frame(index)
         plugin = self._cast.plugin("matte")
         alpha = typed(Image, plugin.render(display, stored, given, self._cast.context("matte")))
-        return np.where(alpha >= _SOLID, np.float32(1), alpha)
+        alpha = np.where(alpha >= _SOLID, np.float32(1), alpha)
+        if frame.extent is None:
+            return alpha
+        there = np.zeros_like(alpha)  # where the plate has no pixels, there is no foreground either
+        there[frame.extent] = alpha[frame.extent]
+        return there
 
-    def _background(self, index: int, height: int, width: int) -> Image:
-        stored = self._material.background_frame(index)
-        picture = self._backdrop.read(int(stored["backdrop_index"])) if "backdrop_index" in stored else None
-        plugin = self._cast.plugin("background")
-        return typed(Image, plugin.render(stored, picture, height, width, self._cast.context("background")))
+    def _drawn(self, index: int, stored: Stored) -> Image:
+        """The background of a frame from what is stored for it, in the plate's encoding."""
+        info = self._material.info
+        plugin, context = self._cast.plugin("background"), self._cast.context("background")
+        if "backdrop_index" in stored:
+            picture = self._backdrop.read(int(stored["backdrop_index"]))
+            return typed(Image, plugin.render(stored, picture, info.height, info.width, context))
+        painted = plugin.render(stored, None, info.height, info.width, context)
+        return convert(painted, SRGB, self._encoding)
 
-    def _relit(self, frame: Frame, index: int, alpha: Image) -> tuple[Image, Image]:
-        """The relit straight foreground, 0 far from it; and the gain, where it is wanted, 1 where nothing is relit."""
-        height, width = alpha.shape
-        finish = self._material.recipe.finish
-        foreground = (
-            typed(Image, estimate_foreground(frame.pixels, alpha, self._ops))
-            if finish.flag("clean_edges")
-            else np.where(alpha[..., None] > 0, frame.pixels, np.float32(0))
-        )
-        gain = np.ones_like(foreground) if self._wants_gain else foreground
-        strength = np.float32(finish.number("relight_strength", frame.number))
+    def _foreground(self, frame: Frame, alpha: Image) -> Image:
+        """The straight foreground as it was taken: 0 far from it."""
+        if self._material.recipe.finish.flag("clean_edges"):
+            return typed(Image, estimate_foreground(frame.pixels, alpha, self._ops))
+        return np.where(alpha[..., None] > 0, frame.pixels, np.float32(0))
+
+    def _relight(self, number: int, index: int, foreground: Image, alpha: Image, display: Image) -> Image | None:
+        """Relight the foreground, in place; the gain where it is wanted, 1 where nothing is relit."""
+        gain = np.ones_like(foreground) if self._wants_gain else None
+        strength = np.float32(self._material.recipe.finish.number("relight_strength", number))
         log_gain = self._material.results["refine"].read("log_gain", index, index + 1)[0] * strength
-        box = bounds(alpha > 0, _CONTINUED)
-        if box is not None and log_gain.any():
-            full = typed(Image, upsample_gain(log_gain, height, width, self._ops))[box]
-            light = apply_gain(to_linear(foreground[box], self._encoding), full)
-            # Where the light did not change, nor may the pixel: the way to linear light and back is not exact.
-            foreground[box] = np.where(full == 0, foreground[box], from_linear(light, self._encoding))
-            if self._wants_gain:
-                gain[box] = np.exp(full)
-        return foreground, gain
+        if log_gain.any():
+            relight(foreground, log_gain, display, alpha, self._encoding, self._ops, gain)
+        return gain
+
+    def _clean_plate(self, frame: Frame, index: int, alpha: Image) -> Image:
+        """The plate without its foreground: its own pixels, and in their midst what was painted, enlarged."""
+        painted = np.asarray(self._material.results["clean_plate"].frame(index)["frames"], np.float32)
+        height, width = alpha.shape
+        large = typed(Image, enlarge(painted, height, width, self._ops))
+        return typed(Image, patched(frame.pixels, from_display(large, self._encoding), alpha, self._ops))
+
+
+def _composed(foreground: Image, background: Image, alpha: Image, encoding: Encoding) -> Image:
+    """Foreground over background: of what a monitor shows by its code values, as hosts do; else by its light."""
+    comp = np.empty_like(foreground)
+    by_light = not is_display_referred(encoding) and encoding.transfer != "linear"
+    for rows in stripes(0, len(comp)):
+        front, behind, cover = foreground[rows], background[rows], alpha[rows]
+        if by_light:
+            mixed = composed(to_linear(front, encoding), to_linear(behind, encoding), cover)
+            full, none = (cover == 1)[..., None], (cover == 0)[..., None]
+            comp[rows] = np.where(full, front, np.where(none, behind, from_linear(mixed, encoding)))
+        else:
+            comp[rows] = composed(front, behind, cover)
+    return comp

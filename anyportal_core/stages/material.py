@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -12,44 +13,55 @@ import numpy as np
 
 from anyportal_core.errors import FrameRangeError, ShotError
 from anyportal_core.frames import ArraySource, FrameSet, FrameSource, Image
-from anyportal_core.media.clip import DEFAULT_RATE, Clip, ClipInfo, Frame, open_clip
+from anyportal_core.media.clip import DEFAULT_RATE, Clip, ClipInfo, Frame, listed, open_clip
 from anyportal_core.media.encoding import SRGB, Encoding, convert
+from anyportal_core.media.framed import framed
+from anyportal_core.media.spool import Spool
 from anyportal_core.media.timecode import countable
-from anyportal_core.media.work import AlphaFrames, WorkFrames, alpha_says_something, matte_numbers, work_size
+from anyportal_core.media.windows import Box, shrunk
+from anyportal_core.media.work import AlphaFrames, WorkFrames, alpha_says_something, matte_numbers
 from anyportal_core.recipe import Recipe
 from anyportal_core.roles import RoleContext, Stored
 from anyportal_core.roles.background import Backdrop, BackgroundPlugin
-from anyportal_core.shot import MediaRef, Shot
+from anyportal_core.shot import MediaRef, MissingFrames, Shot
+from anyportal_core.sizes import Limits, shown_aspect, work_size
 from anyportal_core.stages.results import Result
 
-CODE_VERSION = 2
+CODE_VERSION = 4
 """Of how media are read: part of the digest that every stage's result is kept under."""
+
+_LARGE = 8
+"""Times the work size's pixels: a plate of more of them is decoded once for all stages, not by each."""
 
 
 class Material:
     """The opened media of one shot.
 
+    Args:
+        limits: what the sizes of pictures are limited to by the plug-ins that will see them.
+
     Raises (on construction):
         InputError: media that cannot be read, a range outside the plate, a matte of another size or length.
     """
 
-    def __init__(self, shot: Shot, recipe: Recipe) -> None:
+    def __init__(self, shot: Shot, recipe: Recipe, limits: Iterable[Limits] = ()) -> None:
         self.shot = shot
         self.recipe = recipe
         self.results: dict[str, Result] = {}
         """By the stage's name."""
         self._clips: list[Clip] = []
-        self.plate_clip = self._open(shot.plate)
+        self.plate_clip = self._open(shot.plate, _asked(shot), shot.missing)
         self.deliver = _chosen(shot, self.info)
-        self.numbers: Sequence[int] = _span(self.deliver, self.info)
-        self.plate_clip.describe_by(self.plate_clip.require(self.numbers)[0])
+        self.numbers: Sequence[int] = _span(self.deliver, shot)
+        self.plate_clip.describe_by(self.plate_clip.require(self.numbers))
         info = self.info
         self.rate = shot.plate.rate or info.rate or DEFAULT_RATE
-        self.height, self.width = work_size(info.width, info.height, recipe.work.integer("long_side"))
-        self.matte_clip = self._open(shot.matte) if shot.matte else None
-        if self.matte_clip is not None:
-            self.matte_clip.describe_by(matte_numbers(self.matte_clip.info, info, self.numbers)[0])
-        self.mask_clip = self._open_whole(shot.mask) if shot.mask else None
+        long_side = recipe.work.integer("long_side")
+        self.height, self.width = work_size(info.width, info.height, long_side, info.pixel_aspect, limits)
+        large = info.width * info.height >= _LARGE * self.width * self.height
+        self._spool = Spool((self.height, self.width, 3)) if large else None
+        self.matte_clip = self._open_matte()
+        self.mask_clip = framed(shot.mask, self._open_whole(shot.mask), info, "mask") if shot.mask else None
         self.backdrop_clip = self._open_backdrop()
         self.mask_index = self._mask_index()
 
@@ -60,14 +72,21 @@ class Material:
 
     @property
     def count(self) -> int:
-        """Frames that are analysed: from the first to the last delivered one."""
+        """Frames that are analysed: those within the shot, delivered or not."""
         return len(self.numbers)
+
+    @property
+    def aspect(self) -> float:
+        """Width over height of the plate, as it is shown."""
+        return _aspect(self.info)
 
     def close(self) -> None:
         for result in self.results.values():
             result.close()
         for clip in self._clips:
             clip.close()
+        if self._spool:
+            self._spool.close()
 
     def inputs(self) -> list[Path]:
         """All files that the shot is made from."""
@@ -82,7 +101,7 @@ class Material:
             "backdrop": (self.shot.backdrop, self.backdrop_clip),
         }
         found = {
-            name: f"{self._content(name, clip)} {ref.rate or clip.info.rate} {ref.colour_space}"
+            name: f"{self._content(name, clip)} {ref.rate or clip.info.rate} {_assumed(ref, clip)}"
             for name, (ref, clip) in clips.items()
             if ref is not None and clip is not None
         }
@@ -116,8 +135,9 @@ class Material:
                 f"{info.path.name} begins at {info.timecode}, a drop frame timecode, which cannot be counted at "
                 f"{float(self.rate):.3f} frames a second: results do not carry it"
             )
-        if _overscans(info):
-            yield f"{info.path.name} has overscan: results end with its display window, {info.width}x{info.height}"
+        yield from _filled(info, self.numbers)
+        if self.matte_clip is not None:
+            yield from _filled(self.matte_clip.info, matte_numbers(self.matte_clip.info, info, self.numbers))
         for clip in self._clips:
             if clip.info.layer:
                 yield f"{clip.info.path.name} holds several pictures: its layer {clip.info.layer} is taken"
@@ -129,7 +149,7 @@ class Material:
 
     def plate(self) -> FrameSource:
         """The plate at work size."""
-        return WorkFrames(self.plate_clip, self.numbers, (self.height, self.width))
+        return WorkFrames(self.plate_clip, self.numbers, (self.height, self.width), self._spool)
 
     def supplied_matte(self) -> AlphaFrames | None:
         """The supplied matte ``(T, H, W, 1)`` at work size: the one given, else the plate's own alpha channel."""
@@ -145,8 +165,8 @@ class Material:
         if matte is None:
             yield from itertools.repeat(None)
         else:
-            wanted = (number in self.deliver for number in self.numbers)
-            yield from itertools.compress(matte.full(), wanted)
+            first = self.numbers[0]
+            yield from matte.full(number - first for number in self.deliver)
 
     def mask(self) -> Image | None:
         """The supplied mask ``(H, W)`` at work size."""
@@ -160,8 +180,14 @@ class Material:
         return source.read(0, 1)[0, ..., 0]
 
     def matte(self) -> FrameSource:
-        """The matte stage's alpha ``(T, H, W, 1)`` at work size."""
-        return _StoredAlpha(self.results["matte"], self.numbers, self.height, self.width)
+        """The matte stage's alpha ``(T, H, W, 1)`` at work size; 0 where a frame of the plate has no pixels."""
+        return _StoredAlpha(self.results["matte"], self.numbers, self.height, self.width, self._extent)
+
+    def _extent(self, index: int) -> Box | None:
+        """Where a frame of the plate has pixels, at work size; None: everywhere."""
+        found = self.plate_clip.extent(self.numbers[index])
+        size = self.info.height, self.info.width
+        return None if found is None else shrunk(found, size, (self.height, self.width))
 
     def clean_plate(self) -> FrameSource:
         """The plate without its foreground where a stage made it, else the plate; at work size."""
@@ -182,25 +208,39 @@ class Material:
         if choice.kind == "prompt":
             return Backdrop("prompt", prompt=choice.value)
         if choice.kind == "colour":
-            return Backdrop("colour", frames=_flat(choice.value, self.height, self.width))
+            return Backdrop("colour", frames=_flat(choice.value, self.height, self.width), aspect=self.aspect)
         clip = cast(Clip, self.backdrop_clip)
         rate = float(clip.info.rate or 0) if choice.kind == "clip" else 0.0
-        size = _limited(clip.info, 2 * max(self.height, self.width))
-        return Backdrop(choice.kind, frames=WorkFrames(clip, clip.info.numbers, size), rate=rate)
+        info = clip.info
+        size = work_size(info.width, info.height, 2 * max(self.height, self.width), info.pixel_aspect)
+        frames = WorkFrames(clip, info.numbers, size)
+        return Backdrop(choice.kind, frames=frames, rate=rate, aspect=_aspect(info))
 
     def backdrop_reader(self, encoding: Encoding, long_side: int) -> BackdropReader:
         """The backdrop's pictures in any encoding, no larger than ``long_side``."""
         return BackdropReader(self, encoding, long_side)
 
-    def _open(self, ref: MediaRef) -> Clip:
-        clip = open_clip(ref)
+    def _open(self, ref: MediaRef, asked: Sequence[int] = (), missing: MissingFrames = "error") -> Clip:
+        clip = open_clip(replace(ref, colour_config=self.shot.colour_config), missing, asked)
         self._clips.append(clip)
         return clip
 
     def _open_whole(self, ref: MediaRef) -> Clip:
         clip = self._open(ref)
-        clip.describe_by(clip.info.numbers[0])
+        clip.describe_by(clip.info.numbers)
         return clip
+
+    def _open_matte(self) -> Clip | None:
+        shot, there = self.shot, self.info.numbers
+        if shot.matte is None:
+            return None
+        clip = self._open(shot.matte, missing=shot.missing)
+        have = clip.info.numbers
+        if shot.missing != "error" and clip.info.kind == "sequence" and there[0] <= have[0] <= have[-1] <= there[-1]:
+            # It goes by the plate's numbers, so what it lacks at its ends is missing, too.
+            clip = self._open(shot.matte, there, shot.missing)
+        clip.describe_by(sorted(set(matte_numbers(clip.info, self.info, self.numbers))))
+        return framed(shot.matte, clip, self.info, "matte")
 
     def _open_backdrop(self) -> Clip | None:
         kind = self.recipe.backdrop.kind
@@ -211,9 +251,12 @@ class Material:
         return self._open_whole(self.shot.backdrop)
 
     def _mask_index(self) -> int:
-        """The index of the frame that the mask belongs to: by default the first one asked for, not a handle."""
+        """The index of the frame that the mask belongs to: by default the first one asked for, not a handle.
+
+        Of a shot within others, it is the first of those: the mask is that of the whole shot.
+        """
         shot = self.shot
-        first = shot.frames.first if shot.frames else self.numbers[0]
+        first = shot.frames.first if shot.frames and not shot.within else self.numbers[0]
         number = first if shot.mask_frame is None else shot.mask_frame
         if not self.numbers[0] <= number <= self.numbers[-1]:
             raise FrameRangeError(
@@ -254,14 +297,24 @@ class BackdropReader:
 
 
 class _StoredAlpha:
-    def __init__(self, result: Result, numbers: Sequence[int], height: int, width: int) -> None:
+    def __init__(
+        self, result: Result, numbers: Sequence[int], height: int, width: int, extent: Callable[[int], Box | None]
+    ) -> None:
         self._result, self.numbers, self.height, self.width = result, numbers, height, width
+        self._extent = extent
 
     def __len__(self) -> int:
         return len(self.numbers)
 
     def read(self, start: int, stop: int) -> Image:
-        return cast(Image, self._result.read("alpha", start, stop))[..., None]
+        alpha = cast(Image, self._result.read("alpha", start, stop))[..., None]
+        boxes = [self._extent(index) for index in range(start, start + len(alpha))]
+        if not any(boxes):
+            return alpha
+        there = np.zeros_like(alpha)
+        for frame, box, image in zip(there, boxes, alpha, strict=True):
+            frame[box or ...] = image[box or ...]
+        return there
 
 
 class StoredPictures:
@@ -298,39 +351,66 @@ class _RenderedBackground:
 
 
 def _chosen(shot: Shot, info: ClipInfo) -> FrameSet:
-    """The frames to deliver: the range with its handles, as far as the plate has them."""
-    there = info.numbers
+    """The frames to deliver: the range with its handles, as far as the plate has them, within what is analysed."""
+    first, last = info.numbers[0], info.numbers[-1]
+    inside, where = f"the clip {info.path.name}", str(info.path)
+    if shot.within is not None:
+        _check_inside(shot.within, first, last, inside, "shot.within")
+        first, last = shot.within.first, shot.within.last
+        inside, where = "what is analysed (within)", "shot.frames"
     if shot.frames is None:
-        return FrameSet(tuple(there))
-    if shot.frames.first < there[0] or shot.frames.last > there[-1]:
-        raise FrameRangeError(
-            f"the range {shot.frames} is not inside the clip",
-            where=str(info.path),
-            hint=f"the clip has frames {there[0]}-{there[-1]}",
-        )
+        return FrameSet(tuple(number for number in info.numbers if first <= number <= last))
+    _check_inside(shot.frames, first, last, inside, where)
     wanted: set[int] = set()
-    for first, last in shot.frames.runs():
-        wanted.update(range(max(first - shot.handles, there[0]), min(last + shot.handles, there[-1]) + 1))
+    for start, stop in shot.frames.runs():
+        wanted.update(range(max(start - shot.handles, first), min(stop + shot.handles, last) + 1))
     return FrameSet(tuple(sorted(wanted)))
 
 
-def _span(deliver: FrameSet, info: ClipInfo) -> Sequence[int]:
-    """Every frame from the first to the last delivered one: what lies between is context."""
-    return range(deliver.first, deliver.last + 1)
+def _check_inside(frames: FrameSet, first: int, last: int, inside: str, where: str) -> None:
+    if frames.first < first or frames.last > last:
+        raise FrameRangeError(
+            f"the range {frames} is not inside {inside}", where=where, hint=f"choose frames of {first}-{last}"
+        )
 
 
-def _overscans(info: ClipInfo) -> bool:
-    """Whether the first frame has pixels outside the display window, as an EXR may."""
-    if info.display_window is None or info.data_window is None:
-        return False
-    (x, y, width, height), (left, top, w, h) = info.display_window, info.data_window
-    return left < x or top < y or left + w > x + width or top + h > y + height
+def _span(deliver: FrameSet, shot: Shot) -> Sequence[int]:
+    """Every frame from the first to the last that is analysed: what is not delivered is context."""
+    around = shot.within or deliver
+    return range(around.first, around.last + 1)
+
+
+def _asked(shot: Shot) -> list[int]:
+    """The ends of what is asked for by number: files may be missing there, too."""
+    return [number for frames in (shot.frames, shot.within) if frames for number in (frames.first, frames.last)]
+
+
+def _filled(info: ClipInfo, numbers: Iterable[int]) -> Iterator[str]:
+    """A remark on the frames among those used that are not there."""
+    lacking = [number for number in sorted(set(numbers)) if number in info.filled]
+    if lacking:
+        how = "black" if info.black else "the nearest frame before, else after it"
+        many = len(lacking) > 1
+        yield (
+            f"{info.path.name} lacks frame{'s' if many else ''} {listed(lacking)}: "
+            f"{how} stands in for {'each' if many else 'it'}"
+        )
+
+
+def _assumed(ref: MediaRef, clip: Clip) -> str:
+    """What the pixels are said to mean, where that is not left to the file: not by name, which may mean many things."""
+    encoding = clip.info.encoding
+    return f"{encoding.transfer} {encoding.primaries}" if ref.colour_space else ""
 
 
 def _limited(info: ClipInfo, long_side: int) -> tuple[int, int]:
     """A size of the clip's shape with a long side of at most ``long_side``."""
     scale = min(1.0, long_side / max(info.width, info.height))
     return max(1, math.ceil(info.height * scale)), max(1, math.ceil(info.width * scale))
+
+
+def _aspect(info: ClipInfo) -> float:
+    return shown_aspect(info.width, info.height, info.pixel_aspect)
 
 
 def _flat(colour: str, height: int, width: int) -> FrameSource:

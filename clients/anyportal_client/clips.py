@@ -106,22 +106,23 @@ def _rational(rate: Fraction) -> media_pb2.Rational:
     return media_pb2.Rational(numerator=rate.numerator, denominator=rate.denominator)
 
 
-def find_clip(path: Path, what: str) -> Clip:
+def find_clip(path: Path, what: str, filled: bool = False) -> Clip:
     """Find the files that a path stands for; those of a sequence unread, since not all may be needed.
 
     Args:
         path: a movie, a still, a folder with one sequence, or a sequence in printf or fileseq notation.
         what: what it is to the user: plate, matte, ...
+        filled: something stands in for frames that a pattern names and nobody finds.
 
     Raises:
-        MediaError: MEDIA_NOT_FOUND or MEDIA_UNREADABLE.
+        MediaError: MEDIA_NOT_FOUND or MEDIA_UNREADABLE; MISSING_FRAMES.
     """
     if path.is_dir():
         clip = _in_folder(path, what)
     elif path.exists():
         clip = _single(path)
     elif has_counter(path.name):
-        clip = _by_pattern(path, what)
+        clip = _by_pattern(path, what, filled)
     else:
         raise _not_found(path, what)
     if clip.kind != "sequence":
@@ -157,7 +158,7 @@ def _single(path: Path) -> Clip:
     return Clip(path, kind, (LocalFile(path),), sendable_name(path.name), count=1 if kind == "still" else None)
 
 
-def _by_pattern(path: Path, what: str) -> Clip:
+def _by_pattern(path: Path, what: str, filled: bool) -> Clip:
     from fileseq.constants import PAD_STYLE_HASH1, PAD_STYLE_HASH4
     from fileseq.exceptions import FileSeqException
     from fileseq.filesequence import FileSequence
@@ -177,7 +178,7 @@ def _by_pattern(path: Path, what: str) -> Clip:
     found[0].setDirname(str(path.parent))
     clip = _sequence(path, found[0])
     frames = asked.frameSet()
-    return _narrowed(clip, [int(number) for number in frames], what) if frames else clip
+    return _narrowed(clip, [int(number) for number in frames], what, filled) if frames else clip
 
 
 def _names_in(folder: Path) -> list[str]:
@@ -187,9 +188,9 @@ def _names_in(folder: Path) -> list[str]:
         return []
 
 
-def _narrowed(clip: Clip, wanted: list[int], what: str) -> Clip:
+def _narrowed(clip: Clip, wanted: list[int], what: str, filled: bool) -> Clip:
     missing = sorted(set(wanted) - set(clip.numbers))
-    if missing:
+    if missing and not filled:
         raise MediaError(
             f"the {what} lacks frame{'s' if len(missing) > 1 else ''} {FrameNumbers.of(missing)}",
             code="MISSING_FRAMES",

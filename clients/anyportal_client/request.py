@@ -58,10 +58,22 @@ class ShotRequest:
             setting's own name where only one role has it. A number may be a table `{"1001": 0.2, "1040": 1}`.
         layers: of comp, foreground, background, matte, gain.
         format: auto, mp4, prores, png or exr.
+        compression: of EXR files: zip, piz, none, or dwab, which is lossy.
+        out_colour_space: of the results, by its name in the colour configuration; empty: the plate's own, in EXR the
+            scene-linear one that belongs to it.
         name: names the results; the plate's name where it is empty.
         labels: kept with the job and given back, for pipelines to find it by.
         frame_rate: of a sequence; overrides a movie's own.
         colour_space: the plate's, instead of what its files say.
+        backdrop_colour_space: the backdrop's, likewise.
+        colour_config: an OpenColorIO configuration, which says what names of colour spaces mean: a path (.ocio,
+            .ocioz), or the name of a built-in one. Empty: `$OCIO` where it is set and a name is used, else the built-in
+            ACES studio configuration.
+        within: the frames that are analysed, in the form of `frames`, which lie inside. A shot's frames that are
+            rendered again within the same ones are those of the whole shot. Empty: from the first to the last
+            delivered.
+        missing: what stands in for frames that the plate's sequence lacks: error, hold (the nearest one before) or
+            black.
         priority: jobs of a greater one run first, -100 to 100.
     """
 
@@ -78,11 +90,22 @@ class ShotRequest:
     settings: Mapping[str, object] = field(default_factory=dict)
     layers: tuple[str, ...] = ("comp",)
     format: str = "auto"
+    compression: str = "zip"
+    out_colour_space: str = ""
     name: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     frame_rate: Fraction | None = None
     colour_space: str = ""
+    backdrop_colour_space: str = ""
+    colour_config: Path | str = ""
+    within: str = ""
+    missing: str = "error"
     priority: int = 0
+
+    @property
+    def names_colours(self) -> bool:
+        """Whether anything in it is a name that a colour configuration explains."""
+        return bool(self.colour_space or self.backdrop_colour_space or self.out_colour_space or self.colour_config)
 
 
 def with_own_alpha(settings: Mapping[str, object]) -> dict[str, object]:

@@ -20,10 +20,9 @@ def shortened(ready: ReadyShot, folder: Path, say: Say, checkpoint: Callable[[],
     A matte movie goes by the plate's frames only where it has as many. `say` is told why a movie stays whole;
     `checkpoint` is called often, and may raise to stop.
     """
-    if ready.frames is None:
+    if ready.analysed is None:
         return ready
-    request = ready.request
-    first, last = ready.frames.first - request.handles, ready.frames.last + request.handles
+    first, last = ready.analysed
 
     def short(clip: Clip, name: str) -> Clip:
         target = folder / f"{name}{clip.path.suffix}"

@@ -9,6 +9,7 @@ from typing import Any
 
 from anyportal.v1 import jobs_pb2, media_pb2
 from anyportal_client.clips import Clip, as_numbered, check_files, find_clip
+from anyportal_client.colours import ColourConfig, find_colours
 from anyportal_client.errors import MediaError, RecipeError, UsageError
 from anyportal_client.request import (
     OWN_ALPHA,
@@ -26,15 +27,21 @@ from anyportal_client.request import (
 
 @dataclass(frozen=True)
 class ReadyShot:
-    """A request with its media."""
+    """A request with its media.
+
+    Args:
+        analysed: first and last frame that the daemon looks at; None: all that the plate has.
+    """
 
     request: ShotRequest
     frames: FrameNumbers | None
+    analysed: tuple[int, int] | None
     plate: Clip
     matte: Clip | None
     mask: Clip | None
     backdrop: Backdrop
     backdrop_clip: Clip | None
+    colours: ColourConfig
 
     def clips(self) -> Iterator[Clip]:
         """Everything it is made from."""
@@ -44,17 +51,22 @@ class ReadyShot:
         """Every file that the daemon needs."""
         for clip in self.clips():
             yield from (file.path for file in clip.files)
+        yield from self.colours.paths()
 
     def sent_paths(self) -> Iterator[Path]:
         """Those files that it cannot reach by itself."""
         for clip in self.clips():
             if clip.shared is None:
                 yield from (file.path for file in clip.files)
+        yield from self.colours.paths()
 
     def folders(self) -> dict[str, Path]:
         """Where the files of each role lie; the daemon calls them `plate/NAME`, `matte/NAME` and so on."""
         clips = {"plate": self.plate, "matte": self.matte, "mask": self.mask, "backdrop": self.backdrop_clip}
-        return {role: clip.files[0].path.parent for role, clip in clips.items() if clip is not None and clip.files}
+        found = {role: clip.files[0].path.parent for role, clip in clips.items() if clip is not None and clip.files}
+        if self.colours.file is not None:
+            found["colour"] = self.colours.file.parent
+        return found
 
     def check_out(self, folder: Path) -> None:
         """Make sure that results in a folder cannot replace what they are made from.
@@ -77,7 +89,14 @@ class ReadyShot:
         """The job to create; `blob` gives the digest and size of a file."""
         request = self.request
         plate = self.plate.manifest(blob, request.frame_rate, request.colour_space)
-        shot = jobs_pb2.Shot(plate=plate, frames=str(self.frames or ""), handles=request.handles)
+        shot = jobs_pb2.Shot(
+            plate=plate,
+            frames=str(self.frames or ""),
+            handles=request.handles,
+            within=request.within,
+            missing_frames=request.missing,
+            colour_config=self.colours.message(blob),
+        )
         if self.matte is not None:
             shot.matte.CopyFrom(self.matte.manifest(blob, request.frame_rate))
         if self.mask is not None:
@@ -86,13 +105,19 @@ class ReadyShot:
             shot.mask_frame = request.mask_frame
         recipe = jobs_pb2.Recipe(preset=request.preset, subject=request.subject, seed=request.seed)
         if self.backdrop_clip is not None:
-            recipe.backdrop.media.CopyFrom(self.backdrop_clip.manifest(blob))
+            backdrop = self.backdrop_clip.manifest(blob, colour_space=request.backdrop_colour_space)
+            recipe.backdrop.media.CopyFrom(backdrop)
         elif self.backdrop.kind == "colour":
             recipe.backdrop.colour = self.backdrop.value
         else:
             recipe.backdrop.prompt = self.backdrop.value
         recipe.settings.update(_plain(request.settings))
-        delivery = jobs_pb2.Delivery(layers=request.layers, format=request.format)
+        delivery = jobs_pb2.Delivery(
+            layers=request.layers,
+            format=request.format,
+            compression=request.compression,
+            colour_space=request.out_colour_space,
+        )
         return jobs_pb2.Job(
             display_name=request.name,
             shot=shot,
@@ -120,6 +145,7 @@ def make_ready(request: ShotRequest) -> ReadyShot:
         request = replace(request, matte=None, settings=with_own_alpha(request.settings))
     _check_texts(request)
     frames = FrameNumbers.parse(request.frames) if request.frames.strip() else None
+    within = FrameNumbers.parse(request.within) if request.within.strip() else None
     _check_numbers(request)
     if request.mask_frame is not None and request.mask is None:
         raise UsageError(
@@ -130,24 +156,30 @@ def make_ready(request: ShotRequest) -> ReadyShot:
     if not request.layers:
         raise UsageError("no layer is asked for", where="layers", hint="name some: --layers comp,matte")
     backdrop = read_backdrop(request.backdrop)
-    plate = as_numbered(find_clip(Path(request.plate), "plate"))
+    filled = request.missing != "error"
+    plate = as_numbered(find_clip(Path(request.plate), "plate", filled))
     matte = find_clip(Path(request.matte), "matte") if request.matte is not None else None
     mask = find_clip(Path(request.mask), "mask") if request.mask is not None else None
     media = find_clip(Path(backdrop.value), "backdrop") if backdrop.kind == "media" else None
-    if frames is not None:
-        _check_inside(frames, plate)
-        plate, matte = _needed(frames, request.handles, plate, matte)
-    if plate.kind == "sequence":
-        _check_whole(plate, frames)
+    _check_within(frames, within)
+    for wanted in (within, frames):
+        if wanted is not None and not (filled and plate.kind == "sequence"):
+            _check_inside(wanted, plate)
+    analysed = _analysed(frames, request.handles, within)
+    if analysed is not None:
+        plate, matte = _needed(analysed, plate, matte, filled)
+    if plate.kind == "sequence" and not filled:
+        _check_whole(plate, within or frames)
     for clip, what in ((plate, "plate"), (matte, "matte"), (mask, "mask"), (media, "backdrop")):
         if clip is not None:
             check_files(clip, what)
-    return ReadyShot(request, frames, plate, matte, mask, backdrop, media)
+    return ReadyShot(request, frames, analysed, plate, matte, mask, backdrop, media, find_colours(request))
 
 
 def _check_texts(request: ShotRequest) -> None:
     """Texts that can be sent. A file may be called anything; names that are no UTF-8 are sent in other letters."""
-    fields = ["preset", "subject", "name", "format", "colour_space", "layers", "labels", "settings"]
+    fields = ["preset", "subject", "name", "format", "compression", "colour_space", "out_colour_space"]
+    fields += ["backdrop_colour_space", "missing", "layers", "labels", "settings"]
     if not looks_like_a_path(request.backdrop):
         fields.append("backdrop")
     for name in fields:
@@ -203,16 +235,33 @@ def _check_inside(frames: FrameNumbers, plate: Clip) -> None:
         )
 
 
-def _needed(frames: FrameNumbers, handles: int, plate: Clip, matte: Clip | None) -> tuple[Clip, Clip | None]:
-    """The frames between the ends of the range and its handles; what lies between is context.
+def _check_within(frames: FrameNumbers | None, within: FrameNumbers | None) -> None:
+    if frames is not None and within is not None and not within.first <= frames.first <= frames.last <= within.last:
+        raise MediaError(
+            f"the range {frames} is not within {within.first}-{within.last}",
+            code="FRAME_RANGE",
+            where="within",
+            hint="give a range within the frames that are analysed",
+        )
+
+
+def _analysed(frames: FrameNumbers | None, handles: int, within: FrameNumbers | None) -> tuple[int, int] | None:
+    """What is looked at: the range and its handles with all that lies between, or what is said outright."""
+    if within is not None:
+        return within.first, within.last
+    return (frames.first - handles, frames.last + handles) if frames is not None else None
+
+
+def _needed(analysed: tuple[int, int], plate: Clip, matte: Clip | None, filled: bool) -> tuple[Clip, Clip | None]:
+    """The frames that are looked at.
 
     A matte is matched by frame number, or by position where it is as long as the whole plate. Beside a matte
     movie the whole plate is sent: only that keeps their positions.
     """
     if plate.kind != "sequence" or (matte is not None and matte.kind == "movie"):
         return plate, matte
-    span = range(frames.first - handles, frames.last + handles + 1)
-    short = plate.only(span)
+    span = range(analysed[0], analysed[1] + 1)
+    short = plate.only([*span, *(_beside(span, plate.numbers) if filled else [])])
     if matte is None or matte.kind != "sequence":
         return short, matte
     if set(short.numbers) <= set(matte.numbers):
@@ -221,6 +270,14 @@ def _needed(frames: FrameNumbers, handles: int, plate: Clip, matte: Clip | None)
         pairs = zip(plate.numbers, matte.numbers, strict=True)
         return short, matte.only(theirs for ours, theirs in pairs if ours in span)
     return short, matte
+
+
+def _beside(span: range, numbers: list[int]) -> list[int]:
+    """The nearest frames outside, where those at the ends are missing: they may have to stand in for them."""
+    there = set(numbers)
+    before = max((n for n in numbers if n < span[0]), default=None) if span[0] not in there else None
+    after = min((n for n in numbers if n > span[-1]), default=None) if span[-1] not in there else None
+    return [number for number in (before, after) if number is not None]
 
 
 def _check_whole(plate: Clip, frames: FrameNumbers | None) -> None:
@@ -232,5 +289,5 @@ def _check_whole(plate: Clip, frames: FrameNumbers | None) -> None:
             f"the plate lacks frame{'s' if len(missing) > 1 else ''} {FrameNumbers.of(missing)}",
             code="MISSING_FRAMES",
             where=str(plate.path),
-            hint="render them, or give a range without them",
+            hint="render them, give a range without them, or fill them: --missing hold",
         )

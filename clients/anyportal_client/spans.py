@@ -1,7 +1,8 @@
 """Parts of movies: the packets that a range of frames is decoded from, in a file of their own, not encoded anew.
 
 A part stands for the whole movie as far as its frames go: it carries their numbers, the whole movie's rate and
-timecode, and the same packets, so the same pixels. Where that cannot be promised there is no part, and a reason.
+timecode, and the same packets of picture and sound, so the same pixels; sound stays with them to one of its ticks.
+Where that cannot be promised there is no part, and a reason.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anyportal_client.packets import Shown, WholeNeeded, exact, listed, packets_from, picture
+from anyportal_client.sounds import SoundCopy, Stretch, check_alike
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -54,9 +56,11 @@ def cut_span(source: Path, first: int, last: int, target: Path, checkpoint: Call
             packets = listed(movie, stream, checkpoint)
             _check_frames(source, packets)
             span, stop = _place(movie, stream, packets, first, last)
+            stretch = _stretch(stream, packets, span, stop)
         _check_worth(packets, span.first, stop, source)
-        _copy(source, target, packets, span.first, stop, checkpoint)
+        _copy(source, target, packets, (span.first, stop), stretch, checkpoint)
         _check_alike(source, target, packets, span.first, stop)
+        check_alike(source, target, stretch)
     except (av.FFmpegError, OSError, ValueError) as error:
         target.unlink(missing_ok=True)
         raise WholeNeeded(f"its container cannot be cut ({getattr(error, 'strerror', None) or error})") from error
@@ -125,15 +129,34 @@ def _timecode(movie: InputContainer) -> str:
     return next((place["timecode"] for place in places if place.get("timecode")), "")
 
 
+def _stretch(stream: VideoStream, packets: Sequence[Shown], span: Span, stop: int) -> Stretch:
+    """When the frames of a part are shown in the whole movie."""
+    times, base = sorted(each.time for each in packets), stream.time_base or Fraction(1)
+    end = times[stop] * base if stop < len(times) else times[-1] * base + 1 / span.rate
+    return times[span.first] * base, end
+
+
 def _copy(
-    source: Path, target: Path, packets: Sequence[Shown], first: int, stop: int, checkpoint: Callable[[], None]
+    source: Path,
+    target: Path,
+    packets: Sequence[Shown],
+    places: tuple[int, int],
+    stretch: Stretch,
+    checkpoint: Callable[[], None],
 ) -> None:
-    """Write some packets to a file of the same kind. Nothing of it depends on when it is made."""
+    """Write some packets, and the sound that is heard with them, to a file of the same kind.
+
+    Nothing of it depends on when it is made.
+    """
     import av
 
+    first, stop = places
     times = sorted(each.time for each in packets[first:stop])
     delay = max(shown - each.time for shown, each in zip(times, packets[first:stop], strict=True))
-    with closing(av.open(str(source), metadata_errors="replace")) as movie:
+    with (
+        closing(av.open(str(source), metadata_errors="replace")) as movie,
+        closing(av.open(str(source), metadata_errors="replace")) as again,
+    ):
         stream = picture(movie)
         kind = "matroska" if "matroska" in movie.format.name else _movie_kind(source)
         with av.open(str(target), "w", format=kind, options={"fflags": "+bitexact"}) as part:
@@ -141,6 +164,7 @@ def _copy(
             copy.time_base = stream.time_base
             if "mov" in movie.format.name:  # it tells kinds of ProRes apart, and so how deep the pixels are
                 copy.codec_context.codec_tag = stream.codec_context.codec_tag
+            sound = SoundCopy(again, part, stretch)
             for packet, shown in zip(
                 islice(packets_from(movie, stream, packets[first].time), stop - first), times, strict=True
             ):
@@ -148,7 +172,9 @@ def _copy(
                 packet.pts = exact(packet.pts) - times[0]
                 packet.dts = shown - delay - times[0]  # Matroska has none; these rise, and come before they are shown
                 packet.stream = copy
+                sound.until(packet.pts * (stream.time_base or Fraction(1)))
                 part.mux(packet)
+            sound.until(None)
 
 
 def _movie_kind(source: Path) -> str:

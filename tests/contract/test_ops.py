@@ -53,6 +53,7 @@ def ramp(height: int, width: int) -> np.ndarray:
 CALLS: dict[str, tuple[Any, ...]] = {
     "gaussian": (1.5,),
     "box": (2,),
+    "convolve": (np.full((3, 3), 1 / 9, np.float32),),
     "resize": (9, 14),
     "warp": (np.eye(3), 12, 10),
     "dilate": (2,),
@@ -102,12 +103,21 @@ def test_box_is_the_mean_of_the_square(ops: Port) -> None:
     assert ops.box(image, 1)[0, 0] == pytest.approx(np.pad(image, 1, mode="reflect")[:3, :3].mean(), abs=1e-6)
 
 
+def test_convolve_does_not_turn_its_kernel_round(ops: Port) -> None:
+    spike, kernel = np.zeros((9, 9), np.float32), np.arange(9, dtype=np.float32).reshape(3, 3)
+    spike[4, 4] = 1
+    np.testing.assert_allclose(ops.convolve(spike, kernel)[3:6, 3:6], kernel[::-1, ::-1], atol=1e-6)
+    image = noise(12, 13)
+    padded = np.pad(image, 4, mode="reflect")
+    np.testing.assert_allclose(ops.convolve(image, kernel), ops.convolve(padded, kernel)[4:-4, 4:-4], atol=1e-4)
+
+
 def test_resize_to_the_same_size_changes_nothing(ops: Port) -> None:
     image = noise(7, 9, 3)
     np.testing.assert_array_equal(ops.resize(image, 7, 9, "cubic"), image)
 
 
-@pytest.mark.parametrize("filter", ["linear", "cubic"])
+@pytest.mark.parametrize("filter", ["linear", "cubic", "lanczos"])
 def test_resize_has_its_pixel_centres_at_half_integers(ops: Port, filter: str) -> None:
     out = ops.resize(ramp(12, 16), 24, 32, filter)
     np.testing.assert_allclose(out[4:-4, 4:-4], ramp(24, 32)[4:-4, 4:-4], atol=5e-3)
@@ -135,7 +145,8 @@ def test_remap_borders(ops: Port, border: str, expected: int | None) -> None:
 
 def test_an_identity_warp_changes_nothing(ops: Port) -> None:
     image = noise(18, 22, 3)
-    np.testing.assert_allclose(ops.warp(image, np.eye(3), 18, 22), image, atol=1e-5)
+    np.testing.assert_array_equal(ops.warp(image, np.eye(3), 18, 22), image)
+    np.testing.assert_array_equal(ops.warp(image, 3 * np.eye(3) + 1e-12, 18, 22), image)
 
 
 MATRICES = {

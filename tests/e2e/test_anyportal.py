@@ -231,6 +231,20 @@ def test_draft_and_diffusion_roles_mix(media: Path, models: Path, tmp_path: Path
     assert counts["UNet2DConditionModel"] > 0
 
 
+@pytest.mark.parametrize(("height", "width"), [(1, 40), (120, 3), (33, 57), (160, 90)])
+def test_a_plate_of_any_shape(models: Path, tmp_path: Path, height: int, width: int) -> None:
+    plate, matte = moving_scene(3, height, width).plate, np.zeros((3, height, width), np.float32)
+    matte[:, : -(-height // 2), : -(-width // 2)] = 1
+    write_images(tmp_path / "plate.%04d.png", plate, 1, "uint16")
+    write_images(tmp_path / "matte.%04d.png", grey(matte), 1, "uint16")
+    shot = Shot(MediaRef(tmp_path / "plate.%04d.png"), matte=MediaRef(tmp_path / "matte.%04d.png"))
+    quick = {"first_frame.steps": 2, "background.steps": 2, "harmonise.steps": 2, "refine.steps": 4}
+    render(tmp_path, models, tmp_path / "out", shot=shot, **quick)
+    with open_clip(MediaRef(tmp_path / "out" / "plate.%04d.png")) as clip:
+        frames = [frame.pixels for frame in clip.frames()]
+    assert len(frames) == 3 and frames[0].shape == (height, width, 3)
+
+
 def bad_shot(kind: str, folder: Path) -> Shot:
     scene = moving_scene(COUNT, 64, 96)
     matte = {"empty": np.zeros_like(scene.matte), "full": np.ones_like(scene.matte)}.get(kind, scene.matte)

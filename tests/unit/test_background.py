@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -67,11 +68,12 @@ def make(
     notes: list[str] | None = None,
     rate: float = 0,
     plate_rate: float = 24,
+    aspects: tuple[float, float] = (0, 0),
     **values: object,
 ) -> dict[str, np.ndarray]:
-    backdrop = Backdrop(kind, frames=ArraySource(pictures), rate=rate)
-    motion = Motion(homography)
-    chunks = list(Warp().make(inputs(motion, backdrop, plate_rate), context(notes, **values)))
+    backdrop = Backdrop(kind, frames=ArraySource(pictures), rate=rate, aspect=aspects[1])
+    given = replace(inputs(Motion(homography), backdrop, plate_rate), plate_aspect=aspects[0])
+    chunks = list(Warp().make(given, context(notes, **values)))
     return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
 
 
@@ -98,6 +100,20 @@ def test_a_still_camera_sees_as_much_of_the_backdrop_as_fits_undistorted(shape: 
     assert extent[0] / extent[1] == pytest.approx(WIDTH / HEIGHT, rel=1e-6)
     assert np.ptp(seen[0], axis=0).max() == pytest.approx(1, abs=0.01)
     np.testing.assert_allclose(seen[0].mean(0), 0.5, atol=1e-9)
+
+
+def test_a_backdrop_of_the_plates_size_comes_back_pixel_for_pixel_before_a_still_camera() -> None:
+    for height, width in ((HEIGHT, WIDTH), (101, 333)):
+        picture = np.random.default_rng(0).normal(0, 9, (1, height, width, 3)).astype(np.float32)
+        stored = make(pan(2, 0.0), picture, aspects=(width / height, width / height))
+        warped = Warp().render(frame(stored, 1), picture[0], height, width, context())
+        assert np.array_equal(warped, picture[0])
+
+
+def test_what_counts_is_the_shape_as_it_is_shown() -> None:
+    """An anamorphic plate and its backdrop, neither of whose pixels are squares."""
+    stored = make(pan(1, 0.0), coordinates(36, 64)[None], aspects=(2 * WIDTH / HEIGHT, 2 * WIDTH / HEIGHT))
+    np.testing.assert_allclose(corners(stored["placement"])[0], PLATE_CORNERS[:, :2], atol=1e-6)
 
 
 def test_the_backdrop_moves_as_the_plate_did() -> None:

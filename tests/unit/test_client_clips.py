@@ -444,3 +444,25 @@ def test_errors_keep_everything_when_pickled() -> None:
     again = pickle.loads(pickle.dumps(error))
     assert isinstance(again, MediaError) and isinstance(again, ClientError)
     assert vars(again) == vars(error)
+
+
+def held(folder: Path, there: list[int], asked: str, missing: str = "hold") -> list[int]:
+    """The numbers of the frames that are sent of a sequence with holes."""
+    request = ShotRequest(frames(folder, there), GREY, frames=asked, missing=missing)
+    return make_ready(request).plate.numbers
+
+
+def test_what_stands_in_for_missing_ends_is_sent_along(tmp_path: Path) -> None:
+    assert held(tmp_path / "a", [1001, 1002, 1005, 1006], "1003-1004") == [1002, 1005]
+    assert held(tmp_path / "b", [1001, 1002, 1004, 1006], "1002-1004") == [1002, 1004]
+    assert held(tmp_path / "c", [1001, 1002], "1002-1004") == [1002]
+    with pytest.raises(MediaError):
+        held(tmp_path / "d", [1001, 1002, 1004], "1002-1004", "error")
+
+
+def test_a_pattern_may_name_frames_that_are_filled(tmp_path: Path) -> None:
+    folder = frames(tmp_path, [1001, 1003])
+    pattern = folder / "plate.1001-1004#.exr"
+    assert make_ready(ShotRequest(pattern, GREY, missing="black")).plate.numbers == [1001, 1003]
+    with pytest.raises(MediaError, match="lacks frames 1002,1004"):
+        make_ready(ShotRequest(pattern, GREY))

@@ -24,9 +24,20 @@ from anyportal_core.stages.stage import STAGES
 ROOT = Path(__file__).parents[2]
 RECORD = Path(__file__).with_name("code_versions.json")
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-PLUGIN_PARTS = ("anyportal_core.plugins", "anyportal_core.method", "anyportal_core.ops", "anyportal_core.windows")
+PLUGIN_PARTS = (
+    "anyportal_core.plugins",
+    "anyportal_core.method",
+    "anyportal_core.ops",
+    "anyportal_core.windows",
+    "anyportal_core.sizes",
+)
 SHARED_PARTS = ("anyportal_core.windows", "anyportal_core.overlaps")
-READING_PARTS = ("anyportal_core.media", "anyportal_core.stages.material", "anyportal_core.frames")
+READING_PARTS = (
+    "anyportal_core.media",
+    "anyportal_core.stages.material",
+    "anyportal_core.frames",
+    "anyportal_core.sizes",
+)
 
 
 def versions() -> dict[str, str]:
@@ -98,7 +109,7 @@ def test_a_change_is_noticed_and_a_comment_is_none() -> None:
     one, other = "def f(x):\n    return x + 1", "def f(x):\n    return x + 2"
     same = "# why\ndef f(x):\n    'what'\n    return x + 1"
     assert code(ast.parse(one)) == code(ast.parse(same)) != code(ast.parse(other))
-    assert "anyportal_core.method.gain" in imported(ast.parse(file_of("anyportal_core.stages.finish").read_text()))
+    assert "anyportal_core.method.matting" in imported(ast.parse(file_of("anyportal_core.stages.finish").read_text()))
 
 
 if __name__ == "__main__":

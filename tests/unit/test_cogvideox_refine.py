@@ -152,7 +152,45 @@ def test_any_length(models: Models, count: int) -> None:
 
 def test_a_shot_that_was_cut_short_goes_on_at_its_window(models: Models) -> None:
     """Windows fade into each other, across the cut as well."""
-    check_goes_on(lambda part: Job(models, 20, part=part).chunks(overlap=3), 3)
+    check_goes_on(lambda part: Job(models, 20, part=part).chunks(overlap=3), 4)
+
+
+def test_a_window_begins_with_what_the_one_before_has_made_of_its_frames(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from anyportal_core.plugins.cogvideox import refine as plugin
+
+    given: list[torch.Tensor] = []
+
+    def darker(pictures: Any, *rest: Any) -> torch.Tensor:
+        given.append(pictures.harmonised)
+        return pictures.harmonised * 0.9
+
+    monkeypatch.setattr(plugin, "_refine", darker)
+    job = Job(models, 13)
+    made = job.run(overlap=5)
+    assert len(given) == 2
+    before, after = given[0][4:] * 0.9, given[1][:5]
+    assert torch.equal(after, before)
+    # What begins a tenth darker again is as bright as the window before at last, where anything is relit.
+    inside = job.matte[..., 0] == 1
+    np.testing.assert_allclose(made[4:9][inside[4:9]].mean(), 0.9 * job.relit[4:9][inside[4:9]].mean(), rtol=0.02)
+
+
+def test_windows_have_the_same_noise_for_the_frames_they_share(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    from anyportal_core.plugins.cogvideox import refine as plugin
+
+    drawn: list[torch.Tensor] = []
+    was = plugin.refine
+
+    def watched(*given: Any, noise: Callable[[int], torch.Tensor], **more: Any) -> Any:
+        drawn.append(noise(0))
+        return was(*given, noise=noise, **more)
+
+    monkeypatch.setattr(plugin, "refine", watched)
+    Job(models, 13).run(overlap=5)
+    first, second = drawn
+    assert torch.equal(first[:, 1:], second[:, :2]) and not torch.equal(first[:, :2], second[:, :2])
 
 
 def count_forwards(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:

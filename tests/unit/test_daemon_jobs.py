@@ -330,6 +330,14 @@ def test_a_plan_fills_in_what_was_left_out() -> None:
     assert [field for field, _ in found.blobs] == [f"shot.plate.sequence.frames[{i}].blob" for i in (0, 1)]
 
 
+def test_a_colour_configuration_is_an_input() -> None:
+    job = asked()
+    job.shot.colour_config.file.CopyFrom(movie("show.ocioz").file)
+    found = plan(job, load_catalogue(), SharedFolders({}))
+    assert "shot.colour_config.file.blob" in [field for field, _ in found.blobs]
+    assert found.job.shot.colour_config.file.filename == "show.ocioz"
+
+
 def test_what_only_the_daemon_says_is_dropped() -> None:
     job = asked()
     job.state, job.name, job.recipe_digest = Job.SUCCEEDED, "jobs/mine", "forged"
@@ -374,6 +382,25 @@ def test_a_picture_backdrop_is_named_by_its_content() -> None:
         (lambda job: setattr(job.shot, "frames", "5-1"), FrameRangeError, "shot.frames"),
         (lambda job: setattr(job.shot, "frames", ",".join(["0-900000"] * 900)), FrameRangeError, "shot.frames"),
         (lambda job: setattr(job.shot, "handles", -1), ShotError, "shot.handles"),
+        (lambda job: setattr(job.shot, "within", "x"), FrameRangeError, "shot.within"),
+        (
+            lambda job: job.shot.MergeFrom(jobs_pb2.Shot(frames="1-9", within="2-8")),
+            FrameRangeError,
+            "shot.within",
+        ),
+        (lambda job: setattr(job.shot, "missing_frames", "blank"), UnknownNameError, "shot.missing_frames"),
+        (lambda job: setattr(job.shot.colour_config, "name", "x" * 300), ShotError, "shot.colour_config.name"),
+        (
+            lambda job: job.shot.colour_config.file.MergeFrom(movie("show.yaml").file),
+            ShotError,
+            "shot.colour_config.file.filename",
+        ),
+        (
+            lambda job: job.shot.colour_config.file.MergeFrom(media_pb2.MediaFile(filename="show.ocioz")),
+            BlobError,
+            "shot.colour_config.file.blob",
+        ),
+        (lambda job: setattr(job.delivery, "compression", "rar"), UnknownNameError, "delivery.compression"),
         (lambda job: setattr(job.recipe, "preset", "draught"), UnknownNameError, "recipe.preset"),
         (lambda job: job.recipe.ClearField("backdrop"), RecipeError, "recipe.backdrop"),
         (lambda job: setattr(job.recipe.backdrop, "colour", "teal"), RecipeError, "recipe.backdrop.colour"),

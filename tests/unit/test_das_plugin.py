@@ -127,6 +127,28 @@ def test_the_learned_positions_are_the_models_own_in_every_window(
     assert set(seen) == {3}, "9 frames are 3 latents"
 
 
+@pytest.mark.parametrize(("height", "width"), [(480, 720), (640, 360), (360, 640), (1, 9), (40, 40)])
+def test_pictures_are_shown_to_it_in_their_shape(height: int, width: int) -> None:
+    """The middle half of a picture is as many times as high as wide, whatever the one size of the model is."""
+    config = tiny.tiny_tracking_transformer(sample_height=60, sample_width=90).config
+    place = das.model_place(config, height, width)
+    assert place.seen == (480, 720)
+    assert place.width / place.height == pytest.approx(width / height, rel=0.02)
+    picture = np.random.default_rng(0).random((1, height, width, 3), np.float32)
+    seen = das._video(picture, place)
+    assert seen.shape == (1, 1, 3, 480, 720)
+    if (height, width) == (480, 720):
+        assert np.array_equal(seen[0, 0].permute(1, 2, 0), picture[0])
+
+
+def test_a_clip_covers_the_plate_as_both_are_shown() -> None:
+    picture = np.zeros((20, 60, 3), np.float32)
+    picture[:, 20:40] = 1
+    assert das.cover(picture, 20, 20, wider=3.0).min() == 1, "its middle third"
+    assert np.array_equal(das.cover(picture, 20, 60, wider=1.0), picture), "of the plate's size and shape"
+    assert das.cover(picture, 20, 30, wider=1.0)[:, 10:20].min() == 1, "before pixels twice as wide"
+
+
 def test_a_window_that_the_model_has_no_positions_for_is_refused(models: Models) -> None:
     with pytest.raises(RecipeError, match="a window has 13 frames, and the model knows 9") as caught:
         paint(models, 13, 13)
@@ -137,6 +159,21 @@ def test_a_model_without_learned_positions_sees_no_more_than_the_window(tmp_path
     other = write_model(Models(tmp_path), use_learned_positional_embeddings=False)
     assert len(np.concatenate(paint(other, 5, 5))) == 5
     assert set(seen) == {2}
+
+
+def test_every_window_is_in_the_light_of_the_first_and_begins_with_its_end(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[np.ndarray] = []
+
+    def drifting(networks: Any, text: Any, first: np.ndarray, tracking: np.ndarray, *rest: Any) -> np.ndarray:
+        begun.append(first)
+        return np.full((len(tracking), *SIZE, 3), 0.5 * 1.1 ** len(begun), np.float32)
+
+    monkeypatch.setattr(das, "_paint", drifting)
+    painted = np.concatenate(paint(models, 21, 9, 3))
+    assert len(begun) == 3 and np.abs(painted - 0.55).max() < 1e-3
+    assert all(np.abs(first - 0.55).max() < 1e-3 for first in begun[1:])
 
 
 def test_a_shot_that_was_cut_short_goes_on_at_its_window(models: Models) -> None:

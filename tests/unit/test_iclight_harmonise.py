@@ -25,6 +25,7 @@ from anyportal_core.plugins.iclight.relight import Frames, background_evaluation
 from anyportal_core.plugins.iclight.sampler import Steps  # noqa: E402
 from anyportal_core.plugins.iclight.unet import AnchoredUNet, load_unet  # noqa: E402
 from anyportal_core.roles import Chunk, Part  # noqa: E402
+from anyportal_core.sizes import Fit  # noqa: E402
 from anyportal_core.testing.cut_short import check_goes_on  # noqa: E402
 from anyportal_core.testing.tiny.pictures import write_iclight_offset, write_stable_diffusion  # noqa: E402
 
@@ -198,12 +199,12 @@ def test_grey_becomes_zero() -> None:
     assert torch.allclose(network.seen, torch.tensor(255 / 127 - 1))
 
 
-def test_sizes_are_rounded_down_to_what_the_model_takes() -> None:
-    def size(height: int, width: int) -> tuple[int, int]:
-        return Frames(*(torch.zeros(1, channels, height, width) for channels in (3, 1, 3))).model_size()
+def test_frames_are_seen_a_little_smaller_and_never_stretched() -> None:
+    def place(height: int, width: int) -> Fit:
+        return Frames(*(torch.zeros(1, channels, height, width) for channels in (3, 1, 3))).place()
 
-    assert size(480, 720) == (448, 704)
-    assert size(20, 130) == (64, 128)
+    assert (place(480, 720).seen, place(480, 720).size) == ((448, 704), (448, 672))
+    assert (place(20, 130).seen, place(20, 130).size) == ((64, 128), (20, 128))
 
 
 def test_a_foreground_is_seen_on_grey() -> None:

@@ -22,6 +22,7 @@ spec.loader.exec_module(licences)
         "(BSD-3-Clause AND Zlib)",
         "DFSG approved; MIT License",
         "ISC License (ISCL)",
+        "Copyright Contributors to the OpenColorIO Project.",
     ],
 )
 def test_these_go_with_ours(licence: str) -> None:
@@ -30,7 +31,14 @@ def test_these_go_with_ours(licence: str) -> None:
 
 @pytest.mark.parametrize(
     "licence",
-    ["Commercial, limited use, not permitted to redistribute", "GPL-3.0-only", "MIT AND GPL-3.0-only", "UNKNOWN", ""],
+    [
+        "Copyright Somebody",
+        "Commercial, limited use, not permitted to redistribute",
+        "GPL-3.0-only",
+        "MIT AND GPL-3.0-only",
+        "UNKNOWN",
+        "",
+    ],
 )
 def test_these_do_not(licence: str) -> None:
     assert not licences.fits(licence)

@@ -85,16 +85,6 @@ def test_which_layer_is_taken_is_said(tmp_path: Path) -> None:
     assert remarks == ["a.exr holds several pictures: its layer rgba is taken"]
 
 
-@pytest.mark.parametrize("window", [(0, 0, 20, 24), (4, 0, 28, 24), (0, 0, 32, 20), (0, 4, 32, 20)])
-def test_overscan_is_spoken_of(tmp_path: Path, window: tuple[int, int, int, int]) -> None:
-    picture = np.zeros((24, 32, 3), np.float32)
-    over = write_image(tmp_path / "over.exr", picture, "half", window=window)
-    said = f"over.exr has overscan: results end with its display window, {window[2]}x{window[3]}"
-    assert list(Material(Shot(MediaRef(over)), RECIPE).remarks()) == [said]
-    under = write_image(tmp_path / "under.exr", picture, "half", window=(-4, -4, 48, 48))
-    assert list(Material(Shot(MediaRef(under)), RECIPE).remarks()) == []
-
-
 def test_a_timecode_that_is_left_out_is_spoken_of(tmp_path: Path) -> None:
     frames = moving_scene(3, 24, 32).plate
     path = write_movie(tmp_path / "a.mov", frames, rate=Fraction(30000, 1001), timecode="00:00:59;20")

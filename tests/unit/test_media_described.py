@@ -93,7 +93,7 @@ def test_the_same_files_read_in_another_way_are_other_content(tmp_path: Path, sp
     spoil(plate.parent / (plate.name % 1001))
     with open_clip(MediaRef(plate)) as clip:
         assert clip.content(range(1003, 1006)) != plain
-        clip.describe_by(1003)
+        clip.describe_by([1003])
         assert clip.content(range(1003, 1006)) == plain
 
 
@@ -131,7 +131,7 @@ def test_a_hole_where_the_range_begins(tmp_path: Path) -> None:
     with pytest.raises(MissingFramesError, match="1003"):
         material(plate, "1003-1005")
     with open_clip(MediaRef(plate)) as clip, pytest.raises(MissingFramesError, match="1003"):
-        clip.describe_by(1003)
+        clip.describe_by([1003])
 
 
 def test_a_pattern_with_a_range_of_its_own(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_the_timecode_stays_that_of_the_first_frame(tmp_path: Path) -> None:
     garbage(plate.parent / "plate.1001.exr")
     for number in (1002, 1003, 1004):
         with open_clip(MediaRef(plate, rate=Fraction(25))) as clip:
-            clip.describe_by(number)
+            clip.describe_by([number])
             assert clip.info.timecode == "23:59:59:23"
 
 

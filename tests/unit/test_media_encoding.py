@@ -23,7 +23,7 @@ from anyportal_core.media.encoding import (
     to_linear,
 )
 
-CURVES = ("linear", "srgb", "bt709", "gamma22", "gamma26", "gamma28", "pq", "hlg", "cineon")
+CURVES = ("linear", "srgb", "bt709", "gamma18", "gamma22", "gamma24", "gamma26", "gamma28", "pq", "hlg", "cineon")
 PRIMARIES = tuple(CHROMATICITIES)
 
 
@@ -99,9 +99,45 @@ def test_display_keeps_the_code_values_of_video_and_clamps() -> None:
     np.testing.assert_array_equal(shown, np.float32([[[0.5, 0, 1]]]))
 
 
-def test_display_of_scene_linear_is_the_srgb_curve_with_a_clamp() -> None:
-    shown = to_display(np.float32([[[0.18, -0.05, 40.0]]]), LINEAR)
-    np.testing.assert_allclose(shown, [[[0.46135613, 0, 1]]], atol=1e-6)
+def test_display_of_scene_linear_is_the_srgb_curve_with_a_shoulder() -> None:
+    shown = to_display(np.float32([[[0.18, 0.6, -0.05], [1.0, 40.0, 65504.0]]]), LINEAR)
+    np.testing.assert_allclose(shown[0, 0], [0.46135613, 0.79773, 0], atol=1e-5)
+    np.testing.assert_allclose(shown[0, 1, :2], [0.9, 0.99059], atol=1e-5)
+    assert 0.999 < shown[0, 1, 2] < 1
+
+
+SCENES = [LINEAR, Encoding("linear", "ap1"), Encoding("pq", "bt2020"), Encoding("hlg", "bt2020"), Encoding("cineon")]
+
+
+@pytest.mark.parametrize("encoding", SCENES, ids=lambda e: f"{e.transfer}-{e.primaries}")
+def test_highlights_survive_the_display(encoding: Encoding) -> None:
+    """All of the light that half float holds comes back, and more of it is always shown brighter."""
+    light = np.geomspace(0.01, 65504, 3000, dtype=np.float32).reshape(1, -1, 1) * np.float32([1, 0.8, 0.9])
+    codes = from_linear(light.astype(np.float32), encoding)
+    shown = to_display(codes, encoding)
+    assert (np.diff(shown[0], axis=0) > 0).all() and shown.max() < 1
+    back = to_linear(from_display(shown, encoding), encoding)
+    bright = to_linear(codes, encoding)
+    few = bright < (40 if encoding.transfer in ("pq", "hlg") else 30_000)
+    np.testing.assert_allclose(back[few], bright[few], rtol=2e-3)
+    np.testing.assert_allclose(back[bright < 40], bright[bright < 40], rtol=5e-5, atol=1e-6)
+
+
+def test_the_shoulder_begins_gently_and_ends_with_half_floats() -> None:
+    codes = np.linspace(0.7, 0.9, 2001, dtype=np.float32).reshape(1, -1, 1) * np.ones(3, np.float32)
+    slope = np.diff(to_display(to_linear(codes, SRGB), LINEAR)[0, :, 0]) / np.diff(codes[0, :, 0])
+    assert abs(slope[990:1010] - 1).max() < 0.01 and (np.diff(slope[1000:]) < 2e-3).all()
+    white = from_display(np.float32([[[1.0, 1.5, 0.9999]]]), LINEAR)
+    np.testing.assert_allclose(white, 65504, rtol=1e-3)
+
+
+def test_what_is_display_referred_is_shown_and_read_as_it_is() -> None:
+    """The shoulder is for scenes alone: white of video and of a painted picture is white."""
+    codes = np.float32([[[0.85, 0.95, 1.0]]])
+    for video in (SRGB, Encoding("bt709"), Encoding("gamma24")):
+        np.testing.assert_array_equal(to_display(codes, video), codes)
+        np.testing.assert_array_equal(from_display(codes, video), codes)
+    np.testing.assert_allclose(convert(np.float32([[[1.0, 1.0, 1.0]]]), SRGB, LINEAR), 1, atol=1e-6)
 
 
 @pytest.mark.parametrize("encoding", [SRGB, LINEAR, Encoding("pq", "bt2020"), Encoding("bt709", "bt601-525")])
@@ -114,7 +150,7 @@ def test_colour_spaces_by_name() -> None:
     file = Encoding("bt709", "bt709", "bt601", full_range=False, bits=10)
     assert named("Linear Rec.709 (sRGB)", file) == Encoding("linear", "bt709", "bt601", False, 10)
     assert named("ACEScg", file).primaries == "ap1"
-    with pytest.raises(UnknownNameError, match="acescg"):
+    with pytest.raises(UnknownNameError, match="did you mean ACEScg"):
         named("ACES cgg", file)
 
 

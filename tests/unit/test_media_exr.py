@@ -40,10 +40,11 @@ def layers(height: int = 12, width: int = 20, seed: int = 0) -> dict[str, Image]
     return made
 
 
-def write(folder: Path, info: ClipInfo, made: dict[str, Image], wanted: tuple[str, ...] = ALL) -> Written:
-    writer = open_writer(
-        "exr", folder, "shot", wanted, info, Fraction(24), {"anyportal/recipe": "12ab", "anyportal/seed": "7"}
-    )
+def write(
+    folder: Path, info: ClipInfo, made: dict[str, Image], wanted: tuple[str, ...] = ALL, compression: str = "zip"
+) -> Written:
+    header = {"anyportal/recipe": "12ab", "anyportal/seed": "7"}
+    writer = open_writer("exr", folder, "shot", wanted, info, Fraction(24), header, compression=compression)
     (written,) = writer.write(1003, {name: made[name] for name in wanted})
     assert writer.close() == []
     return written
@@ -87,21 +88,78 @@ def test_the_comp_is_made_of_what_is_stored(tmp_path: Path, storage: Storage) ->
     assert storage == "float" or (unrounded[..., 0] != stored["R"]).any()  # so the test above can fail
 
 
-finite = st.floats(-70000, 70000, width=32)
+HOSTILE = (0.0, -0.0, 40.0, -0.05, 65504.0, -65504.0, 1e6, 5.96e-8, 6e-5, 1e-30, 1.0, 0.18)
+TINY = (0.0, 5.96e-8, 1e-9, 6.1e-5, 0.3, 0.5, 0.99951, 0.9999, 1.0)
+values = st.one_of(st.sampled_from(HOSTILE), st.floats(-70000, 70000, width=32)).map(np.float32)
+covers = st.one_of(st.sampled_from(TINY), st.floats(0, 1, width=32)).map(np.float32)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=300)
 @given(
-    arrays(np.float32, (2, 3, 3), elements=finite),
-    arrays(np.float32, (2, 3), elements=st.sampled_from([0.0, 0.3, 1.0])),
+    arrays(np.float32, (4, 3, 3), elements=values),
+    arrays(np.float32, (4, 3, 3), elements=values),
+    arrays(np.float32, (4, 3), elements=covers),
+    st.sampled_from([np.float16, np.float32]),
 )
-def test_full_cover_keeps_the_foreground_bit_for_bit(fore: Image, cover: Image) -> None:
-    back = fore[::-1] + 1
+def test_the_layers_make_the_comp_whatever_is_in_them(fore: Image, back: Image, cover: Image, kind: type) -> None:
+    """In float32, product by product, as compositors reckon; bit for bit where one of them is all there is."""
     made = {"comp": fore, "foreground": fore, "background": back, "matte": cover}
-    stored = quantised(made, np.float16)
-    np.testing.assert_array_equal(stored["comp"][cover == 1], stored["foreground"][cover == 1])
-    np.testing.assert_array_equal(stored["comp"][cover == 0], stored["background"][cover == 0])
-    assert all(np.isfinite(image).all() for image in stored.values())
+    stored = quantised(made, kind)
+    assert all(image.dtype == kind and np.isfinite(image).all() for image in stored.values())
+    front, behind, alpha = (stored[name].astype(np.float32) for name in ("foreground", "background", "matte"))
+    mixed = (front * alpha[..., None] + behind * (1 - alpha[..., None])).astype(kind)
+    np.testing.assert_array_equal(stored["comp"], mixed)
+    for whole, layer in ((1, "foreground"), (0, "background")):
+        there = stored["matte"] == whole
+        assert stored["comp"][there].tobytes() == stored[layer][there].tobytes()
+
+
+@pytest.mark.parametrize("compression", ["zip", "piz", "none"])
+def test_lossless_compressions_keep_every_bit_of_hostile_layers(tmp_path: Path, compression: str) -> None:
+    draw = np.random.default_rng(1)
+    fore, back = (draw.choice(np.float32(HOSTILE), (12, 20, 3)) for _ in range(2))
+    cover = draw.choice(np.float32(TINY), (12, 20))
+    for storage in ("half", "float"):
+        made = {"comp": fore, "foreground": fore, "background": back, "matte": cover}
+        folder = tmp_path / storage
+        path = write(folder, plate(storage), made, tuple(made), compression=compression).path
+        spec, stored = channels(path)
+        assert spec.getattribute("compression") == compression
+        assert spec.getattribute("anyportal/lossy") is None
+        for i, letter in enumerate("RGB"):
+            front, behind = (stored[f"{layer}.{letter}"].astype(np.float32) for layer in ("foreground", "background"))
+            alpha = stored["matte.A"].astype(np.float32)
+            mixed = (front * alpha + behind * (1 - alpha)).astype(stored[letter].dtype)
+            np.testing.assert_array_equal(stored[letter], mixed)
+            whole = cover == 1
+            expected = np.clip(fore[..., i], -65504, 65504) if storage == "half" else fore[..., i]
+            assert stored[letter][whole].tobytes() == expected.astype(stored[letter].dtype)[whole].tobytes()
+
+
+def test_dwab_is_lossy_and_says_so(tmp_path: Path) -> None:
+    made = layers(120, 160)
+    path = write(tmp_path, plate(height=120, width=160), made, compression="dwab").path
+    spec, stored = channels(path)
+    assert spec.getattribute("compression") == "dwab"
+    assert spec.getattribute("anyportal/lossy").startswith("dwab, level 45")
+    assert not np.array_equal(stored["foreground.R"], made["foreground"][..., 0].astype(np.float16))
+    zipped = write(tmp_path / "zip", plate(height=120, width=160), made).path
+    assert path.stat().st_size < zipped.stat().st_size
+
+
+def test_informative_layers(tmp_path: Path) -> None:
+    """Multipliers and light are stored as they come; pictures as pictures."""
+    made = layers()
+    made |= {"clean_plate": made["background"] + 1, "shadow": made["matte"] * 0.5, "wrap": made["gain"] * 0.1}
+    wanted = (*ALL, "clean_plate", "shadow", "wrap")
+    info = replace(plate(encoding=VIDEO), storage="half")
+    spec, stored = channels(write(tmp_path, info, made, wanted).path)
+    for name in ("clean_plate.R", "clean_plate.G", "clean_plate.B", "shadow.A", "wrap.R", "wrap.G", "wrap.B"):
+        assert name in spec.channelnames
+    np.testing.assert_array_equal(stored["shadow.A"], made["shadow"].astype(np.float16))
+    np.testing.assert_array_equal(stored["wrap.G"], made["wrap"][..., 1].astype(np.float16))
+    light = to_linear(made["clean_plate"], VIDEO)
+    np.testing.assert_array_equal(stored["clean_plate.B"], light[..., 2].astype(np.float16))
 
 
 def test_the_comp_alone_is_the_comp_given(tmp_path: Path) -> None:
@@ -160,28 +218,30 @@ def test_windows(tmp_path: Path, display: tuple[int, ...], data: tuple[int, ...]
 
 
 def test_every_frame_has_its_own_windows(tmp_path: Path) -> None:
-    """Data windows move and grow through a sequence; what overscans ends at the display window."""
-    pixels = layers()["comp"]
-    files = {  # display window, size of the data, which lies at 0, 0, and what of it is to be delivered
-        1001: ((0, 0, 20, 12), (8, 6), (0, 0, 8, 6)),
-        1002: ((-3, -2, 20, 12), (17, 10), (0, 0, 17, 10)),
-        1003: ((0, 0, 20, 12), (20, 12), (0, 0, 20, 12)),
-        1004: ((2, 1, 20, 12), (9, 7), (2, 1, 7, 6)),
+    """Data windows move and grow through a sequence, and lie partly or wholly outside the display window."""
+    draw = np.random.default_rng(0)
+    files = {  # display window, size of the data, which lies at 0, 0
+        1001: ((0, 0, 20, 12), (8, 6)),
+        1002: ((-3, -2, 20, 12), (17, 10)),
+        1003: ((0, 0, 20, 12), (24, 18)),
+        1004: ((2, 1, 20, 12), (9, 7)),
+        1005: ((30, 0, 20, 12), (9, 7)),
     }
-    for number, (display, (width, height), _) in files.items():
-        data = np.ascontiguousarray(pixels[:height, :width])
+    for number, (display, (width, height)) in files.items():
+        data = draw.random((height, width, 3), np.float32)
         write_image(tmp_path / f"plate.{number}.exr", data, "half", window=display)
     clip = open_clip(MediaRef(tmp_path / "plate.%04d.exr"))
-    writer = open_writer("exr", tmp_path / "out", "shot", ALL, clip.info, Fraction(24), {}, clip.windows)
-    made = layers()
-    for number, (display, _, expected) in files.items():
-        (written,) = writer.write(number, made)
+    clip.describe_by(list(files))
+    writer = open_writer("exr", tmp_path / "out", "shot", ("comp",), clip.info, Fraction(24), {}, clip.windows)
+    for frame in clip.frames():
+        display, (width, height) = files[frame.number]
+        (written,) = writer.write(frame.number, {"comp": frame.pixels})
         spec, stored = channels(written.path)
-        assert (spec.x, spec.y, spec.width, spec.height) == expected
+        assert (spec.x, spec.y, spec.width, spec.height) == (0, 0, width, height)
         assert (spec.full_x, spec.full_y, spec.full_width, spec.full_height) == display
-        left, top = expected[0] - display[0], expected[1] - display[1]
-        inside = made["gain"][top : top + expected[3], left : left + expected[2], 1]
-        np.testing.assert_array_equal(stored["gain.G"], inside.astype(np.float16))
+        _, source = channels(tmp_path / f"plate.{frame.number}.exr")
+        for letter in "RGB":
+            np.testing.assert_array_equal(stored[letter], source[letter])
 
 
 def test_a_movie_plate_becomes_linear_light(tmp_path: Path) -> None:

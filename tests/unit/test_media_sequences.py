@@ -21,8 +21,10 @@ from anyportal_core.errors import (
     SizeMismatchError,
 )
 from anyportal_core.frames import Image
+from anyportal_core.media import bounds
 from anyportal_core.media.clip import Clip, open_clip
 from anyportal_core.media.encoding import Encoding
+from anyportal_core.media.windows import Margins, Window
 from anyportal_core.shot import MediaRef
 from anyportal_core.testing.clips import numbered_frames, read_number, write_image, write_images
 
@@ -86,6 +88,19 @@ def test_one_numbered_file_is_a_still(tmp_path: Path) -> None:
 def test_a_sequence_of_one(tmp_path: Path) -> None:
     write_images(tmp_path / "a.%04d.png", numbered_frames(1))
     assert opened(tmp_path / "a.%04d.png").info.numbers == range(1001, 1002)
+
+
+def write_windowed(path: Path, pixels: Image, at: tuple[int, int], display: Window) -> Path:
+    """A half float EXR whose data window begins ``at`` x, y."""
+    spec = oiio.ImageSpec(pixels.shape[1], pixels.shape[0], 3, "half")
+    spec.x, spec.y = at
+    spec.full_x, spec.full_y, spec.full_width, spec.full_height = display
+    file = oiio.ImageOutput.create(str(path))
+    assert file is not None
+    assert file.open(str(path), spec)
+    file.write_image(pixels)
+    file.close()
+    return path
 
 
 def test_holes_are_listed(tmp_path: Path) -> None:
@@ -298,29 +313,72 @@ def test_non_numbers_in_other_channels_do_not_matter(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "window",  # display window against a data window of (3, 2, 20, 12)
-    [(3, 2, 20, 12), (0, 0, 30, 18), (5, 4, 10, 6), (0, 5, 12, 40), (-4, -4, 10, 10), (100, 100, 8, 8)],
+    ("window", "margins"),  # display window against a data window of (3, 2, 20, 12); what goes beyond it
+    [
+        ((3, 2, 20, 12), (0, 0, 0, 0)),
+        ((0, 0, 30, 18), (0, 0, 0, 0)),
+        ((5, 4, 10, 6), (2, 2, 8, 4)),
+        ((0, 5, 12, 40), (0, 3, 11, 0)),
+        ((-4, -4, 10, 10), (0, 0, 17, 8)),
+        ((100, 100, 8, 8), (97, 98, 0, 0)),
+    ],
 )
-def test_the_picture_lies_in_the_display_window(tmp_path: Path, window: tuple[int, int, int, int]) -> None:
+def test_the_picture_is_the_display_window_and_all_data_around_it(
+    tmp_path: Path, window: Window, margins: Margins
+) -> None:
     pixels = picture().astype(np.float16).astype(np.float32)
-    spec = oiio.ImageSpec(20, 12, 3, "half")
-    spec.x, spec.y = 3, 2
-    spec.full_x, spec.full_y, spec.full_width, spec.full_height = window
-    file = oiio.ImageOutput.create("a.exr")
-    assert file is not None
-    assert file.open(str(tmp_path / "a.exr"), spec)
-    file.write_image(pixels)
-    file.close()
-    clip = opened(tmp_path / "a.exr")
+    path = write_windowed(tmp_path / "a.exr", pixels, (3, 2), window)
+    clip = opened(path)
     assert (clip.info.display_window, clip.info.data_window) == (window, (3, 2, 20, 12))
-    assert (clip.info.width, clip.info.height) == window[2:]
-    expected = np.zeros((window[3], window[2], 3), np.float32)
-    for y in range(window[3]):
-        for x in range(window[2]):
-            row, column = y + window[1] - 2, x + window[0] - 3
-            if 0 <= row < 12 and 0 <= column < 20:
-                expected[y, x] = pixels[row, column]
-    np.testing.assert_array_equal(next(clip.frames()).pixels, expected)
+    assert clip.info.margins == margins
+    assert clip.info.shown_size == window[2:]
+    assert (clip.info.width, clip.info.height) == (
+        margins[0] + window[2] + margins[2],
+        margins[1] + window[3] + margins[3],
+    )
+    expected = np.zeros((clip.info.height, clip.info.width, 3), np.float32)
+    for y in range(12):
+        for x in range(20):
+            expected[y + 2 - window[1] + margins[1], x + 3 - window[0] + margins[0]] = pixels[y, x]
+    frame = next(clip.frames())
+    np.testing.assert_array_equal(frame.pixels, expected)
+    there = np.zeros(expected.shape[:2], bool)
+    there[slice(None) if frame.extent is None else frame.extent] = True
+    assert there.sum() == 20 * 12 and expected[there].all() and not expected[~there].any()
+
+
+def test_the_picture_holds_the_data_of_all_frames_that_are_wanted(tmp_path: Path) -> None:
+    """Data windows differ from frame to frame, and display windows need not begin at the same place."""
+    pixels = np.ones((12, 20, 3), np.float32)
+    places = {1001: (0, 0), 1002: (-4, 2), 1003: (3, -5), 1004: (-400, 0)}
+    for number, (x, y) in places.items():
+        origin = number - 1001
+        write_windowed(tmp_path / f"a.{number}.exr", pixels, (x + origin, y), (origin, 0, 20, 12))
+    clip = opened(tmp_path / "a.%04d.exr")
+    clip.describe_by([1001, 1002, 1003])
+    assert clip.info.margins == (4, 5, 3, 2)
+    for frame in clip.frames([1001, 1002, 1003]):
+        x, y = places[frame.number]
+        assert np.argwhere(frame.pixels[..., 0]).min(axis=0).tolist() == [y + 5, x + 4]
+        assert frame.pixels.sum() == pixels.sum()
+    small = next(clip.frames([1002], size=(19, 27)))
+    np.testing.assert_array_equal(small.pixels, next(clip.frames([1002])).pixels)
+
+
+def test_a_data_window_too_far_away_is_refused(tmp_path: Path) -> None:
+    """A few pixels may make a picture that no memory holds."""
+    path = write_windowed(tmp_path / "a.1001.exr", picture(), (0, 0), (0, 0, 20, 12))
+    write_windowed(tmp_path / "a.1002.exr", picture(), (30000, 30000), (0, 0, 20, 12))
+    clip = opened(tmp_path / "a.%04d.exr")
+    bounds.limit(100 * bounds.MEGAPIXEL)
+    try:
+        with pytest.raises(ShotError, match="30020x30012"):
+            clip.describe_by([1001, 1002])
+        with pytest.raises(ShotError, match="30020x30012"):
+            opened(path.with_name("a.1002.exr"))
+        clip.describe_by([1001])
+    finally:
+        bounds.limit(None)
 
 
 def test_header_of_an_exr(tmp_path: Path) -> None:

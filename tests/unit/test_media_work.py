@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from anyportal_core.errors import LengthMismatchError, MissingFramesError, SizeMismatchError
 from anyportal_core.media.clip import Clip, ClipInfo, Kind, open_clip
 from anyportal_core.media.encoding import SRGB
-from anyportal_core.media.work import AlphaFrames, WorkFrames, matte_numbers, work_size
+from anyportal_core.media.work import AlphaFrames, WorkFrames, matte_numbers
 from anyportal_core.shot import MediaRef
 from anyportal_core.testing.clips import (
     VIDEO,
@@ -29,33 +29,6 @@ from anyportal_core.testing.clips import (
 
 def opened(path: Path) -> Clip:
     return open_clip(MediaRef(path))
-
-
-@pytest.mark.parametrize(
-    ("width", "height", "long_side", "multiple", "expected"),
-    [
-        (1280, 720, 480, 2, (270, 480)),
-        (720, 1280, 480, 2, (480, 270)),
-        (1920, 1080, 512, 16, (288, 512)),
-        (176, 144, 480, 2, (144, 176)),
-        (175, 143, 480, 2, (144, 176)),
-        (1, 1, 480, 2, (2, 2)),
-        (4000, 10, 100, 2, (2, 100)),
-    ],
-)
-def test_work_size(width: int, height: int, long_side: int, multiple: int, expected: tuple[int, int]) -> None:
-    assert work_size(width, height, long_side, multiple) == expected
-
-
-@settings(deadline=None, max_examples=40)
-@given(st.integers(1, 9000), st.integers(1, 9000), st.integers(16, 2000), st.sampled_from([1, 2, 8, 16]))
-def test_work_size_is_a_multiple_and_keeps_the_shape(width: int, height: int, long_side: int, multiple: int) -> None:
-    h, w = work_size(width, height, long_side, multiple)
-    assert h % multiple == w % multiple == 0
-    assert h > 0 < w
-    scale = min(1, long_side / max(width, height))
-    assert abs(h - height * scale) <= multiple
-    assert abs(w - width * scale) <= multiple
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +155,7 @@ def test_mattes_in_every_form(tmp_path: Path, form: str) -> None:
     np.testing.assert_allclose(small[..., 0], scene.matte[1:3].reshape(2, 32, 2, 48, 2).mean((2, 4)), atol=0.01)
     full = list(source.full())
     np.testing.assert_allclose(np.stack(full), scene.matte[1:3], atol=0.01)
-    assert [len(list(source.full(1))), len(list(source.full(0, 1))), len(list(source.full(2)))] == [1, 1, 0]
+    assert [len(list(source.full([1]))), len(list(source.full([]))), len(list(source.full([0, 1])))] == [1, 0, 2]
 
 
 def test_black_and_white_of_a_video_matte_are_exact(tmp_path: Path) -> None:

@@ -241,7 +241,7 @@ print(hashlib.sha256(writer.close()[0].path.read_bytes()).hexdigest())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only glibc can fill memory before it is written to")
-@pytest.mark.parametrize("form", ["mp4", "prores"])
+@pytest.mark.parametrize("form", ["mp4", "h265", "prores", "dnxhr"])
 def test_what_lay_in_memory_before_does_not_show(tmp_path: Path, form: str) -> None:
     scene = moving_scene(30, 288, 432, pan=3)
     source = write_movie(tmp_path / "plate.mp4", scene.plate)
@@ -258,9 +258,9 @@ def test_what_lay_in_memory_before_does_not_show(tmp_path: Path, form: str) -> N
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot pin a process")
-@pytest.mark.parametrize("form", ["mp4", "prores"])
+@pytest.mark.parametrize("form", ["mp4", "h265", "prores", "dnxhr"])
 def test_the_number_of_processors_does_not_show(tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    info = plate(height=128, width=160)
+    info = plate(height=128, width=256)
     one = write(form, tmp_path / "one", info, ("comp",))
     cv2_threads = cv2.getNumThreads()
     available = os.sched_getaffinity(0)
@@ -314,16 +314,16 @@ def test_without_a_frame_there_is_no_file(tmp_path: Path, form: str) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full to stand for a full disk")
-@pytest.mark.parametrize("form", ["mp4", "prores", "png", "exr"])
+@pytest.mark.parametrize("form", ["mp4", "h265", "prores4444", "png", "tiff", "exr"])
 def test_a_full_disk(tmp_path: Path, form: str) -> None:
-    name = result_name("shot", "comp", form, 0 if form in ("png", "exr") else None)
+    name = result_name("shot", "comp", form, 0 if form in ("png", "tiff", "exr") else None)
     (tmp_path / f"{name}.part").symlink_to("/dev/full")
     writer = open_writer(form, tmp_path, "shot", ("comp",), plate(), RATE, {})
     noise = np.random.default_rng(0)
     with pytest.raises(DiskFullError, match=name):
         for index in range(60):
             writer.write(index, {"comp": noise.random((64, 96, 3), np.float32)})
-            if form in ("png", "exr"):
+            if form in ("png", "tiff", "exr"):
                 break
         writer.close()
     writer.abort()
@@ -361,12 +361,12 @@ def test_a_full_disk_is_spoken_of_once(
     assert capfd.readouterr().err == ""
 
 
-@pytest.mark.parametrize("form", ["mp4", "prores", "png", "exr"])
+@pytest.mark.parametrize("form", ["mp4", "prores", "png", "tiff", "exr"])
 def test_a_folder_that_cannot_be(tmp_path: Path, form: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="file"):
         open_writer(form, tmp_path / "file" / "below", "shot", ("comp",), plate(), RATE, {})
-    (tmp_path / result_name("shot", "comp", form, 0 if form in ("png", "exr") else None)).mkdir()
+    (tmp_path / result_name("shot", "comp", form, 0 if form in ("png", "tiff", "exr") else None)).mkdir()
     with pytest.raises(StorageError, match="shot"):
         write(form, tmp_path, plate(), ("comp",))
     assert not list(tmp_path.glob("*.part"))

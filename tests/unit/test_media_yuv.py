@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -40,6 +42,77 @@ def test_there_and_back_within_half_a_code(matrix: str, full: bool, bits: int, s
     pixels = np.random.default_rng(bits).random((*size, 3), np.float32)
     back = yuv.to_rgb(yuv.from_rgb(pixels, encoding, (1, 1)), encoding)
     assert np.abs(back - pixels).max() <= 2.0 / 219 / 2 ** (bits - 8) + 2e-6
+
+
+def random_planes(bits: int, size: tuple[int, int], ratio: tuple[int, int] = (1, 1)) -> list[yuv.Plane]:
+    """Codes without any order, among them the least and the greatest: most are no colour that a monitor shows."""
+    generator, kind = np.random.default_rng(bits), np.uint8 if bits == 8 else np.uint16
+    small = -(-size[0] // ratio[1]), -(-size[1] // ratio[0])
+    planes = [generator.integers(0, 2**bits, each, dtype=kind) for each in (size, small, small)]
+    if ratio == (1, 1):
+        ends = np.array(list(itertools.product((0, 1, 2 ** (bits - 1), 2**bits - 2, 2**bits - 1), repeat=3)))
+        for plane, codes in zip(planes, ends.T, strict=True):
+            plane.flat[: len(codes)] = codes
+    return planes
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 16])
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("matrix", ["rgb", *yuv.LUMA_WEIGHTS])
+def test_all_codes_come_back(matrix: str, full: bool, bits: int) -> None:
+    """Whatever a file holds, super-white and super-black too, is delivered as it was, and nothing bounds it."""
+    encoding = Encoding("bt709", "bt709", matrix, full, bits)
+    planes = random_planes(bits, (512, 512))
+    pixels = yuv.to_rgb(planes, encoding)
+    for made in (pixels, yuv.bounded(pixels, encoding)):
+        for before, after in zip(planes, yuv.from_rgb(made, encoding, (1, 1)), strict=True):
+            np.testing.assert_array_equal(after, before)
+
+
+@pytest.mark.parametrize("size", [(2, 2), (64, 96), (130, 70), (66, 33), (4, 1)], ids=str)
+@pytest.mark.parametrize("ratio", [(2, 1), (2, 2)], ids=["4:2:2", "4:2:0"])
+@pytest.mark.parametrize("bits", [8, 10, 12])
+def test_subsampled_planes_come_back_as_they_were(bits: int, ratio: tuple[int, int], size: tuple[int, int]) -> None:
+    """Chroma too: the samples are found again in what was interpolated from them."""
+    encoding = Encoding("bt709", "bt709", "bt709", False, bits)
+    planes = random_planes(bits, size, ratio)
+    pixels = yuv.bounded(yuv.to_rgb(planes, encoding), encoding)
+    for before, after in zip(planes, yuv.from_rgb(pixels, encoding, ratio), strict=True):
+        np.testing.assert_array_equal(after, before)
+
+
+def test_of_an_odd_height_only_the_last_line_of_chroma_is_another() -> None:
+    encoding = Encoding("bt709", "bt709", "bt709", False, 8)
+    planes = random_planes(8, (65, 96), (2, 2))
+    luma, *chroma = yuv.from_rgb(yuv.to_rgb(planes, encoding), encoding, (2, 2))
+    np.testing.assert_array_equal(luma, planes[0])
+    for before, after in zip(planes[1:], chroma, strict=True):
+        np.testing.assert_array_equal(after[:-1], before[:-1])
+
+
+@pytest.mark.parametrize("ratio", [(2, 1), (2, 2)], ids=["4:2:2", "4:2:0"])
+def test_chroma_of_new_pictures_is_averaged_without_ringing(ratio: tuple[int, int]) -> None:
+    encoding = Encoding("bt709", "bt709", "bt709", False, 8)
+    for shift in range(4):
+        for axis in (0, 1):
+            pixels = np.zeros((32, 32, 3), np.float32)
+            pixels[(slice(None),) * axis + (slice(13 + shift, None),)] = (0, 0, 1)
+            _, blue, _ = yuv.from_rgb(pixels, encoding, ratio)
+            assert blue.min() == 128 and blue.max() == 240
+    noise = np.random.default_rng(0).random((64, 64, 3), np.float32)
+    full = yuv.from_rgb(noise, encoding, (1, 1))[1].astype(float)
+    half = yuv.from_rgb(noise, encoding, ratio)[1].astype(float)
+    # The mean stays, and what does not fit into fewer samples goes instead of turning into other patterns.
+    assert abs(half.mean() - full.mean()) < 0.5 and half.std() < 0.75 * full.std()
+
+
+def test_what_no_code_can_hold_keeps_its_hue() -> None:
+    encoding = Encoding("bt709", "bt709", "bt709", False, 8)
+    low, high = yuv.reach(encoding)
+    pixels = np.float32([[[9, 0.5, 0.5], [1.05, 1.05, 1.05], [0.2, 0.3, 0.4]]])
+    np.testing.assert_allclose(yuv.bounded(pixels, encoding), [[[high, 0.5, 0.5], [1.05] * 3, [0.2, 0.3, 0.4]]])
+    held = np.ascontiguousarray(pixels[:, 1:])
+    assert yuv.bounded(held, encoding) is held and low < 0
 
 
 @settings(deadline=None)

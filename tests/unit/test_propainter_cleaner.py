@@ -88,6 +88,25 @@ def test_a_shot_that_was_cut_short_goes_on_at_its_part() -> None:
     check_goes_on(run, 3)
 
 
+def test_what_was_painted_behind_a_hole_goes_on_in_the_next_part() -> None:
+    """Nothing is ever seen there: each part alone would paint something of its own."""
+
+    class Painter(Recorder):
+        def forward(
+            self, frames: torch.Tensor, flows: Flows, masks: torch.Tensor, missing: torch.Tensor, local: int
+        ) -> torch.Tensor:
+            super().forward(frames, flows, masks, missing, local)
+            return torch.where(missing[:, :local] > 0, 0.1 * len(self.calls), frames[:, :local])
+
+    frames, masks = still_clip(15)
+    masks[:] = masks[:1]
+    own = Cleaner(NoMotion(), Untouched(), Painter(), Spans(part=5, context=3))
+    found = np.concatenate(list(own.clean(ArraySource(frames), ArraySource(masks))))
+    inside = masks[0, ..., 0] > 0
+    np.testing.assert_allclose(found[5:, inside], np.broadcast_to(found[4, inside], (10, inside.sum(), 3)), atol=1e-5)
+    assert np.array_equal(frames, still_clip(15)[0]), "what was read is left as it was"
+
+
 def test_frames_without_a_hole_cost_nothing() -> None:
     frames, masks = still_clip(9)
     clean, generator = cleaner()

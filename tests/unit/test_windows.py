@@ -38,3 +38,12 @@ def test_reflection_does_not_repeat_the_ends() -> None:
 def test_refuses_what_no_model_takes(length: int, overlap: int) -> None:
     with pytest.raises(ValueError):
         cut(10, length, overlap)
+
+
+@given(st.integers(1, 400), st.sampled_from([9, 17, 49]), st.data())
+def test_windows_begin_where_groups_of_frames_do_where_the_overlap_allows_it(
+    count: int, length: int, data: st.DataObject
+) -> None:
+    windows = cut(count, length, data.draw(st.integers(0, length - 4)))
+    assert all(window.start % 4 == 0 for window in windows)
+    assert windows[-1].stop == count and (len(windows) == 1 or count - windows[-1].start > length - 4)

@@ -1,6 +1,9 @@
 """Role ``refine``: CogVideoX denoises the harmonised shot once more, along its edges, and gives it back its detail.
 
 AnyPortal (arXiv 2509.07472), third stage: from a noise level T1 (SDEdit), with a projection between the steps.
+
+A shot is refined window by window. What a window shares with the one before it begins from what that made of it, with
+the same noise; it takes its light from there, too, and fades into it.
 """
 
 from __future__ import annotations
@@ -12,11 +15,12 @@ from typing import Final
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from anyportal_core.frames import FrameSource, Image, chunks
 from anyportal_core.method.blend import joined
+from anyportal_core.method.carry import carried
+from anyportal_core.method.fitting import continued, cut_out
 from anyportal_core.method.gain import apply_gain, coarse_gain, upsample_gain
 from anyportal_core.method.refinement import DETAIL, Block, Edit, Plan, paper, refine, released
 from anyportal_core.method.sampling import Predict, Step
@@ -26,20 +30,19 @@ from anyportal_core.ops import opencv as ops
 from anyportal_core.plugins.cogvideox.boxed import BoxedCodec, BoxedTransfers, foreground_box
 from anyportal_core.plugins.cogvideox.denoiser import ControlledDenoiser
 from anyportal_core.plugins.cogvideox.networks import Choice, Drawn, Networks, Size
+from anyportal_core.plugins.cogvideox.specs import LIMITS
 from anyportal_core.plugins.cogvideox.transfers import Pictures, Transfers, Untouched, to_frames, to_pictures
 from anyportal_core.plugins.device import check_fits
 from anyportal_core.plugins.guards import AGAIN, cure, named_stage, stop_at_non_finite
 from anyportal_core.plugins.steps import Steps
 from anyportal_core.roles import Chunk, RoleContext, StoredFrames
 from anyportal_core.settings import Settings
-from anyportal_core.windows import Window, cut
+from anyportal_core.sizes import Fit, fit
+from anyportal_core.windows import GROUP, Window, cut
 
 STAGE: Final = "refine"
 
-MULTIPLE: Final = 16
-"""Sides of what the model is given are of this: eight pixels a latent, two latents a patch."""
-
-GROUP: Final = 8
+LATENTS: Final = 2 * GROUP
 """A window's frames, but for the first: the codec decodes latents in pairs, and only an odd number of them right."""
 
 READ: Final = 16
@@ -68,14 +71,27 @@ class Shot:
         lit = np.clip(to_display(apply_gain(to_light(self.plate.read(start, stop)), full)), 0, 1)
         return np.asarray(lit * matte + background * (1 - matte), np.float32)
 
-    def pictures(self, window: Window, device: str) -> Pictures:
-        """A window's frames, their borders continued to a size that the model takes."""
+    def place(self) -> Fit:
+        """How the model sees its frames."""
+        return fit(self.plate.height, self.plate.width, LIMITS)
+
+    def pictures(self, window: Window, before: Image, device: str) -> Pictures:
+        """A window's frames, continued to a size that the model takes.
+
+        Args:
+            before: the first of them as the window before has refined them, which they begin from, ``(s, H, W, 3)``.
+        """
+        place = self.place()
+
+        def begun(start: int, stop: int) -> Image:
+            return np.concatenate([before, self.relit(start + len(before), stop)])
 
         def tensor(read: Callable[[int, int], Image]) -> Tensor:
             frames = read(window.start, window.stop)[[index - window.start for index in window.indices]]
-            return padded(torch.from_numpy(np.ascontiguousarray(frames, np.float32)).to(device))
+            seen: Tensor = continued(torch.from_numpy(np.ascontiguousarray(frames, np.float32)).to(device), place)
+            return seen
 
-        return Pictures(*map(tensor, (self.plate.read, self.relit, self.background.read, self.matte.read)))
+        return Pictures(*map(tensor, (self.plate.read, begun, self.background.read, self.matte.read)))
 
 
 class Refine:
@@ -120,19 +136,26 @@ class Refine:
         networks = self._choice.networks(context)
         # A model is never shown more frames than it was trained on: 49 in the published ones.
         seen = min(settings.integer("window"), networks.transformer.config.sample_frames)
-        length = (seen - 1) // GROUP * GROUP + 1
+        length = (seen - 1) // LATENTS * LATENTS + 1
         windows = cut(len(shot.plate), length, min(settings.integer("overlap"), length - 1))
         steps = Steps(len(windows) * plan_of(settings).evaluations, context)
 
-        def make(number: int, window: Window) -> Chunk:
+        tail: Image = np.zeros((0, shot.plate.height, shot.plate.width, 3), np.float32)
+
+        def make(window: Window) -> Chunk:
             context.checkpoint()
-            pictures = shot.pictures(window, context.device)
+            pictures = shot.pictures(window, tail, context.device)
             with named_stage(STAGE, cure(STAGE, networks.transformer.dtype)):
-                frames = _refine(pictures, networks, text, number, context, steps)[: window.stop - window.start]
-            return {"frames": frames.cpu().numpy()[:, : shot.plate.height, : shot.plate.width]}
+                frames = _refine(pictures, networks, text, window, context, steps)[: window.stop - window.start]
+            return {"frames": cut_out(frames, shot.place()).cpu().numpy()}
 
         def kept(number: int, window: Window) -> Image:
-            return np.asarray(context.part(number, partial(make, number, window))["frames"], np.float32)
+            nonlocal tail
+            made = np.asarray(context.part(number, partial(make, window))["frames"], np.float32)
+            refined: Image = carried(made, tail, shot.matte.read(window.start, window.stop))
+            if number + 1 < len(windows):
+                tail = refined[windows[number + 1].start - window.start :]
+            return refined
 
         return joined(windows, kept)
 
@@ -145,7 +168,7 @@ refine_2b_canny = partial(Refine, "2b", "canny")
 
 @torch.no_grad()
 def _refine(
-    pictures: Pictures, networks: Networks, text: Tensor, number: int, context: RoleContext, steps: Steps
+    pictures: Pictures, networks: Networks, text: Tensor, window: Window, context: RoleContext, steps: Steps
 ) -> Tensor:
     """A window's frames ``(4k+1, H, W, 3)`` in 0..1."""
     settings, codec = context.settings, networks.codec
@@ -153,11 +176,13 @@ def _refine(
     dilate, plan = settings.integer("dilate"), plan_of(settings)
     edit: Edit = Transfers(pictures, dilate) if settings.flag("projection") else Untouched()
     box = foreground_box(pictures.matte, dilate + MARGIN) if settings.flag("boxed") else None
-    generator = context.generator(number)
+    generators = [context.generator(window.start // GROUP + index) for index in range(start.shape[1])]
     last: list[Tensor] = []
 
     def noise(block: int) -> Tensor:
-        return torch.from_numpy(generator.standard_normal(start.shape, np.float32)).to(start)
+        # Of every group of frames its own, so that windows agree on those they share.
+        drawn = [generator.standard_normal(start[:, 0].shape, np.float32) for generator in generators]
+        return torch.from_numpy(np.stack(drawn, axis=1)).to(start)
 
     def on_step(step: Step) -> None:
         last[:] = [step.clean]
@@ -203,13 +228,6 @@ def plan_of(settings: Settings) -> Plan:
 
 def _plain(steps: int, start: int) -> Plan:
     return Plan(steps, (Block(start, steps - start, DETAIL),))
-
-
-def padded(frames: Tensor) -> Tensor:
-    """Frames ``(n, H, W, C)`` continued at the right and the bottom to sides that the model takes."""
-    height, width = frames.shape[1:3]
-    more = (0, -width % MULTIPLE, 0, -height % MULTIPLE)
-    return F.pad(frames.movedim(-1, 1), more, mode="replicate").movedim(1, -1)
 
 
 def _as_they_are(shot: Shot) -> Iterator[Image]:

@@ -2,6 +2,10 @@
 
 from anyportal_core.registry import ModelUse, PluginSpec
 from anyportal_core.settings import Setting
+from anyportal_core.sizes import Limits
+
+LIMITS = Limits(multiple=16, most_pixels=480 * 720)
+"""Eight pixels a latent, two latents a patch; as many pixels as the models were trained on."""
 
 _SETTINGS = (
     Setting(
@@ -44,7 +48,7 @@ def _refine(name: str, size: str, edges: str, *more: str) -> PluginSpec:
     return PluginSpec(
         name=name,
         role="refine",
-        version="1",
+        version="2",
         factory=f"anyportal_core.plugins.cogvideox.refine:refine_{size}_{edges}",
         summary=f"Steady in time by CogVideoX-{size} along edges drawn by {edges.upper() if more else edges.title()}, "
         "with the foreground's own detail.",
@@ -52,6 +56,7 @@ def _refine(name: str, size: str, edges: str, *more: str) -> PluginSpec:
         makes="video",
         prompted=True,
         models=models,
+        limits=LIMITS,
         model_uses=(
             *(ModelUse(model, "consistency") for model in models),
             *(ModelUse(model, "control") for model in models[1:]),

@@ -1,7 +1,7 @@
 """Role ``background``: Diffusion-as-Shader over a shot of any length.
 
-A shot is painted window by window. Each begins with a frame that the window before has painted, and fades into it
-over the frames they share.
+A shot is painted window by window. Each begins with a frame that the window before has painted, takes its light from
+the frames they share, and fades into it over them.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from torch import Tensor
 from anyportal_core.errors import RecipeError, ShotError
 from anyportal_core.frames import Image, chunks
 from anyportal_core.method.blend import joined
+from anyportal_core.method.carry import carried
+from anyportal_core.method.fitting import continued, cut_out
 from anyportal_core.method.sampling import OnStep
 from anyportal_core.method.schedule import NoiseSchedule, swinging_guidance
 from anyportal_core.ops import opencv as ops
@@ -34,7 +36,8 @@ from anyportal_core.plugins.text import load_video_prompts
 from anyportal_core.plugins.tracks.windows import read_tracking, tracked_windows
 from anyportal_core.plugins.weights import load_network, read_config
 from anyportal_core.roles import Chunk, RoleContext, Stored
-from anyportal_core.roles.background import Backdrop, BackgroundInputs
+from anyportal_core.roles.background import BackgroundInputs
+from anyportal_core.sizes import Fit, Limits, fit
 from anyportal_core.windows import Window, reflect
 
 STAGE: Final = "background"
@@ -61,9 +64,12 @@ class DasBackground:
     """A prompt or a still becomes a moving background; a clip or a colour is one already."""
 
     def make(self, inputs: BackgroundInputs, context: RoleContext) -> Iterator[Chunk]:
-        """Yield ``frames`` ``(t, H, W, 3)``; for a clip or a colour, ``backdrop_index`` ``(t,)`` int64."""
+        """Yield ``frames`` ``(t, H, W, 3)``; for a clip or a colour, ``backdrop_index`` ``(t,)`` int64.
+
+        Beside that lies ``wider`` ``(t,)``: how much wider it is shown than the plate, for its height.
+        """
         if inputs.backdrop.kind in ("clip", "colour"):
-            return _as_it_is(inputs.backdrop, len(inputs.plate), inputs.plate_rate)
+            return _as_it_is(inputs)
         return _painted(inputs, context)
 
     def check_memory(self, context: RoleContext) -> None:
@@ -73,29 +79,35 @@ class DasBackground:
         """The background ``(height, width, 3)``: what was painted, enlarged; or the backdrop, covering the frame."""
         if backdrop is None:
             return ops.resize(np.asarray(stored["frames"], np.float32), height, width, "cubic")
-        return cover(backdrop, height, width)
+        return cover(backdrop, height, width, float(stored["wider"]))
 
 
-def cover(picture: Image, height: int, width: int) -> Image:
-    """A picture ``(h, w, 3)`` made to cover ``(height, width)``, its middle kept."""
+def cover(picture: Image, height: int, width: int, wider: float) -> Image:
+    """A picture ``(h, w, 3)`` made to cover ``(height, width)``, its middle kept.
+
+    Args:
+        wider: its aspect over that of what it covers, as both are shown.
+    """
     rows, columns = picture.shape[:2]
-    scale = max(height / rows, width / columns)
-    kept = min(rows, max(1, round(height / scale))), min(columns, max(1, round(width / scale)))
+    kept = max(1, round(rows * min(1.0, wider))), max(1, round(columns * min(1.0, 1 / wider)))
     top, left = (rows - kept[0]) // 2, (columns - kept[1]) // 2
-    cut = picture[top : top + kept[0], left : left + kept[1]]
-    image: Image = ops.resize(np.ascontiguousarray(cut), height, width, "area" if scale < 1 else "cubic")
+    cut = np.ascontiguousarray(picture[top : top + kept[0], left : left + kept[1]])
+    image: Image = ops.resize(cut, height, width, "area" if kept[0] > height or kept[1] > width else "cubic")
     return image
 
 
-def _as_it_is(backdrop: Backdrop, count: int, plate_rate: float) -> Iterator[Chunk]:
+def _as_it_is(inputs: BackgroundInputs) -> Iterator[Chunk]:
     """The frame of the backdrop at every frame's time; a clip that is too short runs back and forth."""
+    backdrop, count, plate_rate = inputs.backdrop, len(inputs.plate), inputs.plate_rate
     if backdrop.frames is None or not len(backdrop.frames):
         raise ShotError("the backdrop has no picture", where="shot.backdrop", hint="give a clip with frames")
     speed = backdrop.rate / plate_rate if backdrop.rate and plate_rate else 1.0
     times = np.floor(np.arange(count) * speed + 1e-6).astype(np.int64)
     index = np.array([reflect(int(time), len(backdrop.frames)) for time in times], np.int64)
+    shown, given = inputs.aspects()
+    wider = np.full(count, given / shown)
     for start, stop in chunks(count, 256):
-        yield {"backdrop_index": index[start:stop]}
+        yield {"backdrop_index": index[start:stop], "wider": wider[start:stop]}
 
 
 def _painted(inputs: BackgroundInputs, context: RoleContext) -> Iterator[Chunk]:
@@ -110,6 +122,8 @@ def _painted(inputs: BackgroundInputs, context: RoleContext) -> Iterator[Chunk]:
     steps = Steps(len(windows) * context.settings.integer("steps"), context)
     on_step = stop_at_non_finite(STAGE, HINT, steps)
     size = inputs.plate.height, inputs.plate.width
+    everywhere = np.ones((1, 1, 1, 1), np.float32)
+    tail: Image = np.zeros((0, *size, 3), np.float32)
     first = np.asarray(inputs.first_frame.read("frames", 0, 1), np.float32)[0]
 
     def paint_anew(number: int) -> Chunk:
@@ -120,11 +134,13 @@ def _painted(inputs: BackgroundInputs, context: RoleContext) -> Iterator[Chunk]:
         return {"frames": np.stack([ops.resize(frame, *size, "cubic") for frame in frames]).clip(0, 1)}
 
     def paint(number: int, window: Window) -> Image:
-        nonlocal first
-        painted: Image = np.asarray(context.part(number, partial(paint_anew, number))["frames"], np.float32)
+        nonlocal first, tail
+        made = np.asarray(context.part(number, partial(paint_anew, number))["frames"], np.float32)
+        painted: Image = carried(made, tail, everywhere)
         if number + 1 < len(windows):
             # The window to come begins with the frame as this one painted it.
-            first = painted[windows[number + 1].start - window.start]
+            tail = painted[windows[number + 1].start - window.start :]
+            first = tail[0]
         return painted
 
     for frames in joined(windows, paint):
@@ -165,7 +181,7 @@ def _paint(
     context: RoleContext,
     on_step: OnStep,
 ) -> Image:
-    """The frames of a window at the model's size, ``(t, H', W', 3)`` 0..1.
+    """The frames of a window as large as they lie in what the model sees, ``(t, H', W', 3)`` 0..1.
 
     Args:
         first: what it begins with, ``(H, W, 3)``.
@@ -174,13 +190,13 @@ def _paint(
         number: of the window.
     """
     config, device = networks.transformer.config, networks.transformer.device
-    size = config.sample_height * STRIDE, config.sample_width * STRIDE
+    place = model_place(config, *first.shape[:2])
     order = [reflect(index, len(tracking)) for index in range(length)]
     draw = _draw(context, number, device)
-    tracks = _video(tracking[order], size).to(device)
+    tracks = _video(tracking[order], place).to(device)
     with torch.no_grad():
         scene = Scene(
-            image=_video(first[None], size)[0].to(device) * 2 - 1,
+            image=_video(first[None], place)[0].to(device) * 2 - 1,
             tracking=encode_tracking(networks.codec, tracks, draw),
             tracking_image=tracks[:, 0] * 2 - 1,
             text=text,
@@ -196,8 +212,18 @@ def _paint(
             draw,
             on_step,
         )
-        frames = networks.codec.decode(latents.to(networks.transformer.dtype))[0, : len(tracking)]
-    return np.ascontiguousarray((frames.float() / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy())
+        seen = networks.codec.decode(latents.to(networks.transformer.dtype))[0, : len(tracking)]
+    frames = cut_out(seen.float() / 2 + 0.5, place, (-2, -1))
+    return np.ascontiguousarray(frames.clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy())
+
+
+def model_place(config: Any, height: int, width: int) -> Fit:
+    """How pictures of a size lie in the one that the model takes.
+
+    Args:
+        config: of the transformer.
+    """
+    return fit(height, width, Limits(fixed=(config.sample_height * STRIDE, config.sample_width * STRIDE)))
 
 
 def _guidance(context: RoleContext) -> Callable[[int], float]:
@@ -211,10 +237,11 @@ def _draw(context: RoleContext, window: int, device: torch.device) -> Draw:
     return lambda shape: torch.randn(shape, generator=generator).to(device)
 
 
-def _video(frames: Image, size: tuple[int, int]) -> Tensor:
-    """``(t, H, W, 3)`` to ``(1, t, 3, *size)`` float32."""
+def _video(frames: Image, place: Fit) -> Tensor:
+    """``(t, H, W, 3)`` to ``(1, t, 3, rows, columns)`` float32, as the model sees it."""
     video = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
-    return F.interpolate(video, size, mode="bilinear", antialias=True)[None]
+    seen: Tensor = continued(F.interpolate(video, place.size, mode="bilinear", antialias=True), place, (-2, -1))
+    return seen[None]
 
 
 def _text(context: RoleContext) -> Tensor:

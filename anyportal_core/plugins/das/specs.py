@@ -2,11 +2,12 @@
 
 from anyportal_core.registry import ModelUse, PluginSpec
 from anyportal_core.settings import Setting
+from anyportal_core.sizes import Limits
 
 BACKGROUND = PluginSpec(
     name="das.background",
     role="background",
-    version="2",
+    version="3",
     factory="anyportal_core.plugins.das.plugin:DasBackground",
     summary="The new place as a moving picture: Diffusion-as-Shader, from the first frame, along the plate's motion. "
     "A clip or a colour is the background as it is.",
@@ -21,5 +22,6 @@ BACKGROUND = PluginSpec(
     prompted=True,
     models=("das",),
     model_uses=(ModelUse("das", backdrops=("prompt", "still")),),
+    limits=Limits(fixed=(480, 720)),
     extra="diffusion",
 )

@@ -12,8 +12,10 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from torch import Tensor
 
+from anyportal_core.method.fitting import continued, cut_out
 from anyportal_core.plugins.guards import finite
 from anyportal_core.plugins.weights import CONFIG, Checkpoint, empty_network, fill, read_checkpoint, read_config
+from anyportal_core.sizes import Fit
 
 GREY: Final = 127 / 255
 """The grey that becomes exactly 0: what surrounds a foreground."""
@@ -77,3 +79,13 @@ def resize(pictures: Tensor, height: int, width: int) -> Tensor:
     if pictures.shape[-2:] == (height, width):
         return pictures
     return F.interpolate(pictures, (height, width), mode="bicubic", antialias=True).clamp(0, 1)
+
+
+def shown(pictures: Tensor, place: Fit) -> Tensor:
+    """Pictures ``(n, C, H, W)`` in 0..1 as a network of that fit sees them."""
+    return continued(resize(pictures, *place.size), place, (-2, -1))
+
+
+def found(pictures: Tensor, place: Fit, height: int, width: int) -> Tensor:
+    """What a network made of pictures `shown` to it, at their own size."""
+    return resize(cut_out(pictures, place, (-2, -1)), height, width)

@@ -18,10 +18,10 @@ from torch import Tensor
 from anyportal_core.frames import Image
 from anyportal_core.method.sampling import OnStep, Step
 from anyportal_core.plugins.iclight.base import Base, images
-from anyportal_core.plugins.iclight.codec import resize
+from anyportal_core.plugins.iclight.codec import found, shown
+from anyportal_core.plugins.iclight.specs import INPAINTING
+from anyportal_core.sizes import fit
 
-MULTIPLE: Final = 8
-SMALLEST: Final = 64
 GUIDANCE: Final = 7.5
 NEGATIVE_PROMPT: Final = "Blurry, Messy, Bad Quality, Watermark."
 SCHEDULE: Final = {
@@ -53,13 +53,13 @@ def fill_hole(
         hole: ``(H, W, 1)``, 1 where to paint, 0 elsewhere.
     """
     height, width = image.shape[:2]
-    size = [max(side // MULTIPLE * MULTIPLE, SMALLEST) for side in (height, width)]
-    picture, mask = resize(base.tensor(image[None]), *size), (resize(base.tensor(hole[None]), *size) > 0.5).float()
+    place = fit(height, width, INPAINTING)
+    picture, mask = shown(base.tensor(image[None]), place), (shown(base.tensor(hole[None]), place) > 0.5).float()
     around = base.codec.encode(torch.where(mask > 0, 0.5, picture))
     given = torch.cat([F.interpolate(mask, around.shape[-2:], mode="nearest"), around], dim=1)
     noise = torch.randn(around.shape, generator=torch.Generator().manual_seed(seed)).to(around)
     latents = _denoised(unet, noise, given, base.prompts(prompt, NEGATIVE_PROMPT), steps, on_step)
-    painted = images(resize(base.codec.decode(latents), height, width))[0]
+    painted = images(found(base.codec.decode(latents), place, height, width))[0]
     filled: Image = painted * hole + image * (1 - hole)
     return filled
 

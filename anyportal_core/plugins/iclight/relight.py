@@ -14,12 +14,11 @@ import torch
 from torch import Tensor
 
 from anyportal_core.method.sampling import OnStep, Step
-from anyportal_core.plugins.iclight.codec import GREY, PictureCodec, resize
+from anyportal_core.plugins.iclight.codec import GREY, PictureCodec, found, resize, shown
 from anyportal_core.plugins.iclight.sampler import Steps
+from anyportal_core.plugins.iclight.specs import LIGHTING
 from anyportal_core.plugins.iclight.unet import AnchoredUNet
-
-MULTIPLE: Final = 64
-"""The model's sizes are of this."""
+from anyportal_core.sizes import Fit, fit
 
 ENLARGED: Final = 2
 """The second half of a pass works at so many times the size."""
@@ -44,15 +43,15 @@ class Frames:
         """The plate on grey."""
         return GREY + (self.plate - GREY) * self.matte
 
-    def on_background(self, relit: Tensor) -> Tensor:
-        """Relit pictures of any size, within the matte, on the background."""
-        inside = resize(relit, *self.plate.shape[-2:])
+    def on_background(self, relit: Tensor, place: Fit) -> Tensor:
+        """What the model made of pictures shown to it, within the matte, on the background."""
+        inside = found(relit, place, *self.plate.shape[-2:])
         return inside * self.matte + self.background * (1 - self.matte)
 
-    def model_size(self) -> tuple[int, int]:
-        """The largest size the model takes that is not above the frames' own, but for very small ones."""
-        height, width = (max(side // MULTIPLE, 1) * MULTIPLE for side in self.plate.shape[-2:])
-        return height, width
+    def place(self) -> Fit:
+        """How the model sees them: mostly a little smaller than they are."""
+        height, width = self.plate.shape[-2:]
+        return fit(height, width, LIGHTING)
 
 
 @dataclass(frozen=True)
@@ -82,26 +81,26 @@ class Light:
 
 def first_frame(unet: AnchoredUNet, codec: PictureCodec, frames: Frames, light: Light) -> Tensor:
     """The foreground in a place made from the prompt alone (``fc``), ``(n, 3, H, W)``."""
-    size = frames.model_size()
-    conditions = codec.encode(resize(frames.foreground, *size))
+    place = frames.place()
+    conditions = codec.encode(shown(frames.foreground, place))
     relit = codec.decode(_run(unet, Steps(light.steps), None, conditions, light, light.generator()))
-    return resize(relit, *frames.plate.shape[-2:])
+    return found(relit, place, *frames.plate.shape[-2:])
 
 
 def by_background(unet: AnchoredUNet, codec: PictureCodec, frames: Frames, light: Light) -> Tensor:
     """The foreground lit as the background (``fbc``) and on it, ``(n, 3, H, W)``: small, then enlarged and redone."""
 
-    def conditions(size: tuple[int, int]) -> Tensor:
-        both = [codec.encode(resize(pictures, *size)) for pictures in (frames.foreground, frames.background)]
+    def conditions(place: Fit) -> Tensor:
+        both = [codec.encode(shown(pictures, place)) for pictures in (frames.foreground, frames.background)]
         return torch.cat(both, dim=1)
 
-    small = frames.model_size()
-    large = ENLARGED * small[0], ENLARGED * small[1]
+    small = frames.place()
+    large = small.enlarged(ENLARGED)
     generator = light.generator()
     relit = codec.decode(_run(unet, Steps(light.steps), None, conditions(small), light, generator))
-    start = codec.encode(resize(relit, *large))
+    start = codec.encode(resize(relit, *large.seen))
     latents = _run(unet, _steps_from(HALF_WAY, light.steps), start, conditions(large), light, generator)
-    return frames.on_background(codec.decode(latents))
+    return frames.on_background(codec.decode(latents), large)
 
 
 def by_text(
@@ -112,12 +111,11 @@ def by_text(
     Args:
         strength: how far back to noise: the paper's T0, as a share of the way.
     """
-    height, width = frames.model_size()
-    large = ENLARGED * height, ENLARGED * width
-    conditions = codec.encode(resize(frames.foreground, *large))
-    start = codec.encode(resize(pictures, *large))
+    large = frames.place().enlarged(ENLARGED)
+    conditions = codec.encode(shown(frames.foreground, large))
+    start = codec.encode(shown(pictures, large))
     latents = _run(unet, _steps_from(strength, light.steps), start, conditions, light, light.generator())
-    return frames.on_background(codec.decode(latents))
+    return frames.on_background(codec.decode(latents), large)
 
 
 def background_evaluations(steps: int) -> int:

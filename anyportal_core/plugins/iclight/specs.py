@@ -2,6 +2,10 @@
 
 from anyportal_core.registry import ModelUse, PluginSpec
 from anyportal_core.settings import Setting
+from anyportal_core.sizes import Limits
+
+LIGHTING = Limits(multiple=64, shrink=0.9)
+INPAINTING = Limits(multiple=8, least=64)
 
 _COMMON = (
     Setting("guidance", "number", 7.0, "How strongly the prompt is followed.", 1, 30),
@@ -18,7 +22,7 @@ _COMMON = (
 HARMONISE = PluginSpec(
     name="iclight.relight",
     role="harmonise",
-    version="2",
+    version="3",
     factory="anyportal_core.plugins.iclight.plugin:Harmonise",
     summary="The foreground relit by the background and then by the prompt, every frame looking at the first.",
     settings=(
@@ -31,13 +35,14 @@ HARMONISE = PluginSpec(
     prompted=True,
     models=("sd15", "iclight/fbc", "iclight/fc"),
     model_uses=(ModelUse("iclight/fc", "text_relight", text=True),),
+    limits=LIGHTING,
     extra="diffusion",
 )
 
 FIRST_FRAME = PluginSpec(
     name="iclight.first_frame",
     role="first_frame",
-    version="1",
+    version="2",
     factory="anyportal_core.plugins.iclight.plugin:FirstFrame",
     summary="The new place as the shot's first frame shows it, from the prompt, its light fitting the foreground.",
     settings=(
@@ -49,5 +54,6 @@ FIRST_FRAME = PluginSpec(
     prompted=True,
     models=("sd15", "iclight/fc", "sd15-inpainting"),
     model_uses=tuple(ModelUse(model, backdrops=("prompt",)) for model in ("sd15", "iclight/fc", "sd15-inpainting")),
+    limits=LIGHTING,
     extra="diffusion",
 )

@@ -1,6 +1,7 @@
 """The foreground taken out of a shot of any length: flow, its completion, propagation, painting, part by part.
 
-A shot is worked through in parts, each seen with some frames before and after it. Within a part, the generator paints
+A shot is worked through in parts, each seen with some frames before and after it; those before are clean already, so
+what was painted there goes on. Within a part, the generator paints
 a few neighbouring frames at a time, looking at frames further away as references. Where its turns overlap, each is
 averaged with what the turns before it left, as the published script does: of three turns the last weighs a half.
 
@@ -19,21 +20,20 @@ from typing import Final
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from anyportal_core.frames import FrameSource, Image, chunks
+from anyportal_core.method.fitting import continued, cut_out
 from anyportal_core.plugins.guards import finite
 from anyportal_core.plugins.propainter.flow_completion import FlowCompletion, combine
 from anyportal_core.plugins.propainter.generator import Generator
 from anyportal_core.plugins.propainter.layers import Flows
 from anyportal_core.plugins.propainter.propagation import propagate_pixels
+from anyportal_core.plugins.propainter.specs import LIMITS
 from anyportal_core.plugins.raft.network import Raft, flow_between
 from anyportal_core.roles import Array, Part
-
-MULTIPLE: Final = 8
-"""Sizes the networks take."""
+from anyportal_core.sizes import Fit, fit
 
 NOTHING: Final = 0.5 / 255
 """Published masks have 8 bits: less than this is none. A matte may be a trace above 0 far from its foreground."""
@@ -96,16 +96,27 @@ class Cleaner:
             NonFiniteLatentsError: a network gave values that are no numbers.
         """
         parts = list(chunks(len(plate), self._spans.part))
+        before: Image = np.zeros((0, plate.height, plate.width, 3), np.float32)
         for number, part in enumerate(parts):
-            made = self._keep(number, partial(self._part, plate, masks, *part, number, len(parts)))
-            yield np.asarray(made["frames"], np.float32)
+            made = self._keep(number, partial(self._part, plate, masks, before, *part, number, len(parts)))
+            frames = np.asarray(made["frames"], np.float32)
+            before = np.concatenate([before, frames])
+            before = before[max(len(before) - self._spans.context, 0) :]
+            yield frames
 
     def _part(
-        self, plate: FrameSource, masks: FrameSource, start: int, stop: int, number: int, count: int
+        self, plate: FrameSource, masks: FrameSource, before: Image, start: int, stop: int, number: int, count: int
     ) -> dict[str, Array]:
-        """``frames`` ``(t, H, W, 3)`` of one part, without what the masks cover."""
+        """``frames`` ``(t, H, W, 3)`` of one part, without what the masks cover.
+
+        Args:
+            before: the frames before it, cleaned: nothing of them is missing, and what was painted there is carried on.
+        """
         first, last = max(start - self._spans.context, 0), min(stop + self._spans.context, len(plate))
         frames, covered = plate.read(first, last), masks.read(first, last) > NOTHING
+        cleaned = slice(start - first - len(before), start - first)
+        frames = np.concatenate([frames[: cleaned.start], before, frames[cleaned.stop :]])
+        covered[cleaned] = False
         if covered.any():
             wanted = range(start - first, stop - first)
             steps = _Counted(self._step, number, count, _count_steps(len(frames), wanted, self._spans))
@@ -132,7 +143,7 @@ class Cleaner:
         step()
         propagated, missing = propagate_pixels(frames * (1 - holes), flows, holes)
         known = frames * (1 - holes) + propagated * holes
-        painted = self._paint(known, flows, holes, missing, wanted, step)[0, :, :, : images.shape[1], : images.shape[2]]
+        painted = cut_out(self._paint(known, flows, holes, missing, wanted, step)[0], _place(images), (-2, -1))
         return np.asarray(((painted + 1) / 2).clamp(0, 1).permute(0, 2, 3, 1).float().cpu(), np.float32)
 
     def _flows(self, frames: Tensor, step: Callable[[], None]) -> Flows:
@@ -173,10 +184,16 @@ class Cleaner:
         return total
 
     def _tensor(self, images: Image) -> Tensor:
-        """``(T, H, W, C)`` to ``(1, T, C, H', W')``, the edges repeated up to a size the networks take."""
-        tensor = torch.from_numpy(np.ascontiguousarray(images)).to(self._device).permute(0, 3, 1, 2)
-        height, width = tensor.shape[-2:]
-        return F.pad(tensor, (0, -width % MULTIPLE, 0, -height % MULTIPLE), mode="replicate")[None]
+        """``(T, H, W, C)`` to ``(1, T, C, H', W')``, continued up to a size the networks take."""
+        tensor = torch.from_numpy(np.ascontiguousarray(images)).to(self._device)
+        seen: Tensor = continued(tensor, _place(images))
+        return seen.permute(0, 3, 1, 2)[None]
+
+
+def _place(images: Image) -> Fit:
+    """How pictures ``(T, H, W, C)`` lie in what the networks see."""
+    _, height, width, _ = images.shape
+    return fit(height, width, LIMITS)
 
 
 @dataclass

@@ -3,11 +3,14 @@
 from anyportal_core.registry import PluginSpec
 from anyportal_core.roles.clean_plate import BACKGROUND_ORDER
 from anyportal_core.settings import Setting
+from anyportal_core.sizes import Limits
+
+LIMITS = Limits(multiple=8)
 
 CLEAN_PLATE = PluginSpec(
     name="propainter.clean_plate",
     role="clean_plate",
-    version="2",
+    version="3",
     factory="anyportal_core.plugins.propainter.plugin:CleanPlate",
     summary="The foreground taken away: what other frames show is brought along the flow, the rest is painted.",
     settings=(
@@ -17,5 +20,6 @@ CLEAN_PLATE = PluginSpec(
     ),
     makes="frames",
     models=("propainter",),
+    limits=LIMITS,
     extra="diffusion",
 )

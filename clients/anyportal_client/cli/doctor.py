@@ -77,7 +77,7 @@ def _movies() -> Result:
         hint = "pip install --force-reinstall av"
         return broken("movies", f"FFmpeg's libraries do not load: {error}", hint, MissingExtraError)
     version = ".".join(map(str, av.library_versions["libavcodec"]))
-    lacking = [name for name in ("libx264", "prores_ks") if name not in av.codecs_available]
+    lacking = [name for name in ("libx264", "libx265", "prores_ks", "dnxhd") if name not in av.codecs_available]
     if lacking:
         note = f"av {av.__version__} lacks the encoders {', '.join(lacking)}"
         return Checked("movies", "warning", note, "install av from PyPI: it brings them"), None

@@ -60,12 +60,29 @@ def submit(
     output_format: Annotated[
         str, typer.Option("--format", metavar="NAME", help="auto, mp4, prores, png or exr.")
     ] = "auto",
+    compression: Annotated[
+        str, typer.Option(metavar="NAME", help="Of EXR files: zip, piz, none, or dwab, which is lossy.")
+    ] = "zip",
     rate: Annotated[
         str, typer.Option(metavar="R", help="Frames per second of a sequence: 24, 23.976, 24000/1001.")
     ] = "",
     colour_space: Annotated[
         str, typer.Option(metavar="NAME", help="The plate's colour space, where its files do not say.")
     ] = "",
+    backdrop_colour_space: Annotated[str, typer.Option(metavar="NAME", help="The backdrop's colour space.")] = "",
+    out_colour_space: Annotated[
+        str, typer.Option(metavar="NAME", help="The results' colour space. Default: the plate's; of EXR, its light.")
+    ] = "",
+    colour_config: Annotated[
+        str,
+        typer.Option(metavar="PATH|NAME", help="The OpenColorIO configuration that explains names. Default: $OCIO."),
+    ] = "",
+    within: Annotated[
+        str, typer.Option(metavar="A-B", help="Frames to analyse: those of --range come out as in the whole of them.")
+    ] = "",
+    missing: Annotated[
+        str, typer.Option(metavar="POLICY", help="For frames that a sequence lacks: error, hold or black.")
+    ] = "error",
     name: Annotated[str, typer.Option(metavar="N", help="Names the results. Default: the plate's name.")] = "",
     priority: Annotated[int, typer.Option(metavar="N", min=-100, max=100, help="Jobs of a greater one run first.")] = 0,
     daemon: Daemon = None,
@@ -112,6 +129,12 @@ def submit(
         name=name,
         frame_rate=read_rate(rate) if rate else None,
         colour_space=colour_space,
+        backdrop_colour_space=backdrop_colour_space,
+        out_colour_space=out_colour_space,
+        colour_config=colour_config,
+        within=within,
+        missing=missing,
+        compression=compression,
         priority=priority,
         **given,
     )

@@ -48,7 +48,12 @@ class Request:
     handles: int = 0
     layers: tuple[str, ...] = ("comp",)
     format: str = "auto"
+    compression: str = "zip"
     colour_space: str = ""
+    backdrop_colour_space: str = ""
+    out_colour_space: str = ""
+    colour_config: str = ""
+    missing: str = "error"
 
 
 _KINDS: dict[str, Any] = {

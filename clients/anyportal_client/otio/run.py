@@ -220,6 +220,11 @@ def to_request(shot: PlannedShot, name: str) -> ShotRequest:
         labels={"shot": shot.name},
         frame_rate=exact_rate(shot.media.extent.rate) if shot.media.sequence else None,
         colour_space=asked.colour_space,
+        backdrop_colour_space=asked.backdrop_colour_space,
+        out_colour_space=asked.out_colour_space,
+        colour_config=asked.colour_config,
+        compression=asked.compression,
+        missing=asked.missing,
     )
 
 

@@ -15,7 +15,7 @@ from anyportal_client.window.session import Refusal
 
 SCOPES = ("current", "marked", "timeline")
 PLACEMENTS = ("take", "track")
-FORMATS = ("auto", "mp4", "prores", "png", "exr")
+FORMATS = ("auto", "mp4", "h265", "prores", "prores4444", "dnxhr", "png", "tiff", "exr")
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _LONGEST = 4000
 _LONGEST_NAME = 300

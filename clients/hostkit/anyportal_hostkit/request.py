@@ -20,6 +20,12 @@ _OPTIONS = (
     ("format", "--format"),
     ("rate", "--rate"),
     ("colour_space", "--colour-space"),
+    ("backdrop_colour_space", "--backdrop-colour-space"),
+    ("out_colour_space", "--out-colour-space"),
+    ("colour_config", "--colour-config"),
+    ("compression", "--compression"),
+    ("within", "--within"),
+    ("missing", "--missing"),
     ("name", "--name"),
     ("priority", "--priority"),
     ("daemon", "--daemon"),
@@ -68,7 +74,7 @@ def _options(pairs):
 
 
 def _word(option, value):
-    if option == "--range" and not isinstance(value, str):
+    if option in ("--range", "--within") and not isinstance(value, str):
         return frames.text_of(value)
     if option == "--layers" and not isinstance(value, str):
         return ",".join(value)

@@ -37,7 +37,7 @@ def check_clip(clip: media_pb2.ClipManifest, field: str) -> None:
     content = clip.WhichOneof("content")
     if content == "file":
         check_filename(clip.file.filename, f"{field}.file.filename")
-        _blob(clip.file.blob, f"{field}.file.blob")
+        blob_id(clip.file.blob, f"{field}.file.blob")
         if clip.file.HasField("span"):
             _check_span(clip.file.span, f"{field}.file.span")
     elif content == "shared":
@@ -95,7 +95,7 @@ def _check_shared(shared: media_pb2.SharedMedia, field: str) -> None:
         _check_frames(shared.frames, f"{field}.frames")
     elif shared.HasField("blob"):
         check_filename(PurePosixPath(shared.path).name, f"{field}.path")
-        _blob(shared.blob, f"{field}.blob")
+        blob_id(shared.blob, f"{field}.blob")
 
 
 def _check_sequence(sequence: media_pb2.FrameSequence, field: str) -> None:
@@ -121,10 +121,11 @@ def _check_frames(frames: Sequence[media_pb2.SequenceFrame], field: str) -> None
                 hint="list every frame once, in ascending order",
             )
         previous = frame.number
-        _blob(frame.blob, f"{field}[{index}].blob")
+        blob_id(frame.blob, f"{field}[{index}].blob")
 
 
-def _blob(blob: media_pb2.Blob, field: str) -> BlobId:
+def blob_id(blob: media_pb2.Blob, field: str) -> BlobId:
+    """What a field names. Raises BlobError where it is no digest and size."""
     try:
         return BlobId(blob.sha256, blob.size_bytes)
     except BlobError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from google.protobuf import struct_pb2
 from google.protobuf.json_format import MessageToDict
@@ -13,10 +13,11 @@ from google.protobuf.json_format import MessageToDict
 from anyportal.v1 import jobs_pb2, media_pb2
 from anyportal.v1.jobs_pb2 import Job
 from anyportal_core.delivery import Delivery
-from anyportal_core.errors import FrameRangeError, RecipeError, ShotError
+from anyportal_core.errors import FrameRangeError, RecipeError, ShotError, unknown_name
 from anyportal_core.frames import FrameSet
 from anyportal_core.recipe import BackdropChoice, Recipe, RecipeRequest, resolve
 from anyportal_core.registry import Catalogue
+from anyportal_core.shot import MISSING_FRAMES
 from anyportal_daemon.jobs.clips import (
     MAX_TITLE,
     blobs_of,
@@ -28,6 +29,7 @@ from anyportal_daemon.jobs.clips import (
     shared_files,
     title_of,
 )
+from anyportal_daemon.jobs.colour import check_colour_config, colour_blob
 from anyportal_daemon.storage.blobs import BlobId
 from anyportal_daemon.storage.shared import SharedFolders, digest_files
 
@@ -66,17 +68,19 @@ def plan(asked: Job, catalogue: Catalogue, folders: SharedFolders) -> Plan:
         if clip.HasField("shared"):
             _check_shared(clip.shared, folders, f"{field}.shared")
     _check_frames(job.shot)
+    _check_missing(job.shot)
+    check_colour_config(job.shot)
     recipe = _resolve(job, catalogue, folders)
-    delivery = Delivery(tuple(job.delivery.layers) or ("comp",), job.delivery.format or "auto")
+    delivery = _delivery(job.delivery)
     job.recipe.preset = recipe.preset
-    job.delivery.CopyFrom(jobs_pb2.Delivery(layers=delivery.layers, format=delivery.format))
+    job.delivery.CopyFrom(jobs_pb2.Delivery(**asdict(delivery)))
     job.recipe_digest, job.resolved_recipe = recipe.digest, recipe.canonical()
-    return Plan(job, tuple(named for field, clip in clips for named in blobs_of(clip, field)))
+    return Plan(job, tuple(inputs(job)))
 
 
 def inputs(job: Job) -> list[tuple[str, BlobId]]:
     """Field and blob of everything that a checked job reads from the store."""
-    return [named for field, clip in _clips(job) for named in blobs_of(clip, field)]
+    return [*colour_blob(job.shot), *(named for field, clip in _clips(job) for named in blobs_of(clip, field))]
 
 
 def _clips(job: Job) -> Iterator[tuple[str, media_pb2.ClipManifest]]:
@@ -101,6 +105,8 @@ def _check_texts(job: Job) -> None:
     check_filename(job.display_name, "display_name", MAX_TITLE)
     texts = {
         "shot.frames": job.shot.frames,
+        "shot.within": job.shot.within,
+        "delivery.colour_space": job.delivery.colour_space,
         "recipe.subject": job.recipe.subject,
         "recipe.backdrop.prompt": job.recipe.backdrop.prompt,
         **{f"labels.{key[:40]}": key + value for key, value in job.labels.items()},
@@ -122,20 +128,46 @@ def _checked_priority(priority: int) -> int:
 def _check_frames(shot: jobs_pb2.Shot) -> None:
     if shot.handles < 0:
         raise ShotError(f"handles are {shot.handles}", where="shot.handles", hint="give 0 or more")
-    if not shot.frames:
-        return
+    frames = _parsed(shot.frames, "shot.frames")
+    within = _parsed(shot.within, "shot.within")
+    if shot.plate.HasField("sequence") and shot.missing_frames in ("", "error"):
+        there = shot.plate.sequence.frames[0].number, shot.plate.sequence.frames[-1].number
+        for field, wanted in (("shot.frames", frames), ("shot.within", within)):
+            if wanted is not None:
+                _check_inside(wanted, there, field)
+    if within is not None and frames is not None and not within.first <= frames.first <= frames.last <= within.last:
+        raise FrameRangeError(
+            f"the range {frames} is not within {within.first}-{within.last}",
+            where="shot.within",
+            hint="give a range within the frames that are analysed",
+        )
+
+
+def _parsed(text: str, field: str) -> FrameSet | None:
+    if not text:
+        return None
     try:
-        frames = FrameSet.parse(shot.frames)
+        return FrameSet.parse(text)
     except FrameRangeError as error:
-        raise FrameRangeError(error.message, where="shot.frames", hint=error.hint) from None
-    if shot.plate.HasField("sequence"):
-        first, last = shot.plate.sequence.frames[0].number, shot.plate.sequence.frames[-1].number
-        if frames.first < first or frames.last > last:
-            raise FrameRangeError(
-                f"the range {shot.frames} is not inside the clip",
-                where="shot.frames",
-                hint=f"the clip has frames {first}-{last}",
-            )
+        raise FrameRangeError(error.message, where=field, hint=error.hint) from None
+
+
+def _check_inside(frames: FrameSet, there: tuple[int, int], field: str) -> None:
+    first, last = there
+    if frames.first < first or frames.last > last:
+        hint = f"the clip has frames {first}-{last}"
+        raise FrameRangeError(f"the range {frames} is not inside the clip", where=field, hint=hint)
+
+
+def _check_missing(shot: jobs_pb2.Shot) -> None:
+    if shot.missing_frames and shot.missing_frames not in MISSING_FRAMES:
+        raise unknown_name("policy", shot.missing_frames, MISSING_FRAMES, where="shot.missing_frames")
+
+
+def _delivery(asked: jobs_pb2.Delivery) -> Delivery:
+    return Delivery(
+        tuple(asked.layers) or ("comp",), asked.format or "auto", asked.compression or "zip", asked.colour_space
+    )
 
 
 def _resolve(job: Job, catalogue: Catalogue, folders: SharedFolders) -> Recipe:

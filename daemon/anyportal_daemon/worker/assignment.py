@@ -24,6 +24,8 @@ def assignment(job_id: str, job: Job, finished: Finished, folders: SharedFolders
         AnyPortalError: shared media that can no longer be reached.
     """
     shot, backdrop = job.shot, job.recipe.backdrop
+    colour = shot.colour_config
+    file = colour.file if colour.WhichOneof("kind") == "file" else None
 
     def clip(manifest: media_pb2.ClipManifest, field: str) -> ClipInput:
         return _clip(manifest, field, folders)
@@ -41,6 +43,12 @@ def assignment(job_id: str, job: Job, finished: Finished, folders: SharedFolders
         recipe=job.resolved_recipe,
         layers=tuple(job.delivery.layers),
         format=job.delivery.format,
+        compression=job.delivery.compression or "zip",
+        colour_space=job.delivery.colour_space,
+        within=shot.within,
+        missing=shot.missing_frames or "error",
+        colour_config=colour.name,
+        colour_file=(file.blob.sha256, file.filename) if file else None,
         finish=finished.key,
         finished=finished.frames,
     )

@@ -12,6 +12,7 @@ from fractions import Fraction
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import cast
 
 from anyportal_core.cache import DirectoryCache
 from anyportal_core.catalogue import load_catalogue
@@ -21,7 +22,7 @@ from anyportal_core.errors import AnyPortalError, Cancelled
 from anyportal_core.frames import FrameSet
 from anyportal_core.models import Models
 from anyportal_core.recipe import resolve_canonical
-from anyportal_core.shot import MediaRef, Shot
+from anyportal_core.shot import MediaRef, MissingFrames, Shot
 from anyportal_daemon.database import file_errors
 from anyportal_daemon.errors import BlobCorruptError, BlobsMissingError, ConfigError
 from anyportal_daemon.storage.files import BlobFiles
@@ -177,7 +178,7 @@ class Worker:
         with Loan(self._shared, self._cancel) as loan:
             shot = self._shot(job, folder, loan)
             recipe = resolve_canonical(job.recipe, self._catalogue)
-            delivery = Delivery(job.layers, job.format)
+            delivery = Delivery(job.layers, job.format, job.compression, job.colour_space)
             with PipeObserver(self._send, self._blobs, self._cancel, self._limits.frames, loan.check) as observer:
                 render_shot(
                     shot,
@@ -205,8 +206,23 @@ class Worker:
             mask=laid.get("mask"),
             mask_frame=job.mask_frame,
             backdrop=laid.get("backdrop"),
+            within=FrameSet.parse(job.within) if job.within else None,
+            missing=cast(MissingFrames, job.missing),
+            colour_config=self._colour_config(job, folder),
             name=job.name,
         )
+
+    def _colour_config(self, job: RunJob, folder: Path) -> str:
+        """The name of a built-in configuration, or where the job's own was laid. Raises as ``_laid`` does."""
+        if job.colour_file is None:
+            return job.colour_config
+        sha256, name = job.colour_file
+        path = folder / "colour" / name
+        self._blobs.link(sha256, path)
+        from anyportal_core.media.ocio_files import refuse_foreign_files  # as other media, not before it is needed
+
+        refuse_foreign_files(path)
+        return str(path)
 
     def _finished(self, job: RunJob, finish: str) -> frozenset[int]:
         """The frames that need not be made again, now that it is known what decides them."""

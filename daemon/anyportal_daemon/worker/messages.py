@@ -71,6 +71,8 @@ class RunJob:
     """Render this shot. ``recipe`` is the canonical form.
 
     Args:
+        colour_config: the built-in configuration of this name; with a ``colour_file`` that file's.
+        colour_file: digest and file name of a configuration.
         finish: what decided the files that an earlier run has delivered.
         finished: numbers of the frames that it has delivered.
     """
@@ -87,6 +89,12 @@ class RunJob:
     recipe: str
     layers: tuple[str, ...]
     format: str
+    compression: str = "zip"
+    colour_space: str = ""
+    within: str = ""
+    missing: str = "error"
+    colour_config: str = ""
+    colour_file: tuple[str, str] | None = None
     finish: str = ""
     finished: frozenset[int] = frozenset()
 

@@ -34,12 +34,24 @@ class Shot(_message.Message):
     MATTE_FIELD_NUMBER: _builtins.int
     MASK_FIELD_NUMBER: _builtins.int
     MASK_FRAME_FIELD_NUMBER: _builtins.int
+    WITHIN_FIELD_NUMBER: _builtins.int
+    MISSING_FRAMES_FIELD_NUMBER: _builtins.int
+    COLOUR_CONFIG_FIELD_NUMBER: _builtins.int
     frames: _builtins.str
     """The frames to deliver in the plate's own numbers, ends included: `1001-1100`, `1005,1009-1010`. Empty: all."""
     handles: _builtins.int
     """Extra frames delivered on both sides, as far as the plate has them."""
     mask_frame: _builtins.int
     """The plate frame that `mask` belongs to; unset: the first of `frames`."""
+    within: _builtins.str
+    """The frames that are analysed, from the first of them to the last, in the form of `frames`, which lie inside. Frames
+    of a shot that are rendered again within the same ones are those of the whole shot. Empty: from the first frame
+    delivered to the last.
+    """
+    missing_frames: _builtins.str
+    """What stands in for frames that a sequence lacks: `error` (the default: the job is refused), `hold` (the nearest
+    frame before), `black`.
+    """
     @_builtins.property
     def plate(self) -> _media_pb2.ClipManifest: ...
     @_builtins.property
@@ -50,6 +62,10 @@ class Shot(_message.Message):
     def mask(self) -> _media_pb2.ClipManifest:
         """The foreground on one frame (a still), to be carried through the shot."""
 
+    @_builtins.property
+    def colour_config(self) -> Global___ColourConfig:
+        """What the names of colour spaces mean. Unset: the built-in ACES studio configuration."""
+
     def __init__(
         self,
         *,
@@ -59,16 +75,49 @@ class Shot(_message.Message):
         matte: _media_pb2.ClipManifest | None = ...,
         mask: _media_pb2.ClipManifest | None = ...,
         mask_frame: _builtins.int | None = ...,
+        within: _builtins.str = ...,
+        missing_frames: _builtins.str = ...,
+        colour_config: Global___ColourConfig | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_mask_frame", b"_mask_frame", "mask", b"mask", "mask_frame", b"mask_frame", "matte", b"matte", "plate", b"plate"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_mask_frame", b"_mask_frame", "colour_config", b"colour_config", "mask", b"mask", "mask_frame", b"mask_frame", "matte", b"matte", "plate", b"plate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_mask_frame", b"_mask_frame", "frames", b"frames", "handles", b"handles", "mask", b"mask", "mask_frame", b"mask_frame", "matte", b"matte", "plate", b"plate"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_mask_frame", b"_mask_frame", "colour_config", b"colour_config", "frames", b"frames", "handles", b"handles", "mask", b"mask", "mask_frame", b"mask_frame", "matte", b"matte", "missing_frames", b"missing_frames", "plate", b"plate", "within", b"within"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__mask_frame: _TypeAlias = _typing.Literal["mask_frame"]  # noqa: Y015
     _WhichOneofArgType__mask_frame: _TypeAlias = _typing.Literal["_mask_frame", b"_mask_frame"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__mask_frame) -> _WhichOneofReturnType__mask_frame | None: ...
 
 Global___Shot: _TypeAlias = Shot  # noqa: Y015
+
+@_typing.final
+class ColourConfig(_message.Message):
+    """An OpenColorIO configuration."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    FILE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """A built-in one: `studio-config-latest`, `cg-config-v2.2.0_aces-v1.3_ocio-v2.4`."""
+    @_builtins.property
+    def file(self) -> _media_pb2.MediaFile:
+        """An archive (.ocioz) or a configuration without files of its own (.ocio)."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        file: _media_pb2.MediaFile | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["file", b"file", "kind", b"kind", "name", b"name"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["file", b"file", "kind", b"kind", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["name", "file"]  # noqa: Y015
+    _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
+
+Global___ColourConfig: _TypeAlias = ColourConfig  # noqa: Y015
 
 @_typing.final
 class Backdrop(_message.Message):
@@ -154,8 +203,16 @@ class Delivery(_message.Message):
 
     LAYERS_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
+    COMPRESSION_FIELD_NUMBER: _builtins.int
+    COLOUR_SPACE_FIELD_NUMBER: _builtins.int
     format: _builtins.str
     """auto, mp4, prores, png, exr. Empty or auto: a movie for a movie, a sequence for a sequence."""
+    compression: _builtins.str
+    """Of EXR files: zip, piz, none, or dwab, which is lossy. Empty: zip."""
+    colour_space: _builtins.str
+    """The colour space of the results, by its name in `Shot.colour_config`. Empty: the plate's own; in EXR the
+    scene-linear one that belongs to it.
+    """
     @_builtins.property
     def layers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """comp, foreground, background, matte, gain. Empty: comp."""
@@ -165,10 +222,12 @@ class Delivery(_message.Message):
         *,
         layers: _abc.Iterable[_builtins.str] | None = ...,
         format: _builtins.str = ...,
+        compression: _builtins.str = ...,
+        colour_space: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "layers", b"layers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["colour_space", b"colour_space", "compression", b"compression", "format", b"format", "layers", b"layers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -37,8 +37,7 @@ class Warp:
         settings = context.settings
         looks = [Look.read(settings, number) for number in plate.numbers]
         homography = np.asarray(motion.read("homography", 0, motion.count), np.float64)
-        aspects = plate.width / plate.height, frames.width / frames.height
-        framing = place(homography, looks, aspects, settings.text("beyond"), settings.number("largest_zoom"))
+        framing = place(homography, looks, inputs.aspects(), settings.text("beyond"), settings.number("largest_zoom"))
         if framing.note:
             context.note(framing.note)
         rates = backdrop.kind == "clip" and backdrop.rate and inputs.plate_rate

@@ -16,6 +16,7 @@ from anyportal_core.plugins.draft.scene.plane import Matrix, through_corners
 from anyportal_core.settings import Settings
 
 _MARGIN = 1.004  # for the pixels that resampling reads beyond the border
+_ROUNDING = 1e-6
 _CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
 _FAR = 50.0  # plate heights: a corner sent farther lies behind the camera, or nearly
 
@@ -130,7 +131,9 @@ def _half_extent(aspects: tuple[float, float]) -> NDArray[np.float64]:
 def _zoom(quads: NDArray[np.float64], aspects: tuple[float, float]) -> float:
     """The least enlargement that holds all corners, when the picture may also be shifted."""
     extent = (quads.max((0, 1)) - quads.min((0, 1))) / 2
-    return max(1.0, _MARGIN * float((extent / _half_extent(aspects)).max()))
+    needed = float((extent / _half_extent(aspects)).max())
+    # What covers the frame as it is and never moves is not resampled: it comes back pixel for pixel.
+    return 1.0 if needed < 1 + _ROUNDING else _MARGIN * needed
 
 
 def _largest_share(

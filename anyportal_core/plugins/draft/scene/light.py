@@ -123,11 +123,16 @@ def uneven_gain(background: Image, matte: Image) -> Image:
 def _normals(matte: Image, size: float) -> tuple[Image, Image]:
     """Where the foreground's surface faces, right and down, at most 1 long; ``size`` is its side in cells."""
     cushion = np.sum([ops.gaussian(matte, size * part) for part in (0.05, 0.1, 0.2, 0.35)], axis=0)
-    down, across = (-slope for slope in np.gradient(ops.box(cushion, 1)))
+    down, across = (-_slope(ops.box(cushion, 1), axis) for axis in (0, 1))
     length = np.hypot(across, down)
     steep = np.quantile(length[matte > 0.5], 0.9) if (matte > 0.5).any() else length.max()
     scale = np.maximum(np.float32(max(steep, 1e-6)), length)
     return across / scale, down / scale
+
+
+def _slope(values: Image, axis: int) -> Any:
+    """Level where there is but one row or column."""
+    return np.zeros_like(values) if values.shape[axis] == 1 else np.gradient(values, axis=axis)
 
 
 def _held(value: Any, limit: float) -> Any:

@@ -1,0 +1,59 @@
+"""Which files a colour configuration refers to: it may have been sent by somebody who must not read this machine's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import PyOpenColorIO as ocio
+
+from anyportal_core.errors import MediaUnreadableError
+from anyportal_core.media.ocio import open_config
+
+_FOREIGN = re.compile(r"^[/\\~]|^[A-Za-z]:|\.\.|[$%]")
+"""At the root, above the archive, or wherever a variable of this machine says."""
+
+
+def refuse_foreign_files(config: Path) -> None:
+    """Raise where a configuration refers to files that did not come with it.
+
+    One that is plain text may refer to none; an archive (.ocioz) to those below its own root, by their plain paths.
+
+    Raises:
+        MediaUnreadableError: it does, or cannot be read.
+    """
+    opened = open_config(str(config)).library
+    named = sorted(set(_files(opened)) | set(opened.getSearchPaths()))
+    alone = config.suffix.lower() != ".ocioz"
+    foreign = [name for name in named if name and (alone or _FOREIGN.search(name))]
+    if foreign:
+        raise MediaUnreadableError(
+            f"the colour configuration refers to files outside it: {', '.join(foreign[:3])}",
+            where=config.name,
+            hint="send an archive (.ocioz) whose tables are named by paths inside it",
+        )
+
+
+def _files(config: Any) -> Iterator[str]:
+    """What every file transform of a configuration names."""
+    both = (ocio.COLORSPACE_DIR_TO_REFERENCE, ocio.COLORSPACE_DIR_FROM_REFERENCE)
+    reference = (ocio.VIEWTRANSFORM_DIR_TO_REFERENCE, ocio.VIEWTRANSFORM_DIR_FROM_REFERENCE)
+    either = (ocio.TRANSFORM_DIR_FORWARD, ocio.TRANSFORM_DIR_INVERSE)
+    spaces = config.getColorSpaces(ocio.SEARCH_REFERENCE_SPACE_ALL, ocio.COLORSPACE_ALL)
+    found = [space.getTransform(way) for space in spaces for way in both]
+    found += [view.getTransform(way) for view in config.getViewTransforms() for way in reference]
+    found += [named.getTransform(way) for named in config.getNamedTransforms(ocio.NAMEDTRANSFORM_ALL) for way in either]
+    for look in config.getLooks():
+        found += [look.getTransform(), look.getInverseTransform()]
+    for transform in found:
+        yield from _in_transform(transform)
+
+
+def _in_transform(transform: Any) -> Iterator[str]:
+    if isinstance(transform, ocio.FileTransform):
+        yield transform.getSrc()
+    elif isinstance(transform, ocio.GroupTransform):
+        for part in transform:
+            yield from _in_transform(part)
