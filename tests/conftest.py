@@ -9,6 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says something of the machine and who else uses it, not of the code.
+settings.register_profile("anyportal", deadline=None)
+settings.load_profile("anyportal")
 
 REPOSITORY = Path(__file__).parent.parent
 SEED = "ANYPORTAL_TEST_SEED"
