@@ -32,6 +32,7 @@ from anyportal_daemon.server.catalog import CatalogService
 from anyportal_daemon.server.jobs import JobService
 from anyportal_daemon.server.server import Server
 from anyportal_daemon.server.store import StoreService
+from anyportal_daemon.server.threads import SlowWork
 from anyportal_daemon.server.watch import Watch
 from anyportal_daemon.state import StateDirectory
 from anyportal_daemon.storage.ballast import Ballast
@@ -90,7 +91,8 @@ async def daemon(
         closing(DiskBlobStore(state.root)) as store,
     ):
         tls = exposure.credentials(config, accounts)
-        bell, scheduler, folders = Bell(), Scheduler(journal, config.jobs), SharedFolders(config.mappings, state.root)
+        bell, scheduler, slow = Bell(), Scheduler(journal, config.jobs), SlowWork()
+        folders = SharedFolders(config.mappings, state.root)
         ballast = Ballast(state.root)
         shelves = (*store.shelves, StageShelf(state.stages))
         needs = StoreNeeds(journal.claims, lambda: book.settled(), store)
@@ -101,14 +103,14 @@ async def daemon(
         ballast.hold()
         setup = WorkerSetup(store.files.root, state.stages, state.scratch, os.getpid(), config.models, config.worker)
         workers = Workers(book, journal, scheduler, folders, child.main, setup, patience)
-        jobs = JobService(book, journal, scheduler, workers, folders, bell)
+        jobs = JobService(book, journal, scheduler, workers, folders, bell, slow)
         verifier = Verifier(store, shelves, journal.claims.jobs, book.spoilt)
         token, number = new_token(), version("anyportal")
         known = authenticator or AccountAuthenticator(accounts, TokenAuthenticator(token, owner=True))
         watch = Watch(known, config.limits, audit)
         server = Server(
             watch,
-            BlobService(store, keeper.reserve, book.spoilt),
+            BlobService(store, keeper.reserve, book.spoilt, slow),
             StoreService(state.root, store, shelves, keeper, verifier),
             jobs,
             CatalogService(workers, journal, state.root, number, Models.configured(config.models), folders),
@@ -131,6 +133,7 @@ async def daemon(
             for chore in chores:
                 chore.cancel()
             jobs.refuse()
+            slow.close()
             await server.refuse()
             await asyncio.to_thread(workers.stop)
             bell.close()
