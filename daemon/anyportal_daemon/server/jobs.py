@@ -89,7 +89,7 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         if known is not None:
             return known
         self._need_open()
-        checked = plan(request.job, self._workers.catalogue, self._folders)
+        checked = plan(request.job, self._workers.catalogue, self._folders, self._workers.limits.frames)
         if request.validate_only:
             return checked.job
         with self._admitting:
