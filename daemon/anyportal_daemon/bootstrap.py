@@ -97,7 +97,7 @@ async def daemon(
         shelves = (*store.shelves, StageShelf(state.stages))
         needs = StoreNeeds(journal.claims, lambda: book.settled(), store)
         shares = Shares(store, config.user_share)
-        keeper = Keeper(state.root, shelves, needs, config.budget, shares=shares)
+        keeper = Keeper(state.root, shelves, needs, config.budget, shares=shares, gave_up=lambda n: book.gave_up(n))
         book = JobBook(journal, store, told=bell.ring, queued=scheduler.wake, ballast=ballast, keeper=keeper)
         book.recover()
         ballast.hold()

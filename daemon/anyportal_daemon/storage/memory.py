@@ -97,7 +97,7 @@ class MemoryBlobStore:
         return {"blob": Total(len(blobs), sum(blobs)), "upload": Total(len(partials), sum(partials))}
 
     def possessed(self) -> Iterable[Possession]:
-        yield from (Possession(user, blob.sha256, blob.size) for user, blob in self._owned)
+        yield from (Possession(user, blob.sha256, blob.size, (user, blob) in self._made) for user, blob in self._owned)
         yield from (Possession(user, _part(user, blob), len(data)) for (user, blob), data in self._partial.items())
 
     def release(self, user: str, blobs: Iterable[BlobId]) -> None:
