@@ -90,4 +90,6 @@ async def _to_its_end(future: asyncio.Future[Made], left: Callable[[], None] = l
         while not future.done():
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([future])
+        if not future.cancelled():
+            future.exception()  # nobody is left to be told
         raise
