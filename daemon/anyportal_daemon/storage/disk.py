@@ -69,8 +69,10 @@ class DiskBlobStore:
     def committed(self, user: str, blob: BlobId) -> int:
         if not self.missing(user, [blob]):
             return blob.size
-        partial = self._partial(user, blob)
-        return partial.stat().st_size if partial.exists() else 0
+        try:
+            return self._partial(user, blob).stat().st_size
+        except FileNotFoundError:
+            return 0
 
     def receive(self, user: str, blob: BlobId, offset: int) -> DiskUpload:
         partial = self._partial(user, blob)
