@@ -134,7 +134,7 @@ async def daemon(
                 chore.cancel()
             jobs.refuse()
             slow.close()
-            await server.refuse()
+            server.refuse()
             await asyncio.to_thread(workers.stop)
             bell.close()
             await server.stop(GRACE)
