@@ -6,6 +6,7 @@ import hashlib
 import json
 import stat
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -152,19 +153,25 @@ def test_it_does_not_go_into_the_state_itself(state: State, where: str) -> None:
     assert sorted(state.root.rglob("*")) == before
 
 
-def test_two_at_once_are_one_whole_backup_and_one_refusal(
-    state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("ends_well", [True, False])
+def test_of_two_at_once_the_first_to_end_is_the_backup(
+    state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends_well: bool
 ) -> None:
+    """And what becomes of the other takes nothing from it."""
     state.queue(state.send(b"needed"))
     copy_bytes, target = backing._copy_bytes, tmp_path / "copy"
 
+    def broken(source: Path, aside: Path) -> backing.Backup:
+        raise StorageError("the disk broke")
+
     def meanwhile(source: Path, aside: Path) -> backing.Backup:
-        monkeypatch.setattr(backing, "_copy_bytes", copy_bytes)
-        assert backup(state.root, target).blobs == 1
+        monkeypatch.setattr(backing, "_copy_bytes", copy_bytes if ends_well else broken)
+        with nullcontext() if ends_well else pytest.raises(StorageError, match="broke"):
+            backup(state.root, target)
         return copy_bytes(source, aside)
 
     monkeypatch.setattr(backing, "_copy_bytes", meanwhile)
-    with pytest.raises(StorageError):
+    with pytest.raises(StorageError) if ends_well else nullcontext():
         backup(state.root, target)
     assert json.loads((target / "backup.json").read_text())["blobs"] == 1
     assert {path.name for path in tmp_path.iterdir()} == {"state", "copy"}
