@@ -99,6 +99,7 @@ async def daemon(
         shares = Shares(store, config.user_share)
         keeper = Keeper(state.root, shelves, needs, config.budget, shares=shares, gave_up=lambda n: book.gave_up(n))
         book = JobBook(journal, store, told=bell.ring, queued=scheduler.wake, ballast=ballast, keeper=keeper)
+        scheduler.may_begin = book.may_begin
         book.recover()
         ballast.hold()
         setup = WorkerSetup(store.files.root, state.stages, state.scratch, os.getpid(), config.models, config.worker)

@@ -267,6 +267,20 @@ def test_a_user_whose_jobs_run_as_many_as_may_gets_no_more(queue: Queue) -> None
     assert queue.next() == bobs
 
 
+def test_a_user_whose_jobs_have_to_wait_holds_up_nobody(queue: Queue) -> None:
+    asked: list[str] = []
+    held = {"ann"}
+    queue.scheduler.may_begin = lambda user, job_id: asked.append(job_id) or user not in held
+    urgent, _ = queue.send("ann", priority=5), queue.send("ann")
+    bobs = queue.send("bob")
+    assert [queue.next() for _ in range(3)] == [bobs] * 3
+    assert asked == [urgent, bobs, bobs, bobs], "she is asked about once in a while, and about one job alone"
+    held.clear()
+    queue.scheduler._held["ann"] = 0.0  # as a second later
+    assert queue.next() == urgent
+    assert asked[-1] == urgent
+
+
 def test_a_user_may_have_so_many_jobs_waiting(queue: Queue) -> None:
     for _ in range(3):
         queue.scheduler.admit("ann")

@@ -52,6 +52,8 @@ class JobBook:
         self._ballast, self._keeper = ballast, keeper
         self._unwritten: dict[str, StorageError] = {}
         """Jobs that have ended while the journal could not take it."""
+        self._held: dict[str, str] = {}
+        """By user, the job that was told last that it has to wait."""
         self._claiming = threading.Lock()
         """Held while what jobs claim and what users possess must agree."""
 
@@ -158,8 +160,20 @@ class JobBook:
         """While a job renders: what it finds in the store stays there, whoever deletes the job that made it."""
         return self._store.holding()
 
+    def may_begin(self, user: str, job_id: str) -> bool:
+        """Whether a user's next job need not wait, as it does while they have more than their part of the store; where
+        it has to, it says so, once."""
+        why = self._keeper.refusal(user)
+        if why is None:
+            self._held.pop(user, None)
+        elif self._held.get(user) != job_id:
+            self._held[user] = job_id
+            with suppress(JobNotFoundError, StorageError):
+                self.said(job_id, f"it waits, and your other jobs with it: {why.message}; {why.hint}", warning=True)
+        return why is None
+
     def start(self, job_id: str) -> bool:
-        """Take a queued job; False when it is no longer queued, or fails since the disk, or its user's part, is full.
+        """Take a queued job; False when it is no longer queued, or fails since the disk is full.
 
         Raises:
             StorageError: not even that can be written down.
@@ -175,7 +189,7 @@ class JobBook:
             return [moved(job, Job.RUNNING)]
 
         try:
-            self._need_room(self._journal.user_of(job_id))
+            self._need_room()
         except DiskFullError as error:  # nobody is left waiting for space that may never come
             self._refuse(job_id, error)
             return False

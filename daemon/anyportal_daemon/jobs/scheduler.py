@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,6 +11,9 @@ from anyportal_daemon.config_keys import key, number, whole
 from anyportal_daemon.errors import QuotaError
 from anyportal_daemon.jobs.journal import Journal
 from anyportal_daemon.jobs.order import LONGEST_WAIT, Standing, order
+
+HOLD = 1.0
+"""Seconds until it is asked again whether a user's jobs have to wait."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,10 @@ class Scheduler:
         """Held while a worker chooses a job and begins it, so that the next one to choose sees that."""
         self.workers: Callable[[], int] = lambda: 1
         """How many can take jobs now."""
+        self.may_begin: Callable[[str, str], bool] = lambda user, job_id: True
+        """Asked for the job whose turn it is: while it has to wait, so have the others of its user."""
+        self._held: dict[str, float] = {}
+        """By user, when to ask again."""
 
     def follow(self, rules: Rules) -> None:
         """Other rules from now on, also for what waits."""
@@ -74,12 +82,17 @@ class Scheduler:
         waiting = self._ledger.waiting()
         if not waiting:
             return None
-        standings, most = self._ledger.standings(), self.rules.running
+        standings, most, now = self._ledger.standings(), self.rules.running, time.monotonic()
         if most is not None:
             waiting = [job for job in waiting if standings.get(job.user, Standing()).running < most]
-        queue = order(waiting, standings, self._ledger.now, lambda job: 0.0, self.rules.longest_wait)
-        first = next(queue, None)
-        return first.id if first else None
+        while waiting := [job for job in waiting if self._held.get(job.user, now) <= now]:
+            queue = order(waiting, standings, self._ledger.now, lambda job: 0.0, self.rules.longest_wait)
+            first = next(queue)
+            self._held.pop(first.user, None)
+            if self.may_begin(first.user, first.id):
+                return first.id
+            self._held[first.user] = now + HOLD
+        return None
 
     def admit(self, user: str) -> None:
         """Raises QuotaError where a user has as many jobs waiting as may be."""

@@ -71,6 +71,10 @@ class Housekeeper(Protocol):
         """
         ...
 
+    def refusal(self, user: str) -> DiskFullError | None:
+        """Why a user's next job has to wait: they have more than their part of the store. None: it need not."""
+        ...
+
     def came(self, size: int, user: str) -> None:
         """So many bytes of results of a user's job are in the store.
 
@@ -93,6 +97,9 @@ class Unlimited:
 
     def need(self, more: int = 0, user: str | None = None) -> None:
         pass
+
+    def refusal(self, user: str) -> DiskFullError | None:
+        return None
 
     def came(self, size: int, user: str) -> None:
         pass
@@ -160,6 +167,15 @@ class Keeper:
             room = Room(size, self._let_go)
             self._rooms[room] = user
         return room
+
+    def refusal(self, user: str) -> DiskFullError | None:
+        if self._shares is not None:
+            try:
+                with self._lock:
+                    self._stay_within(self._shares, user, 0)
+            except DiskFullError as error:
+                return error
+        return None
 
     def _let_go(self, room: Room) -> None:
         with self._lock:

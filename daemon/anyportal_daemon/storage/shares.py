@@ -101,8 +101,8 @@ class Shares:
             f"your part of the daemon's store is full: you have {have / GIB:.2f} GiB of at most {limit / GIB:.2f} GiB"
             f" ({self.part:.0%} of {budget / GIB:.2f} GiB){asked}",
             where="your part of the daemon's store",
-            hint="fetch results and delete jobs that are no longer wanted, then run this again; footage that no job"
-            " needs goes by itself after ten minutes; an admin can raise user_share or the budget",
+            hint="fetch results and delete jobs that are no longer wanted; footage that no job needs goes by itself"
+            " after ten minutes; an admin can raise user_share or the budget",
         )
 
 
