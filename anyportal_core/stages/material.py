@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
 import numpy as np
 
@@ -33,6 +33,9 @@ CODE_VERSION = 4
 _LARGE = 8
 """Times the work size's pixels: a plate of more of them is decoded once for all stages, not by each."""
 
+SMALLER: Final = 0.75
+"""Where a plug-in's limits make pictures smaller than that share of what was asked for, it is said."""
+
 
 class Material:
     """The opened media of one shot.
@@ -57,6 +60,7 @@ class Material:
         info = self.info
         self.rate = shot.plate.rate or info.rate or DEFAULT_RATE
         long_side = recipe.work.integer("long_side")
+        self._asked = work_size(info.width, info.height, long_side, info.pixel_aspect)
         self.height, self.width = work_size(info.width, info.height, long_side, info.pixel_aspect, limits)
         large = info.width * info.height >= _LARGE * self.width * self.height
         self._spool = Spool((self.height, self.width, 3)) if large else None
@@ -138,6 +142,9 @@ class Material:
         yield from _filled(info, self.numbers)
         if self.matte_clip is not None:
             yield from _filled(self.matte_clip.info, matte_numbers(self.matte_clip.info, info, self.numbers))
+        if self.height < SMALLER * self._asked[0] and self.width < SMALLER * self._asked[1]:
+            asked = f"{self._asked[1]}x{self._asked[0]}"
+            yield f"models see {self.width}x{self.height}, not {asked}: one of them was made for no more pixels"
         for clip in self._clips:
             if clip.info.layer:
                 yield f"{clip.info.path.name} holds several pictures: its layer {clip.info.layer} is taken"
