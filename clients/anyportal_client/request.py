@@ -56,8 +56,8 @@ class ShotRequest:
         handles: extra frames delivered on both sides, as far as the plate has them.
         settings: by role (`{"matte": {"plugin": "draft.key"}}`), dotted (`{"matte.plugin": "draft.key"}`), or by a
             setting's own name where only one role has it. A number may be a table `{"1001": 0.2, "1040": 1}`.
-        layers: of comp, foreground, background, matte, gain.
-        format: auto, mp4, prores, png or exr.
+        layers: of comp, foreground, background, matte, gain, clean_plate, shadow, wrap.
+        format: auto, mp4, h265, prores, prores4444, dnxhr, png, tiff or exr.
         compression: of EXR files: zip, piz, none, or dwab, which is lossy.
         out_colour_space: of the results, by its name in the colour configuration; empty: the plate's own, in EXR the
             scene-linear one that belongs to it.

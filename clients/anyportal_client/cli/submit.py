@@ -56,9 +56,12 @@ def submit(
         Path | None, typer.Option(metavar="FILE", help="A recipe in TOML; options here win over it.")
     ] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="Source of every random draw. Default: 0.")] = None,
-    layers: Annotated[str, typer.Option(metavar="A,B", help="Of comp, foreground, background, matte, gain.")] = "comp",
+    layers: Annotated[
+        str,
+        typer.Option(metavar="A,B", help="Of comp, foreground, background, matte, gain, clean_plate, shadow, wrap."),
+    ] = "comp",
     output_format: Annotated[
-        str, typer.Option("--format", metavar="NAME", help="auto, mp4, prores, png or exr.")
+        str, typer.Option("--format", metavar="NAME", help="auto, mp4, h265, prores, prores4444, dnxhr, png, tiff, exr")
     ] = "auto",
     compression: Annotated[
         str, typer.Option(metavar="NAME", help="Of EXR files: zip, piz, none, or dwab, which is lossy.")

@@ -17,7 +17,11 @@ _LAYERS = {
     "background": ["background.red", "background.green", "background.blue"],
     "matte": ["matte.alpha"],
     "gain": ["gain.red", "gain.green", "gain.blue"],
+    "clean_plate": ["clean_plate.red", "clean_plate.green", "clean_plate.blue"],
+    "shadow": ["shadow.alpha"],
+    "wrap": ["wrap.red", "wrap.green", "wrap.blue"],
 }
+_ALPHAS = ("matte", "shadow")
 _SHOWN = ("file", "first", "last", "origfirst", "origlast", "frame_mode", "frame", "raw", "colorspace")
 _FAILED = 0xC03030FF
 _RIGHT, _DOWN = 110, 80
@@ -188,7 +192,7 @@ def _shuffle(source: nuke.Node, layer: str) -> nuke.Node:
     node = nuke.nodes.Shuffle(inputs=[source], label=layer)
     node["in"].setValue(layer)
     for channel in ("red", "green", "blue", "alpha"):
-        node[channel].setValue("alpha" if layer == "matte" else "white" if channel == "alpha" else channel)
+        node[channel].setValue("alpha" if layer in _ALPHAS else "white" if channel == "alpha" else channel)
     return node
 
 

@@ -206,7 +206,9 @@ class Delivery(_message.Message):
     COMPRESSION_FIELD_NUMBER: _builtins.int
     COLOUR_SPACE_FIELD_NUMBER: _builtins.int
     format: _builtins.str
-    """auto, mp4, prores, png, exr. Empty or auto: a movie for a movie, a sequence for a sequence."""
+    """auto, mp4, h265, prores, prores4444, dnxhr, png, tiff, exr. Empty or auto: a movie for a movie, a sequence for a
+    sequence.
+    """
     compression: _builtins.str
     """Of EXR files: zip, piz, none, or dwab, which is lossy. Empty: zip."""
     colour_space: _builtins.str
@@ -215,7 +217,7 @@ class Delivery(_message.Message):
     """
     @_builtins.property
     def layers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """comp, foreground, background, matte, gain. Empty: comp."""
+        """comp, foreground, background, matte, gain, clean_plate, shadow, wrap. Empty: comp."""
 
     def __init__(
         self,
