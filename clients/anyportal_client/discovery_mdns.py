@@ -30,7 +30,7 @@ class Announced:
 
     Args:
         name: for people.
-        host: of its machine.
+        host: of its machine, as it says; the name its addresses stand under is made up.
         addresses: where it can be called, HOST:PORT each.
         version, gpu: as it says.
         tls: it takes TLS only.
@@ -85,10 +85,9 @@ def _read(info: ServiceInfo) -> Announced | None:
     if not addresses or not info.port:
         return None
     said = {key.decode("utf-8", "replace"): value or b"" for key, value in info.properties.items()}
-    host = _plain((info.server or "").rstrip("."))
     return Announced(
         _plain(info.name.removesuffix(f".{SERVICE}")),
-        host,
+        _plain(said.get("host") or (info.server or "").rstrip(".")),
         tuple(f"[{each}]:{info.port}" if ":" in each else f"{each}:{info.port}" for each in addresses),
         _plain(said.get("version", b"")),
         _plain(said.get("gpu", b"")),

@@ -80,9 +80,11 @@ def translate(error: grpc.aio.AioRpcError, address: str, job: str = "", logged_i
         hint = _goes_on(job)
     elif reason(error) and (code != "TOKEN" or said.get("token")):  # it was good once: expired, or revoked
         message = error.details() or message
-    if logged_in and error.code() is grpc.StatusCode.UNAUTHENTICATED:
-        hint = f"ask whoever runs it for a new one, and log in with it: anyportal login {address}"
     where = said.get("where") or _field(error) or ("" if job and code != "UNREACHABLE" else address)
+    if error.code() is grpc.StatusCode.UNAUTHENTICATED:
+        where = address  # a person knows the daemon, and not the header that its word is about
+        if logged_in:
+            hint = f"ask whoever runs it for a new one, and log in with it: anyportal login {address}"
     if code != "TOKEN":  # what the daemon says of tokens is for those who speak gRPC themselves
         hint = said.get("hint") or hint
     return error_of(code, message or code, where=where, hint=hint, job=job, otherwise=InternalError)

@@ -16,3 +16,5 @@ for _label, _action in (
     _MENU.addCommand(_label, anyportal_nuke.on_selected(_action))
 _MENU.addSeparator()
 _MENU.addCommand("Doctor", anyportal_nuke.doctor)
+
+anyportal_nuke.look_for_daemons()  # in the background, so that the panel can offer them

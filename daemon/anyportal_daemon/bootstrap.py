@@ -32,12 +32,13 @@ from anyportal_daemon.server.catalog import CatalogService
 from anyportal_daemon.server.jobs import JobService
 from anyportal_daemon.server.server import Server
 from anyportal_daemon.server.store import StoreService
-from anyportal_daemon.server.visit import Watch
+from anyportal_daemon.server.watch import Watch
 from anyportal_daemon.state import StateDirectory
 from anyportal_daemon.storage.ballast import Ballast
 from anyportal_daemon.storage.disk import DiskBlobStore
 from anyportal_daemon.storage.keeper import Keeper
 from anyportal_daemon.storage.shared import SharedFolders
+from anyportal_daemon.storage.shares import Shares
 from anyportal_daemon.storage.shelves import StageShelf
 from anyportal_daemon.storage.verification import Verifier
 from anyportal_daemon.upkeep import Upkeep
@@ -93,7 +94,8 @@ async def daemon(
         ballast = Ballast(state.root)
         shelves = (*store.shelves, StageShelf(state.stages))
         needs = StoreNeeds(journal.claims, lambda: book.settled(), store)
-        keeper = Keeper(state.root, shelves, needs, config.budget)
+        shares = Shares(store, config.user_share)
+        keeper = Keeper(state.root, shelves, needs, config.budget, shares=shares)
         book = JobBook(journal, store, told=bell.ring, queued=scheduler.wake, ballast=ballast, keeper=keeper)
         book.recover()
         ballast.hold()
@@ -119,7 +121,7 @@ async def daemon(
             announcement.write(state.root)
             takers = (
                 lambda new: scheduler.follow(new.jobs),
-                lambda new: keeper.limit(new.budget),
+                lambda new: keeper.limit(new.budget, new.user_share),
                 lambda new: watch.set_limits(new.limits),
             )
             upkeep = Upkeep(config, takers, lambda: jobs.refuse(_draining()), workers.rest)

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import platformdirs
 
-from anyportal_daemon.config_keys import FOLDERS, SIZE, SWITCH, Kind, key, path, read, section
+from anyportal_daemon.config_keys import FOLDERS, SIZE, SWITCH, Kind, key, number, path, read, section
 from anyportal_daemon.errors import AddressError, ConfigError
 from anyportal_daemon.jobs.scheduler import Rules
 from anyportal_daemon.security.limits import CallLimits
 from anyportal_daemon.security.tls.keys import TlsKeys
+from anyportal_daemon.storage.shares import PART
 from anyportal_daemon.worker.limits import Limits
 
 DEFAULT_LISTEN = "127.0.0.1:29571"
@@ -102,6 +103,12 @@ class Config:
     )
     budget: int | None = key(
         SIZE, "Bytes that blobs, uploads and stage results may come to.", None, unset="half of the disk", reloads=True
+    )
+    user_share: float = key(
+        number(0.5, most=1),
+        "Part of the budget that the blobs and uploads of one user may come to. The daemon's owner may have all of it.",
+        PART,
+        reloads=True,
     )
     announce: bool = key(
         SWITCH,

@@ -14,7 +14,8 @@ AnyPortalError
 │   ├── TokenError              TOKEN               no token, or a wrong one
 │   ├── ScopeError              SCOPE               the user has not the scope for it
 │   ├── RateError               RATE                too many calls, or too many wrong tokens, in too short a time
-│   ├── SilentError             SILENT              nothing has come of an upload for a long time
+│   ├── SilentError             SILENT              nothing has come of a call, or was taken of it, for a long time
+│   ├── MessageError            MESSAGE             bytes that are no message of the rpc, or more than it takes
 │   ├── BlobError               BLOB                a malformed blob, or more bytes than announced
 │   ├── BlobNotFoundError       BLOB_NOT_FOUND      no such blob, or another user's
 │   ├── BlobCorruptError        BLOB_CORRUPT        the stored bytes are damaged
@@ -131,6 +132,10 @@ class RateError(Refusal):
 class SilentError(Refusal):
     code = "SILENT"
     retry_after = 0.5
+
+
+class MessageError(Refusal):
+    code = "MESSAGE"
 
 
 class BlobError(Refusal):

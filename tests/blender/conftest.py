@@ -10,7 +10,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -99,6 +100,22 @@ def cut(addon: ModuleType, daemon: dict[str, Any], media: Path, tmp_path: Path) 
     from tests.blender.cut import Cut
 
     return Cut(tmp_path, media)
+
+
+@pytest.fixture
+def ticks(addon: Any, bpy: Any) -> Callable[..., None]:
+    """Call the timer until it ends, or something holds."""
+    from anyportal_blender import running
+
+    def tick(until: Callable[[], bool] = lambda: False) -> None:
+        end, going = time.monotonic() + 90, True
+        while going and not (running.now() and until()):
+            with bpy.context.temp_override(window=None):  # as timers are called
+                going = running.tick() is not None
+            assert time.monotonic() < end
+            time.sleep(0.02)
+
+    return tick
 
 
 def _clean() -> dict[str, str]:

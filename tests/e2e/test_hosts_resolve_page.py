@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import importlib
-import json
 import os
-import threading
-import time
-from collections.abc import Callable, Iterator
-from http.client import HTTPConnection
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from anyportal_core.testing.clips import moving_scene, write_images, write_movie
 from tests.hosts.resolve import browser, house
 from tests.hosts.resolve.app import Resolve
+from tests.hosts.resolve.opened import GO, Open, ended
 from tests.hosts.resolve.pool import MediaPoolItem
 
 house.importable()
-client = importlib.import_module("anyportal_resolve")
 baking = importlib.import_module("anyportal_resolve.baking")
-
-GO = {
-    "action": "go", "backdrop_kind": "colour", "backdrop": "#405060", "matte_kind": "mask", "preset": "draft",
-    "subject": "", "seed": 0, "handles": 2, "settings": "", "format": "auto", "placement": "take",
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -44,59 +34,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setattr(baking, "_TICK", 0.0)
         yield folder
     patch.undo()
-
-
-class Open:
-    """A window that is open, in a thread of its own as the host's script is."""
-
-    def __init__(self, resolve: Resolve, folder: Path) -> None:
-        self.told: list[dict[str, Any]] = []
-        self.window = client.Window(resolve, str(folder), False, self.told.append)
-        self.thread = threading.Thread(target=self.window.run, daemon=True)
-        self.thread.start()
-        self.until(lambda: bool(self.told))
-        self.address, self.url = self.told[0]["address"], self.told[0]["url"]
-        self.key, self.revision = "", 0
-        self.seen: dict[str, Any] = {}
-
-    def until(self, true: Callable[[], bool], seconds: float = 90) -> None:
-        end = time.monotonic() + seconds
-        while not true():
-            assert time.monotonic() < end, self.seen
-            time.sleep(0.02)
-
-    def call(self, method: str, path: str, body: Any = None) -> Any:
-        connection = HTTPConnection(self.address, timeout=60)
-        own = {"X-AnyPortal-Key": self.key, "Origin": f"http://{self.address}", "Content-Type": "application/json"}
-        connection.request(method, path, None if body is None else json.dumps(body), own)
-        answer = connection.getresponse()
-        data = answer.read()
-        return data if answer.headers["Content-Type"] == "image/jpeg" else json.loads(data)
-
-    def open(self) -> None:
-        self.key = self.call("POST", "/session", {"token": self.url.partition("#")[2]})["key"]
-
-    def look(self, true: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """Wait for a state."""
-
-        def found() -> bool:
-            told = self.call("GET", f"/state?after={self.revision}")
-            self.revision, self.seen = told["revision"], told["state"]
-            return true(self.seen)
-
-        self.until(found)
-        return self.seen
-
-    def close(self) -> None:
-        self.window.close()
-        self.thread.join(60)
-        assert not self.thread.is_alive()
-
-
-def ended(state: dict[str, Any]) -> bool:
-    return state.get("working") is False and all(
-        clip["refused"] or clip["state"] in ("done", "failed", "cancelled") for clip in state["clips"]
-    )
 
 
 def test_a_person_looks_goes_compares_runs_again_and_leaves(folder: Path, tmp_path: Path) -> None:

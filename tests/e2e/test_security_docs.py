@@ -174,7 +174,8 @@ def test_what_the_commands_of_the_page_do(told: Told) -> None:
         assert {account.name for account in accounts.all()} == {"ann", "bob"}
     records = [json.loads(line) for line in (told.state / "audit.jsonl").read_text().splitlines()]
     assert {"CreateJob", "WriteBlob"} <= {each["rpc"].rpartition("/")[2] for each in records if each["user"] == "ann"}
-    assert "UNAUTHENTICATED TOKEN" in {each["result"] for each in records}
+    refused = [json.loads(line) for line in (told.state / "audit-refused.jsonl").read_text().splitlines()]
+    assert "UNAUTHENTICATED TOKEN" in {each["result"] for each in refused}
 
 
 def test_the_configuration_of_the_page_is_one(tmp_path: Path) -> None:

@@ -106,7 +106,11 @@ def test_a_host_script_lists_the_daemons(desk: Desk, boxes: tuple[Box, Box], mon
     for name, value in desk.env.items():
         monkeypatch.setenv(name, value)
     command = [sys.executable, "-m", "anyportal_client.cli"]
-    found = {line["address"]: line for line in hostkit.ask(["discover", "--seconds", "0.1"], command)}
+    monkeypatch.setenv("ANYPORTAL_DAEMON", boxes[0].address)
+    events = hostkit.ask(["discover", "--seconds", "0.1"], command)
+    named = [(line["daemon"], line["origin"]) for line in events if line["event"] == "named"]
+    assert named == [(boxes[0].address, "ANYPORTAL_DAEMON")]
+    found = {line["address"]: line for line in events if line["event"] == "discovered"}
     assert all(found[box.address]["queued_jobs"] is not None and found[box.address]["logged_in"] for box in boxes)
 
 
@@ -145,6 +149,7 @@ def test_a_token_that_was_good_once_says_so(desk: Desk, boxes: tuple[Box, Box]) 
         refused = desk.run("jobs", "--daemon", boxes[0].address, code=5)[-1]
         assert refused["code"] == "TOKEN" and said in refused["message"]
         assert f"anyportal login {boxes[0].address}" in refused["hint"] and token not in str(refused)
+        assert refused["where"] == boxes[0].address
 
 
 def test_a_token_is_in_no_output_and_no_process_title(desk: Desk, boxes: tuple[Box, Box]) -> None:

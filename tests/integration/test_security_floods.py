@@ -8,7 +8,6 @@ import json
 import os
 import random
 import socket
-import struct
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -25,20 +24,24 @@ from anyportal_client.channel import Connection
 from anyportal_client.discovery import Endpoint
 from anyportal_daemon.security.limits import CallLimits
 from anyportal_daemon.server import server
+from tests.integration.http2 import (
+    CONTINUATION,
+    END_HEADERS,
+    HEADERS,
+    PING,
+    PREFACE,
+    RESET,
+    SETTINGS,
+    SHAKEN,
+    frame,
+)
 from tests.integration.security_house import House, bearer, house
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CONNECTIONS, IDLE = 40, 3
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-HEADERS, RESET, SETTINGS, PING, CONTINUATION, END_HEADERS = 1, 3, 4, 6, 9, 4
-SHAKEN = PREFACE + b"\0\0\0\4\0\0\0\0\0"
 # :method POST, :scheme http, :path /x, te trailers: enough for a call of no known rpc.
 CALL = bytes([0x83, 0x86, 0x44, 2]) + b"/x" + bytes([0x40, 2]) + b"te" + bytes([8]) + b"trailers"
-
-
-def frame(kind: int, flags: int, stream: int, data: bytes = b"") -> bytes:
-    return struct.pack(">I", len(data))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + data
 
 
 def nonsense() -> Iterator[bytes]:
@@ -239,9 +242,9 @@ async def test_wrong_tokens_are_soon_refused_unheard_and_right_ones_never(served
     assert {each[:2] for each in found[:20]} == {(StatusCode.UNAUTHENTICATED, "TOKEN")}
     code, reason, wait = found[-1]
     assert (code, reason) == (StatusCode.RESOURCE_EXHAUSTED, "RATE") and 0 < wait <= 3
-    lines = (served.state / "audit.jsonl").read_text("utf-8").splitlines()
+    lines = (served.state / "audit-refused.jsonl").read_text("utf-8").splitlines()
     written = [json.loads(line) for line in lines if "UNAUTHENTICATED" in line]
-    assert 20 <= len(written) < 40, "a flood would push everything else out of the log"
+    assert 20 <= len(written) < 40, "a flood would push all other refusals out of the log"
 
 
 async def test_who_calls_too_often_is_told_when_to_come_again_and_the_client_does(tmp_path_factory: Any) -> None:

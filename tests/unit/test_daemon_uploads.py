@@ -20,7 +20,7 @@ from anyportal_core.errors import DiskFullError
 from anyportal_daemon.bootstrap import daemon
 from anyportal_daemon.config import Address, Config
 from anyportal_daemon.security.users import Principal, let_in
-from anyportal_daemon.server.blobs import BlobService, _opened
+from anyportal_daemon.server.blobs import MAX_DATA, WAITING, BlobService, _opened, _Writing
 from anyportal_daemon.storage import disk, keeper
 from anyportal_daemon.storage.blobs import BlobId
 from anyportal_daemon.storage.memory import MemoryBlobStore
@@ -123,3 +123,26 @@ async def test_an_open_upload_keeps_what_it_has_announced_until_it_ends(
     with suppress(asyncio.CancelledError):
         await first
     assert (await send(b"b" * 80, at_once)).complete
+
+
+async def test_little_of_an_upload_waits_for_a_disk_that_does_not_keep_up() -> None:
+    """However large its messages are."""
+    go_on, taken, written = threading.Event(), list[int](), list[int]()
+
+    def write(data: bytes) -> None:
+        go_on.wait(20)
+        written.append(len(data))
+
+    async def send(writing: _Writing) -> None:
+        for _ in range(8):
+            await writing.take(bytes(MAX_DATA))
+            taken.append(MAX_DATA)
+
+    async with _Writing(write) as writing:
+        sending = asyncio.create_task(send(writing))
+        await asyncio.sleep(0.3)
+        waiting = sum(taken) - sum(written)
+        go_on.set()
+        await sending
+    assert waiting <= 2 * WAITING
+    assert sum(written) == sum(taken) == 8 * MAX_DATA

@@ -215,6 +215,32 @@ def test_shared_media_that_went_away_fail_the_job_alone(house: House) -> None:
     assert house.state(blocker) == Job.SUCCEEDED
 
 
+@pytest.mark.parametrize("many", [False, True])
+def test_a_backdrop_that_was_another_when_it_was_submitted_is_not_used(house: House, many: bool) -> None:
+    """Its manifest says nothing of what it holds, but the recipe does, and its digest is on the results."""
+    for number in (1, 2):
+        (house.footage / f"still.{number}.png").write_bytes(frame("plate"))
+    path = "still.%d.png" if many else "still.1.png"
+    media = media_pb2.ClipManifest(shared=media_pb2.SharedMedia(mapping="footage", path=path))
+
+    def submit() -> str:
+        matte, plate = (
+            media_pb2.ClipManifest(sequence=house.sequence(f"{w}.%04d.png", w, 2)) for w in ("matte", "plate")
+        )
+        return house.queue(jobs_pb2.Shot(plate=plate, matte=matte), jobs_pb2.Backdrop(media=media))
+
+    good = submit()
+    house.until(lambda: house.state(good) in ENDED)
+    assert house.state(good) == Job.SUCCEEDED, house.journal.job("ann", good).error
+    blocker, late = house.submit(30), submit()
+    (house.footage / "other").write_bytes(frame("matte"))
+    (house.footage / "other").replace(house.footage / "still.1.png")
+    house.until(lambda: house.state(late) in ENDED)
+    error = house.journal.job("ann", late).error
+    assert (error.code, error.where) == ("MEDIA_CHANGED", "backdrop")
+    assert house.state(blocker) == Job.SUCCEEDED
+
+
 @pytest.mark.parametrize("stage", ["matte", "finish"])
 @pytest.mark.parametrize("named", [True, False])
 def test_nothing_is_kept_of_a_plate_that_was_another_for_a_while(tmp_path: Path, stage: str, named: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -15,7 +16,7 @@ from anyportal_client.credentials import SavedHost, save
 from anyportal_client.discovery_list import discovered
 from anyportal_client.discovery_mdns import Announced, browse
 from anyportal_client.events import DaemonDiscovered, Event, LogLine
-from anyportal_daemon.announcing import announced, gpu_names
+from anyportal_daemon.announcing import DEFAULT_PORT, SERVICE, announced, gpu_names
 from anyportal_daemon.config import Address
 from tests.unit.client_fakes import TOKEN, FakeDaemon
 from tests.unit.tls_house import authority
@@ -25,6 +26,8 @@ Line = TypeVar("Line", Announced, DaemonDiscovered)
 LOOPBACK = ["127.0.0.1"]
 SECONDS = 1.5
 """To listen once. Names are probed for most of a second before they are told, and a busy machine takes longer."""
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only here all of 127.0.0.0/8 is this machine")
 
 HOST = socket.gethostname().partition(".")[0]
 
@@ -103,6 +106,39 @@ async def test_two_daemons_of_one_machine_have_two_names() -> None:
     async with announced(Address("127.0.0.1", usual), "1"), announced(Address("127.0.0.1", other), "1"):
         one, two = [await patiently(listen, lambda each: True, port) for port in (usual, other)]
     assert (one.name, two.name) == (HOST, f"{HOST}-{other}") and one.host == two.host
+
+
+async def test_what_one_daemon_takes_back_is_not_the_others() -> None:
+    """Whoever has heard both still knows the way to the one when the other goes, and comes again, and goes."""
+    from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
+
+    async with AsyncZeroconf(interfaces=LOOPBACK) as hears, announced(Address("127.0.0.1", 4005), "1"):
+        for _ in range(2):
+            async with announced(Address("127.0.0.1", 4006), "1"):
+                found = [await patiently(listen, lambda each: True, port) for port in (4005, 4006)]
+                infos = [AsyncServiceInfo(SERVICE, f"{each.name}.{SERVICE}") for each in found]
+                assert all([await info.async_request(hears.zeroconf, 3000) for info in infos])
+            await asyncio.sleep(1.5)  # records that are taken back are known for one second more
+            stays = AsyncServiceInfo(SERVICE, infos[0].name)
+            assert stays.load_from_cache(hears.zeroconf), "nothing of it is forgotten"
+            assert stays.parsed_addresses() == ["127.0.0.1"] and stays.port == 4005
+    assert not AsyncServiceInfo(SERVICE, infos[1].name).load_from_cache(hears.zeroconf)
+
+
+@on_linux
+async def test_two_daemons_at_two_addresses_of_one_machine_are_each_found_at_their_own() -> None:
+    """Also where both take the usual port's name, at the same moment."""
+    both = ["127.0.0.1", "127.0.0.2"]
+    one, two = (Address(host, DEFAULT_PORT) for host in both)
+    async with announced(one, "1"), announced(two, "1"):
+        for _ in range(10):
+            found = [each for each in await browse(SECONDS, both) if each.name.startswith(HOST)]
+            if sorted(each.addresses for each in found) == [(str(one),), (str(two),)]:
+                break
+        else:
+            raise AssertionError(found)
+    assert len({each.name for each in found}) == 2 and {each.host for each in found} == {f"{HOST}.local"}
+    assert all(each.known_as([SavedHost(f"{HOST}:{DEFAULT_PORT}")]) for each in found)
 
 
 async def test_what_serves_nobody_else_is_not_announced() -> None:

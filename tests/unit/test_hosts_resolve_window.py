@@ -192,10 +192,14 @@ def test_a_wish_is_told_complete(caller: Caller, told: list[Any]) -> None:
     assert caller.post("/wish", GO)[0] == 200
     request = {
         "clips": ["c1"], "backdrop": "#102030", "matte": "", "mask": "", "preset": "draft", "subject": "", "seed": 7,
-        "handles": 12, "settings": {"relight_strength": 0.5}, "format": "auto", "placement": "take",
+        "handles": 12, "settings": {"relight_strength": 0.5}, "format": "auto", "daemon": "", "placement": "take",
     }  # fmt: skip
-    assert told == [Wished("go", request)]
-    jsonschema.Draft202012Validator(SCHEMA).validate(told[0].as_json())
+    caller.post("/wish", {"action": "daemon", "daemon": " gpu-box:29571 "})
+    caller.post("/wish", {**GO, "daemon": "any"})
+    chosen = Wished("daemon", {"daemon": "gpu-box:29571"})
+    assert told == [Wished("go", request), chosen, Wished("go", {**request, "daemon": "any"})]
+    for each in told:
+        jsonschema.Draft202012Validator(SCHEMA).validate(each.as_json())
 
 
 @pytest.mark.parametrize(
@@ -225,6 +229,8 @@ def test_a_wish_is_told_complete(caller: Caller, told: list[Any]) -> None:
         ({"settings": "a=" + "[" * 3900}, "settings"),
         ({"subject": "x" * 5000}, "subject"),
         ({"subject": "\ud800"}, "subject"),
+        ({"daemon": ["gpu-box"]}, "daemon"),
+        ({"action": "daemon", "daemon": "x" * 301}, "daemon"),
         ({"action": "quit"}, "action"),
     ],
 )

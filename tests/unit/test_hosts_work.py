@@ -261,6 +261,26 @@ def test_a_job_that_may_go_on_is_found_again_and_fetched(command: Any, tmp_path:
         hostkit.Fetch(str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("asked", "address", "known"),
+    [
+        ("", "gpu:29571", "gpu:29571"),  # by the environment or client.toml, which may say something else later
+        ("any", "gpu:29571", "gpu:29571"),
+        ("any", "127.0.0.1:40000", "any"),  # another port when it is started again
+        ("", "127.0.0.1:40000", ""),
+        ("local", "127.0.0.1:40000", "local"),
+    ],
+)
+def test_a_job_is_looked_for_where_it_is(command: Any, tmp_path: Path, asked: str, address: str, known: str) -> None:
+    begun = f"say(event='daemon', address={address!r}, version='1', started=False)\n" + SUBMITTED + "os._exit(9)"
+    with pytest.raises(hostkit.CommandFailed):
+        hostkit.Work(str(tmp_path / "shot"), {**WISH, "daemon": asked}, command=command(begun)).follow()
+    [folder] = record.unfinished(str(tmp_path))
+    assert record.daemon_of(record.read(folder)) == known
+    words = ["fetch", "jobs/7", f"--out={folder}", *([f"--daemon={known}"] if known else []), "--json"]
+    assert hostkit.Fetch(folder, command(f"assert sys.argv[1:] == {words!r}\n" + DONE)).follow()["frames"] == "1-4"
+
+
 FAILED = "say(event='error', code='{}', message='m')\nsys.exit({})"
 
 

@@ -6,21 +6,31 @@ import json
 import os
 import socket
 import stat
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.verification import ClientVerifier, PolicyBuilder, Store
 
 import anyportal_client
 from anyportal_client.cli.app import run
+from anyportal_daemon.bootstrap import daemon
+from anyportal_daemon.config import Address, Config
 from anyportal_daemon.errors import CertificateError
+from anyportal_daemon.security.accounts import Accounts
+from anyportal_daemon.security.scopes import Scope
 from anyportal_daemon.security.tls import authority, setup
-from anyportal_daemon.security.tls.credentials import TlsFiles
+from anyportal_daemon.security.tls.credentials import TlsFiles, _Renewed, server_credentials
 from anyportal_daemon.security.tls.folder import TlsFolder, write_private
+from anyportal_daemon.security.tls.keys import TlsKeys
+from tests.unit.tls_house import Pair
+from tests.unit.tls_house import authority as trusted
 
 SCHEMA = Path(anyportal_client.__file__).parent / "cli" / "events.schema.json"
 
@@ -102,6 +112,85 @@ def test_files_that_cannot_be_served_with_are_named(folder: TlsFolder, spoil: st
     with pytest.raises(CertificateError) as caught:
         TlsFiles(folder.server, folder.server_key).check()
     assert str(folder.root) in caught.value.where
+
+
+def files_of(folder: Path, pair: Pair) -> TlsFiles:
+    """What tests sign, laid where a daemon reads it."""
+    files = TlsFiles(folder / "a.pem", folder / "a.key")
+    files.certificate.write_text(pair.certificate)
+    files.key.write_text(pair.key)
+    return files
+
+
+@pytest.mark.parametrize(
+    ("pair", "said"),
+    [
+        (lambda: trusted().sign(client=True), "for clients alone"),
+        (lambda: trusted().sign(days=(2, 30)), "not valid before"),
+        (lambda: trusted().sign(days=(-30, -2)), "expired 2 days ago"),
+        (lambda: Pair(trusted().sign().certificate, trusted().sign().key), "does not belong to the certificate"),
+    ],
+)
+def test_what_every_client_would_refuse_is_not_served_with(tmp_path: Path, pair: Callable[[], Pair], said: str) -> None:
+    """At the start, and where it is put in the place of a good one: that is served on with."""
+    files = files_of(tmp_path, pair())
+    with pytest.raises(CertificateError, match=said) as caught:
+        server_credentials(files)
+    assert caught.value.where in (str(files.certificate), str(files.key)) and caught.value.hint
+
+
+async def test_a_daemon_does_not_start_with_a_clients_certificate(tmp_path: Path) -> None:
+    files = files_of(tmp_path, trusted().sign(client=True))
+    keys = TlsKeys(files.certificate, files.key)
+    config = Config(listen=Address("0.0.0.0", 0), state=tmp_path / "state", announce=False, tls=keys)
+    config.state.mkdir()
+    with closing(Accounts(config.state)) as accounts:
+        accounts.add("ann", frozenset({Scope.SUBMIT}), None)
+    with pytest.raises(CertificateError, match="for clients alone"):
+        async with daemon(config):
+            pass
+
+
+def test_another_in_the_place_of_a_good_one_is_not_taken(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    files = files_of(tmp_path, trusted().sign())
+    renewed = _Renewed(files)
+    files_of(tmp_path, trusted().sign(client=True))
+    os.utime(files.certificate, (1, 1))
+    assert renewed() is None and "for clients alone" in caplog.text  # type: ignore[func-returns-value]
+
+
+def test_a_key_with_a_passphrase_is_not_asked_for_on_a_terminal(tmp_path: Path) -> None:
+    files = files_of(tmp_path, trusted().sign())
+    key = serialization.load_pem_private_key(files.key.read_bytes(), None)
+    secret = serialization.BestAvailableEncryption(b"secret")
+    form = serialization.PrivateFormat.PKCS8
+    files.key.write_bytes(key.private_bytes(serialization.Encoding.PEM, form, secret))
+    with pytest.raises(CertificateError, match="has a passphrase"):
+        files.check()
+
+
+@pytest.mark.parametrize(
+    ("names", "host", "warned"),
+    [
+        (("127.0.0.1", "localhost"), "10.1.2.3", True),
+        (("10.1.2.3",), "10.1.2.3", False),
+        (("fd00::7",), "fd00:0:0::7", False),
+        (("other.studio",), "0.0.0.0", True),
+        ((socket.gethostname(),), "0.0.0.0", False),
+        (("*.studio",), "gpu-box.studio", False),
+        (("*.studio",), "a.gpu-box.studio", True),
+        ((), "0.0.0.0", True),
+    ],
+)
+def test_names_that_clients_do_not_call_are_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, names: tuple[str, ...], host: str, warned: bool
+) -> None:
+    files = files_of(tmp_path, trusted().sign(names))
+    files.check()
+    files.warn_of_names(host)
+    assert bool(caplog.records) is warned
+    if warned:
+        assert "anyportal tls renew --name" in caplog.text
 
 
 def test_one_that_ends_soon_is_warned_of(folder: TlsFolder, caplog: pytest.LogCaptureFixture) -> None:

@@ -45,6 +45,11 @@ def test_the_unit_gives_a_drain_the_time_it_takes() -> None:
     assert found["Type"] == "notify"
 
 
+def test_the_unit_names_no_group_that_a_machine_may_lack() -> None:
+    """The service would not start there (216/GROUP). ``render`` is one that a small Debian has not."""
+    assert not {"SupplementaryGroups", "Group"} & {name for name, _ in directives()}
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
 def test_systemd_takes_the_unit_and_finds_it_hardened(tmp_path: Path) -> None:
     there = tmp_path / UNIT.name
@@ -66,7 +71,8 @@ def test_the_container_has_two_stages_and_runs_as_nobody_special(capsys: pytest.
     last = dict(found[stages[-1] :])
     assert re.fullmatch(r"[1-9]\d+:[1-9]\d+", last["USER"]), "a number, so that it is seen to be no root"
     users = re.search(r"--uid (\d+)", " ".join(rest for name, rest in found if name == "RUN"))
-    assert users and last["USER"].startswith(f"{users[1]}:")
+    group = re.search(r"groupadd --system --gid (\d+)", " ".join(rest for name, rest in found if name == "RUN"))
+    assert users and group and last["USER"] == f"{users[1]}:{group[1]}"
     assert not {"ADD", "SHELL"} & {name for name, _ in found}
     for call in (last["HEALTHCHECK"].partition("CMD ")[2], last["CMD"]):
         words = [word for word in re.findall(r'"([^"]+)"', call) if word != "anyportal"]

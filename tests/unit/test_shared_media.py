@@ -6,8 +6,10 @@ import hashlib
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -29,10 +31,12 @@ from anyportal_core.errors import (
 )
 from anyportal_daemon.errors import BlobError
 from anyportal_daemon.jobs.clips import check_clip, digest_of, kind_of, shared_files, title_of
-from anyportal_daemon.storage.shared import SharedFolders
+from anyportal_daemon.storage import shared as storage_shared
+from anyportal_daemon.storage.files import hash_stream
+from anyportal_daemon.storage.pinned import PinnedFolder
+from anyportal_daemon.storage.shared import SharedFolders, digest_files
 from anyportal_daemon.worker import borrowed
 from anyportal_daemon.worker.borrowed import Loan, LoanedCache, SharedFiles
-from anyportal_daemon.worker.pinned import PinnedFolder
 
 BLOB = media_pb2.Blob(sha256="a" * 64, size_bytes=5)
 
@@ -263,6 +267,34 @@ def test_a_link_laid_after_links_were_looked_for_is_not_followed(root: Path, tmp
             PinnedFolder(tmp_path / "elsewhere")
         else:
             PinnedFolder(root).open("inner.png")
+
+
+@on_linux
+@pytest.mark.parametrize("swap", ["file", "folder"])
+def test_what_is_hashed_is_what_was_found(root: Path, tmp_path: Path, swap: str) -> None:
+    """Between the two a link out has taken the place of a file, or of the folder above it."""
+    _, files = SharedFolders({"footage": root}).find("footage", "shot/plate.1001.png", "backdrop")
+    assert digest_files(files, "backdrop") == hashlib.sha256(b"12345").hexdigest()
+    if swap == "file":
+        files["plate.1001.png"].unlink()
+        files["plate.1001.png"].symlink_to(tmp_path / "outside.png")
+    else:
+        (root / "shot").rename(tmp_path / "aside")
+        (root / "shot").symlink_to(tmp_path / "aside")
+    with pytest.raises(MediaUnreadableError) as caught:
+        digest_files(files, "backdrop")
+    assert caught.value.where == "backdrop"
+
+
+def test_what_is_written_to_while_it_is_hashed_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slowly(file: BinaryIO) -> str:
+        write_unseen(root / "still.png")
+        return hash_stream(file)
+
+    monkeypatch.setattr(storage_shared, "hash_stream", slowly)
+    time.sleep(0.02)  # so that the time of the change is another
+    with pytest.raises(MediaChangedError):
+        digest_files({"still.png": root / "still.png"}, "backdrop")
 
 
 @on_linux

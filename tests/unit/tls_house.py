@@ -51,18 +51,20 @@ class Authority:
         """A certificate for hosts and addresses, valid from and until so many days from now."""
         key = ec.generate_private_key(ec.SECP256R1())
         now, usage = datetime.now(UTC), ExtendedKeyUsageOID.CLIENT_AUTH if client else ExtendedKeyUsageOID.SERVER_AUTH
-        signed = (
+        unsigned = (
             x509.CertificateBuilder()
-            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])]))
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a test's")]))
             .issuer_name(self._certificate.subject)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now + timedelta(days=days[0]))
             .not_valid_after(now + timedelta(days=days[1]))
-            .add_extension(x509.SubjectAlternativeName([_named(name) for name in names]), critical=False)
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-            .sign(self._key, hashes.SHA256())
         )
+        if names:
+            alternatives = x509.SubjectAlternativeName([_named(name) for name in names])
+            unsigned = unsigned.add_extension(alternatives, critical=False)
+        signed = unsigned.sign(self._key, hashes.SHA256())
         private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         return Pair(signed.public_bytes(Encoding.PEM).decode(), private.decode())
 

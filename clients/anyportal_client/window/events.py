@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from anyportal_client.events import Event
 
-Action = Literal["look", "go", "cancel"]
+Action = Literal["look", "daemon", "go", "cancel"]
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ PLACEMENTS = ("take", "track")
 FORMATS = ("auto", "mp4", "h265", "prores", "prores4444", "dnxhr", "png", "tiff", "exr")
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _LONGEST = 4000
+_LONGEST_NAME = 300
+"""Of a host, with its port."""
 
 
 def read_wish(table: Mapping[str, Any], choosable: set[str]) -> Wished:
@@ -34,6 +36,8 @@ def read_wish(table: Mapping[str, Any], choosable: set[str]) -> Wished:
         return Wished(
             "look", {"scope": _one_of(table, "scope", SCOPES), "mark": _text(table, "mark", 40), **_how(table)}
         )
+    if action == "daemon":
+        return Wished("daemon", {"daemon": _text(table, "daemon", _LONGEST_NAME)})
     if action == "cancel":
         return Wished("cancel", {})
     if action == "go":
@@ -56,6 +60,7 @@ def _read_go(table: Mapping[str, Any], choosable: set[str]) -> dict[str, Any]:
         "seed": _whole(table, "seed", 2**63 - 1),
         "settings": _settings(table),
         "format": _one_of(table, "format", FORMATS),
+        "daemon": _text(table, "daemon", _LONGEST_NAME),
         **_how(table),
     }
 

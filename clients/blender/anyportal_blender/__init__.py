@@ -9,7 +9,7 @@ from typing import Any
 import bpy
 
 from . import kit as kit  # first: it finds what the others import
-from . import operators, panel, preferences, running, settings
+from . import offers, operators, panel, preferences, running, settings
 
 bl_info = {
     "name": "AnyPortal",
@@ -47,6 +47,7 @@ def register() -> None:
 def unregister() -> None:
     """Called by Blender when the add-on is disabled, and when it ends."""
     running.stop()
+    offers.stop()
     bpy.app.handlers.load_pre.remove(_leave)
     scene: Any = bpy.types.Scene
     del scene.anyportal

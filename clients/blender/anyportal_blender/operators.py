@@ -7,9 +7,10 @@ from typing import Any
 
 import bpy
 from anyportal_hostkit import doctor, run
+from anyportal_hostkit import record as records
 
 from . import call as calls
-from . import compat, preferences, results, running, settings
+from . import compat, offers, preferences, results, running, settings
 from .call import Call
 from .kit import hostkit
 from .shot import Shot, again, lost_shots, shot_of
@@ -225,7 +226,7 @@ class ShowJob(_Asking, _ForResult):
 
     def question(self, context: bpy.types.Context) -> Callable[[], list[str]]:
         record = results.record_of(self.strip(context))
-        command, daemon = preferences.command(), preferences.get().daemon
+        command, daemon = preferences.command(), records.daemon_of(record)
         return lambda: [*_about(record), *_stages(record, command, daemon)]
 
 
@@ -248,6 +249,17 @@ class Presets(_Asking):
     def question(self, _context: bpy.types.Context) -> Callable[[], list[str]]:
         command, daemon = preferences.command(), preferences.get().daemon
         return lambda: [line for event in run.ask(_named("presets", daemon), command) for line in _preset(event)]
+
+
+class Find(_Operator):
+    """Look again for the daemons of the network, this machine's and those that were logged in to."""
+
+    bl_idname, bl_label = "anyportal.find", "Find Daemons"
+
+    def execute(self, _context: bpy.types.Context) -> Answer:
+        """Begin; they are in the list once they are found."""
+        offers.look()
+        return {"FINISHED"}
 
 
 class Report(bpy.types.Operator):
@@ -326,8 +338,8 @@ def _preset(event: dict[str, Any]) -> list[str]:
 
 
 def _named(name: str, daemon: str, *words: str) -> list[str]:
-    """A command that asks a daemon, the one of the preferences where they name one."""
-    return [name, *words, *([f"--daemon={daemon}"] if daemon else [])]
+    """A command that asks a daemon."""
+    return [name, *words, *hostkit.daemons.option(daemon)]
 
 
-CLASSES = (Replace, Rerun, Recover, Cancel, ShowVersion, Compare, LoadWish, ShowJob, Doctor, Presets, Report)
+CLASSES = (Replace, Rerun, Recover, Cancel, ShowVersion, Compare, LoadWish, ShowJob, Doctor, Presets, Find, Report)

@@ -6,7 +6,7 @@ from typing import Any
 
 import bpy
 
-from . import compat, operators, results, running, shot
+from . import compat, operators, preferences, results, running, shot
 
 
 class ANYPORTAL_PT_main(bpy.types.Panel):
@@ -45,6 +45,7 @@ def draw_wish(column: Any, chosen: Any) -> None:
     column.row().prop(chosen, "matte_kind", expand=True)
     if chosen.matte_kind == "FILE":
         column.prop(chosen, "matte_file", text=" ")
+    preferences.draw_daemon(column, preferences.get())
     row = column.row(align=True)
     row.prop(chosen, "preset")
     row.operator("anyportal.presets", text="", icon="QUESTION")

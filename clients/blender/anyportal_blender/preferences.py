@@ -8,6 +8,32 @@ import bpy
 from .compat import PATH_OPTIONS
 
 
+def _choices(self: Any, _context: Any) -> list[tuple[str, str, str, int]]:
+    from . import offers  # which needs the command that is named here
+
+    found = offers.choices(self.daemon)
+    # Blender takes an item without an identifier for a headline.
+    _kept[:] = [(each.daemon or "configured", each.text, "", number) for number, each in enumerate(found)]
+    return _kept
+
+
+_kept: list[tuple[str, str, str, int]] = []  # Blender keeps no reference to the texts of a list that is made anew
+
+
+def _chosen(self: Any) -> int:
+    from . import offers
+
+    return [each.daemon for each in offers.choices(self.daemon)].index(self.daemon)
+
+
+def _choose(self: Any, number: int) -> None:
+    from . import offers
+
+    self.daemon = offers.choices(self.daemon)[number].daemon
+    whole: Any = bpy.context.preferences
+    whole.is_dirty = True  # so that Blender keeps it
+
+
 class AnyPortalPreferences(bpy.types.AddonPreferences):
     """The add-on's page in the preferences."""
 
@@ -20,8 +46,15 @@ class AnyPortalPreferences(bpy.types.AddonPreferences):
         options=PATH_OPTIONS,
     )
     daemon: bpy.props.StringProperty(
+        name="Address",
+        description="HOST:PORT of the daemon, any or local. Empty: as $ANYPORTAL_DAEMON or client.toml say, else local",
+    )
+    choice: bpy.props.EnumProperty(
         name="Daemon",
-        description="HOST:PORT of the daemon. Empty: the one on this machine, or one that is started for each call",
+        description="The daemon that does the work",
+        items=_choices,
+        get=_chosen,
+        set=_choose,
     )
     folder: bpy.props.StringProperty(
         name="Results",
@@ -34,9 +67,23 @@ class AnyPortalPreferences(bpy.types.AddonPreferences):
     def draw(self, context: bpy.types.Context) -> None:
         """The page."""
         column = self.layout.column()
-        for name in ("command", "daemon", "folder"):
+        column.prop(self, "command")
+        draw_daemon(column, self)
+        for name in ("daemon", "folder"):
             column.prop(self, name)
         column.operator("anyportal.doctor", icon="CHECKMARK")
+
+
+def draw_daemon(column: Any, chosen: Any) -> None:
+    """The choice of a daemon, in the preferences and in the panel."""
+    from . import offers
+
+    offers.look_once()
+    row = column.row(align=True)
+    row.prop(chosen, "choice")
+    row.operator("anyportal.find", text="", icon="FILE_REFRESH")
+    if offers.note():
+        column.label(text=offers.note(), icon="INFO")
 
 
 def get() -> Any:

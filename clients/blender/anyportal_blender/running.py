@@ -94,6 +94,12 @@ def _show() -> None:
         manager.progress_end()
     for window in manager.windows:
         window.workspace.status_text_set(text or None)
+    redraw()
+
+
+def redraw() -> None:
+    """Have the panels drawn anew."""
+    for window in _manager().windows:
         for area in window.screen.areas:
             if area.type in ("SEQUENCE_EDITOR", "PREFERENCES"):
                 area.tag_redraw()

@@ -2,6 +2,7 @@
 
 from anyportal_hostkit import report
 from anyportal_hostkit.command import CommandNotFound, find_command
+from anyportal_hostkit.daemons import option
 from anyportal_hostkit.handshake import command_version, misfit
 from anyportal_hostkit.run import CommandFailed, ask
 from anyportal_hostkit.version import VERSION
@@ -30,7 +31,7 @@ def checks(host_checks=(), command=None, daemon=""):
         return [*found, ("version", BROKEN, "the command does not say its version", hint)]
     found.append(_version(version))
     try:
-        events = ask(["doctor"] + (["--daemon={}".format(daemon)] if daemon else []), command, any_code=True)
+        events = ask(["doctor", *option(daemon)], command, any_code=True)
     except (CommandFailed, CommandNotFound) as error:
         return [*found, ("doctor", BROKEN, report.text_of(error), "Try it in a terminal: anyportal doctor")]
     for event in events:

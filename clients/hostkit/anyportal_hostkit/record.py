@@ -6,6 +6,7 @@ crashed finds the job again, and completed at the end. Its fields:
     schema 1, wish, job, recipe_digest, seed, files {layer: path}, frames, host {name, version, ...}, created,
     state: `submitted`, `done`, `failed` or `cancelled`; by: the process that waits, and its machine; empty for none
     passing: the daemon was started for this call and ended with it, so that nobody knows the job later
+    daemon: who has the job: an address, or what was asked for where that is of this machine
 """
 
 import contextlib
@@ -50,6 +51,11 @@ def new(wish, submitted, host=None):
         "state": SUBMITTED,
     }
     return claimed(record)
+
+
+def daemon_of(record):
+    """What names the daemon that has a record's job, behind `--daemon`; empty where nothing has to."""
+    return str(record.get("daemon", record.get("wish", {}).get("daemon")) or "")
 
 
 def claimed(record):

@@ -3,6 +3,7 @@
 import contextlib
 import os
 
+from anyportal_hostkit import daemons
 from anyportal_hostkit import record as records
 from anyportal_hostkit.request import BadWish, arguments_of
 from anyportal_hostkit.run import Cancelled, CommandFailed, Run
@@ -87,6 +88,7 @@ class Work(_Recorded):
         arguments_of(wish, folder)  # what cannot be said is told before anything is made
         folder, self.version = next_version_folder(folder)
         self.wish, self._host, self._passing = dict(wish), host, False
+        self._at = self.wish.get("daemon") or ""
         if wish.get("name"):
             self.wish["name"] = wish["name"].replace("{version}", self.version)
         try:
@@ -100,8 +102,10 @@ class Work(_Recorded):
         super(Work, self)._note(event)
         if event["event"] == "daemon":
             self._passing = bool(event.get("started"))
+            # Whoever named it, its job is there. This machine's may have another port when it is started again.
+            self._at = self._at if daemons.is_loopback(event["address"]) else event["address"]
         elif event["event"] == "submitted":
-            self._keep(dict(records.new(self.wish, event, self._host), passing=self._passing))
+            self._keep(dict(records.new(self.wish, event, self._host), passing=self._passing, daemon=self._at))
 
 
 class Fetch(_Recorded):
@@ -134,9 +138,7 @@ class Fetch(_Recorded):
         if not kept or not kept.get("job"):
             raise BadWish("{} has no {} that says which job belongs there".format(folder, records.NAME))
         self.wish, self.version = kept["wish"], os.path.basename(os.path.abspath(folder))
-        arguments = ["fetch", kept["job"], "--out={}".format(folder)]
-        if self.wish.get("daemon"):
-            arguments.append("--daemon={}".format(self.wish["daemon"]))
+        arguments = ["fetch", kept["job"], "--out={}".format(folder), *daemons.option(records.daemon_of(kept))]
         super(Fetch, self).__init__(folder, kept, arguments, command, listens=False)
         self._keep(records.claimed(kept))
 

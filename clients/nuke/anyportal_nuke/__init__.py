@@ -5,6 +5,7 @@ Python 3.7, the standard library and `nuke` alone: the work is done by the comma
 """
 
 from anyportal_nuke.actions import cancel, compare, doctor, on_selected, replace_background, rerun, show_job
+from anyportal_nuke.daemons import look as look_for_daemons
 from anyportal_nuke.headless import process, process_again
 from anyportal_nuke.refused import Refused
 
@@ -13,6 +14,7 @@ __all__ = [
     "cancel",
     "compare",
     "doctor",
+    "look_for_daemons",
     "on_selected",
     "process",
     "process_again",

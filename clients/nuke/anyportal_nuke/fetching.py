@@ -17,9 +17,9 @@ from anyportal_nuke.threads import in_main, later
 
 
 def daemon_of(node: nuke.Node) -> List[str]:
-    """The option that names the daemon a result was asked of."""
-    daemon = str(tab.read_asked(node).get("daemon") or "")
-    return ["--daemon=" + daemon] if daemon else []
+    """The option that names the daemon that has a result's job."""
+    record = hostkit.record.read(tab.folder(node)) or {"wish": tab.read_asked(node)}
+    return list(hostkit.daemons.option(hostkit.record.daemon_of(record)))
 
 
 def told(node: nuke.Node) -> str:
@@ -57,7 +57,6 @@ def fetch_in_background(node: nuke.Node) -> threading.Thread:
 def _fetch(shown: result.Result, folder: str, pattern: str) -> None:
     try:
         with Bar("AnyPortal: bringing results") as bar:
-
             _bring(folder, pattern, bar)
         in_main(result.keep_up, shown, lambda: _show(shown, "done"))
     except hostkit.Cancelled:

@@ -35,7 +35,7 @@ _TEXTS = (
     ("folder", "DIR", "where versions go; else anyportal beside the script"),
     ("colour-space", "NAME", "the plate's, instead of what the script says"),
     ("view", "NAME", "of a script with several"),
-    ("daemon", "HOST:PORT", "the daemon to use"),
+    ("daemon", "HOST:PORT", "the daemon to use; any: the one done first; local: this machine's"),
     ("priority", "N", "jobs of a greater one run first"),
 )
 

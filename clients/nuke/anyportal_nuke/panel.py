@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional
 
 import nuke
+from anyportal_nuke import daemons
 from anyportal_nuke.asked import COLOURS, read_settings, write_settings
 from anyportal_nuke.matte import ALPHA
 
@@ -57,6 +58,7 @@ def ask(
         folder: where results go, where nothing else was asked for.
     """
     mattes = _mattes(plate, others, str(asked["matte"]))
+    daemon, offered = daemons.offered(str(asked["daemon"]))
     panel = nuke.Panel(title)
     panel.setWidth(640)
     panel.addFilenameSearch(_BACKDROP, str(asked["backdrop"]))
@@ -72,9 +74,11 @@ def ask(
     panel.addEnumerationPulldown(_SIZE, _items(_first([_FULL, _PROXY], _PROXY if asked["size"] == "proxy" else _FULL)))
     panel.addSingleLineInput(_SPACE, str(asked["colour_space"]) or _FROM_SCRIPT)
     panel.addFilenameSearch(_FOLDER, str(asked["folder"]) or folder)
+    panel.addEnumerationPulldown(daemon, _items(list(offered)))
     if not panel.show():
         return None
-    return _answers(panel, asked, mattes, frames, folder)
+    answers = _answers(panel, asked, mattes, frames, folder)
+    return dict(answers, daemon=offered.get(str(panel.value(daemon)), str(asked["daemon"])))
 
 
 def _answers(

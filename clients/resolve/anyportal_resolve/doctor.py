@@ -18,9 +18,14 @@ Check = Tuple[str, str, str, str]
 _SOURCE_FRAMES = "19.0.2"
 
 
-def doctor(resolve: Resolve, command: Optional[List[str]] = None) -> str:
-    """Everything looked at, in Resolve and outside, as text for the console."""
-    found = hostkit.doctor.checks(checks(resolve), command)
+def doctor(resolve: Resolve, command: Optional[List[str]] = None, daemon: str = "") -> str:
+    """Everything looked at, in Resolve and outside, as text for the console.
+
+    Args:
+        command: the command as a list, instead of the one that is found.
+        daemon: the one to look at, instead of the configured one.
+    """
+    found = hostkit.doctor.checks(checks(resolve), command, daemon)
     return str(hostkit.doctor.text_of(found))
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 
-import anyportal_hostkit as hostkit
-
 from anyportal_resolve.batch import Batch
 from anyportal_resolve.choosing import MARK, SCOPES, look
 from anyportal_resolve.connection import desk, editions_note
+from anyportal_resolve.offers import Offers
 from anyportal_resolve.page import Page, as_seen
 from anyportal_resolve.refusal import Refused
 from anyportal_resolve.results import results_folder
@@ -40,14 +39,12 @@ class Window(object):
     ) -> None:
         self._resolve, self._folder, self._on_event = resolve, folder, on_event
         self._page = Page(show)
-        self._presets: Any = hostkit.Run(["presets"], None, (), False)  # may start a daemon: takes its time
-        self._found: List[Dict[str, Any]] = []
+        self._offers = Offers()
         self._desk: Optional[Desk] = None
         self._clips: Dict[str, Clip] = {}
         self._scope, self._mark = SCOPES[0], MARK
         self._handles, self._placement = HANDLES, "take"
         self._notices: List[Dict[str, Any]] = []
-        self._broken: List[Dict[str, Any]] = []  # what is wrong with the command or the daemon
         self._wishes: List[Dict[str, Any]] = []
         self._cancelled = self._closing = False
 
@@ -64,12 +61,11 @@ class Window(object):
                 while self._wishes:
                     self._fulfil(self._wishes.pop(0))
         finally:
-            if self._presets is not None:
-                self._presets.cancel()
+            self._offers.close()
             self._page.close()
 
     def _hear(self, wait: float) -> None:
-        """What the window and the list of presets say."""
+        """What the window says, and what it can offer."""
         for event in self._page.poll(wait):
             if self._on_event:
                 self._on_event(event)
@@ -78,21 +74,9 @@ class Window(object):
                     self._cancelled = True
                 else:
                     self._wishes.append(event)
-        self._hear_presets()
-
-    def _hear_presets(self) -> None:
-        if self._presets is None:
-            return
-        self._found += [event for event in self._presets.poll() if event["event"] == "preset"]
-        if self._presets.running:
-            return
-        presets, self._presets = self._presets, None
-        try:
-            presets.result()
-            self._page.say(change={"presets": self._found})
-        except (hostkit.CommandFailed, hostkit.Cancelled) as error:
-            self._broken = [_notice(error)]
-            self._page.say(change={"notices": self._broken + self._notices})
+        change = self._offers.hear()
+        if change:
+            self._page.say(change=dict(change, notices=self._offers.broken + self._notices))
 
     def _fulfil(self, wish: Dict[str, Any]) -> None:
         if wish["action"] == "look":
@@ -100,6 +84,9 @@ class Window(object):
             self._scope, self._mark = asked["scope"], asked["mark"] or MARK
             self._handles, self._placement = asked["handles"], asked["placement"]
             self._look()
+        elif wish["action"] == "daemon":
+            self._offers.choose(wish["request"]["daemon"])
+            self._page.say(change=self._offers.seen())
         elif wish["action"] == "go":
             self._go(wish["request"])
 
@@ -121,10 +108,11 @@ class Window(object):
             "scope": self._scope,
             "mark": self._mark,
             "clips": [as_seen(clip, self._handles, self._placement, folder) for clip in self._clips.values()],
-            "notices": self._broken + self._notices,
+            "notices": self._offers.broken + self._notices,
             "empty": empty,
             "looking": False,
             "working": False,
+            **self._offers.seen(),
         })  # fmt: skip
 
     def _go(self, request: Dict[str, Any]) -> None:
@@ -132,6 +120,7 @@ class Window(object):
         if self._desk is None or not clips:
             return
         wish = {key: value for key, value in request.items() if key != "clips"}
+        wish.setdefault("daemon", self._offers.daemon)
         handles, placement = int(wish.get("handles") or 0), wish.get("placement", "take")
         folder = self._folder or results_folder(self._desk)
         for clip in clips:
@@ -172,9 +161,3 @@ class Window(object):
             "project": found.project.GetName() if found else "",
             "timeline": found.timeline.GetName() if found else "",
         }
-
-
-def _notice(error: Exception) -> Dict[str, Any]:
-    if isinstance(error, hostkit.CommandFailed):
-        return {"message": error.message, "hint": error.hint, "bad": True}
-    return {"message": hostkit.report.text_of(error), "bad": True}

@@ -63,9 +63,9 @@ class JobBook:
         Raises:
             BlobsMissingError: the user has not uploaded all of its inputs.
             RequestIdError: the request's id was used for another job.
-            DiskFullError: its end could not be written down.
+            DiskFullError: its end could not be written down, or the user has more than their part of the store.
         """
-        self._need_room()
+        self._need_room(user)
         with self._claiming:
             self._need_inputs(user, plan.blobs)
             job = self._journal.create(user, plan.job, [blob for _, blob in plan.blobs], request)
@@ -91,7 +91,7 @@ class JobBook:
             BlobsMissingError: the store no longer has all of its inputs.
             DiskFullError: its end could not be written down.
         """
-        self._need_room()
+        self._need_room(user)
 
         def update(job: Job) -> Iterable[JobEvent]:
             if job.state not in (Job.FAILED, Job.CANCELLED) and not (job.state == Job.SUCCEEDED and gone):
@@ -361,8 +361,8 @@ class JobBook:
                 if not self._ballast.drop():
                     raise
 
-    def _need_room(self) -> None:
-        self._keeper.need()
+    def _need_room(self, user: str | None = None) -> None:
+        self._keeper.need(user=user)
         if not self._ballast.hold():
             raise _full()
 

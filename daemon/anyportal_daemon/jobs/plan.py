@@ -207,8 +207,9 @@ def _backdrop(backdrop: jobs_pb2.Backdrop, folders: SharedFolders) -> BackdropCh
     if kind == "media":
         clip = backdrop.media
         if clip.HasField("shared") and not names_content(clip.shared):
-            _, files = folders.find(clip.shared.mapping, clip.shared.path, "recipe.backdrop.media.shared")
-            return BackdropChoice(kind_of(clip), digest_files(files))
+            field = "recipe.backdrop.media.shared"
+            _, files = folders.find(clip.shared.mapping, clip.shared.path, field)
+            return BackdropChoice(kind_of(clip), digest_files(files, f"{field}.path"))
         return BackdropChoice(kind_of(clip), digest_of(clip))
     if kind == "colour":
         if not _COLOUR.fullmatch(backdrop.colour):

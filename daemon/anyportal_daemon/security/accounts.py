@@ -19,7 +19,7 @@ from pathlib import Path
 from anyportal_daemon.database import Database, file_errors
 from anyportal_daemon.errors import TokenError, UserError
 from anyportal_daemon.security.scopes import Scope, Scopes
-from anyportal_daemon.security.users import METADATA_KEY, Authenticator, Metadata, Principal, token_of
+from anyportal_daemon.security.users import METADATA_KEY, OWNER, Authenticator, Metadata, Principal, token_of
 
 FILE = "users.db"
 PREFIX = "apt_"
@@ -27,7 +27,6 @@ PREFIX = "apt_"
 
 DAY = 86400
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
-_OWNER = "local"
 _MIGRATIONS = (
     """
     CREATE TABLE users (
@@ -86,8 +85,8 @@ class Accounts:
         Raises:
             UserError: no name for a user, or there is such a user already whose token is good.
         """
-        if not _NAME.fullmatch(name) or name == _OWNER:
-            what = "is the daemon's owner" if name == _OWNER else "is no name for a user"
+        if not _NAME.fullmatch(name) or name == OWNER:
+            what = "is the daemon's owner" if name == OWNER else "is no name for a user"
             hint = "take small letters, digits, '.', '-' and '_', at most 63, such as ann"
             raise UserError(f"'{name[:80]}' {what}", where="NAME", hint=hint)
         token, now = PREFIX + secrets.token_urlsafe(32), self._clock()

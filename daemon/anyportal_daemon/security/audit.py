@@ -1,36 +1,49 @@
-"""The audit log: who did what, from where, and what came of it. One JSON object a line in ``audit.jsonl``.
+"""The audit log: who did what, from where, and what came of it. One JSON object a line.
 
-Calls only put a record into a queue; a thread writes. A disk that refuses costs records, never calls. That some are
-lost is told in the daemon's log at once, and how many in the audit log as soon as it can be written again.
+What was done stands in ``audit.jsonl``, what was refused in a file of its own: whoever is refused, however often,
+pushes nothing out of the first.
 """
 
 from __future__ import annotations
 
 import json
-import logging
-import os
-import queue
 import re
-import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-log = logging.getLogger(__name__)
+from anyportal_daemon.security.ledger import Ledger, stamp
+from anyportal_daemon.security.rates import Rate
+from anyportal_daemon.security.tally import Tally
 
-FILE = "audit.jsonl"
+FILE, REFUSED = "audit.jsonl", "audit-refused.jsonl"
 ROTATE_BYTES = 16 * 1024 * 1024
-KEPT = 9
-"""Older files beside the one that is written: ``audit.jsonl.1`` is the newest of them."""
 
-WAITING = 10_000
+_RATE = Rate(30, 0.5)
 _TEXT = 200
 _TOKEN = re.compile(r"apt_[\w-]{8,}|Bearer \S+", re.IGNORECASE)
 
 
+@dataclass(frozen=True)
+class Entry:
+    """Something that was done, or refused.
+
+    Args:
+        user: empty where nobody knows who it was.
+        target: the job or the blob.
+        result: ``OK``, or the status and the reason.
+    """
+
+    user: str
+    peer: str
+    rpc: str
+    target: str
+    result: str
+
+
 class AuditLog:
-    """Takes records from any thread, from when it is made until it is closed.
+    """Takes entries, from when it is made until it is closed.
 
     Args:
         state: the state directory.
@@ -38,100 +51,43 @@ class AuditLog:
     """
 
     def __init__(self, state: Path, rotate_bytes: int = ROTATE_BYTES, clock: Callable[[], float] = time.time) -> None:
-        self.path = state / FILE
-        self._rotate_bytes, self._clock = rotate_bytes, clock
-        self._queue: queue.Queue[str | None] = queue.Queue(WAITING)
-        self._lost, self._told = 0, False
-        self._counting = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
-        self._thread.start()
+        self._clock = clock
+        self._done = Ledger(state / FILE, rotate_bytes, clock)
+        self._refused = Ledger(state / REFUSED, rotate_bytes, clock)
+        self._tally = Tally[Entry](lambda entry, count: self._refused.put(self._line(entry, count)), _RATE)
 
-    def record(self, user: str, peer: str, rpc: str, target: str, result: str, count: int = 1) -> None:
-        """Something was done, or refused. Never waits.
+    def set_rate(self, rate: Rate) -> None:
+        """From now on so many refusals of one source are written one by one; further ones as a number."""
+        self._tally.set_rate(rate)
+
+    def record(self, entry: Entry) -> None:
+        """It was done. Never waits."""
+        self._done.put(self._line(entry, 1))
+
+    def refused(self, entry: Entry, source: str) -> None:
+        """It was not. Never waits; from one thread alone.
 
         Args:
-            user: empty where nobody knows who it was.
-            target: the job or the blob.
-            result: ``OK``, or the status and the reason.
-            count: how often, where like records stand together.
+            source: whose refusals are counted together.
         """
-        texts = {"user": user, "peer": peer, "rpc": rpc, "target": target, "result": result}
-        entry = {"time": _time(self._clock()), **{key: _clean(text) for key, text in texts.items()}}
-        self._put(json.dumps(entry if count == 1 else {**entry, "count": count}))
+        self._tally.note(source, entry)
+
+    def settle(self) -> None:
+        """Write how many refusals there were that were not written one by one, once a minute."""
+        self._tally.settle()
 
     def close(self) -> None:
         """Write what waits, and end."""
-        self._queue.put(None)
-        self._thread.join()
+        self._tally.settle(least=0)
+        self._done.close()
+        self._refused.close()
 
-    def _put(self, line: str) -> None:
-        try:
-            self._queue.put_nowait(line)
-        except queue.Full:
-            self._lose(1, "more is done than can be written")
-
-    def _run(self) -> None:
-        while (lines := self._waiting()) is not None:
-            if lines:
-                self._write(lines)
-
-    def _waiting(self) -> list[str] | None:
-        """The records that wait; None at the end of all."""
-        line = self._queue.get()
-        if line is None:
-            return None
-        lines = [line]
-        while not self._queue.empty() and len(lines) < WAITING:
-            line = self._queue.get()
-            if line is None:
-                self._queue.put(None)  # after these
-                break
-            lines.append(line)
-        return lines
-
-    def _write(self, lines: list[str]) -> None:
-        with self._counting:
-            lost = self._lost
-        gap = json.dumps({"time": _time(self._clock()), "lost": lost}) + "\n" if lost else ""
-        try:
-            self._append(gap + "".join(f"{line}\n" for line in lines))
-        except OSError as error:
-            self._lose(len(lines), error.strerror or str(error))
-        else:
-            with self._counting:
-                self._lost -= lost  # more may have been lost meanwhile
-                self._told = self._lost > 0
-
-    def _append(self, text: str) -> None:
-        # Opened for each batch: whoever puts the file aside by hand gets a new one.
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0), 0o600)
-        with os.fdopen(descriptor, "ab", buffering=0) as file:
-            before, data = file.seek(0, os.SEEK_END), text.encode()
-            if file.write(data) != len(data):
-                file.truncate(before)  # half a line would spoil the next one
-                raise OSError("the disk is full")
-            full = before + len(data) >= self._rotate_bytes
-        if full:
-            self._rotate()
-
-    def _rotate(self) -> None:
-        for number in range(KEPT, 0, -1):
-            older = self.path.with_name(f"{FILE}.{number - 1}") if number > 1 else self.path
-            if older.exists():
-                older.replace(self.path.with_name(f"{FILE}.{number}"))
-
-    def _lose(self, count: int, why: str) -> None:
-        with self._counting:
-            self._lost += count
-            told, self._told = self._told, True
-        if not told:
-            log.error("the audit log cannot be written (%s): records are lost, calls go on: %s", why, self.path)
+    def _line(self, entry: Entry, count: int) -> str:
+        texts = {key: _clean(text) for key, text in asdict(entry).items()}
+        numbers = {} if count == 1 else {"count": count}
+        return json.dumps({"time": stamp(self._clock()), **texts, **numbers})
 
 
 def _clean(text: str) -> str:
     """Short, and no token in it: what users say may hold one by mistake."""
     return _TOKEN.sub("[token]", text)[:_TEXT]
-
-
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -43,4 +43,6 @@ def credentials(config: Config, accounts: Accounts) -> Exposure | None:
             where="listen",
             hint=f"set it up: {commands.replace(' and no ', ', then ')}; or listen on 127.0.0.1",
         )
-    return Exposure(files, server_credentials(files))
+    exposure = Exposure(files, server_credentials(files))
+    files.warn_of_names(config.listen.host)
+    return exposure

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -22,6 +22,12 @@ Scopes = frozenset[Scope]
 NONE: Scopes = frozenset()
 ALL: Scopes = frozenset(Scope)
 
+MESSAGE = 2 * 1024 * 1024
+"""Bytes of a message: four times what is sent at once of an upload, and the names of 10,000 blobs."""
+
+MANIFESTS = 24 * 1024 * 1024
+"""Bytes of a new job: plate, matte and backdrop of 100,000 files each, which are 79 bytes for each file."""
+
 
 @dataclass(frozen=True)
 class Need:
@@ -30,10 +36,12 @@ class Need:
     Args:
         scopes: one of these is enough; none: whoever is known may call it.
         changes: it changes something, and so is written into the audit log.
+        most: bytes of a message that it takes.
     """
 
     scopes: Scopes = NONE
     changes: bool = False
+    most: int = MESSAGE
 
 
 _LOOK = Need()
@@ -50,7 +58,7 @@ _SERVICES: Mapping[str, Mapping[str, Need]] = {
         "ReadBlob": _LOOK,
     },
     "anyportal.v1.JobService": {
-        "CreateJob": _SUBMIT,
+        "CreateJob": replace(_SUBMIT, most=MANIFESTS),
         "GetJob": _LOOK,
         "ListJobs": _LOOK,
         "WatchJob": _LOOK,

@@ -11,6 +11,9 @@ from typing import Protocol
 from anyportal_daemon.errors import TokenError
 from anyportal_daemon.security.scopes import Scope, Scopes
 
+OWNER = "local"
+"""Whoever holds the daemon's own token. Nobody else is called so."""
+
 METADATA_KEY = "authorization"
 _SCHEME = "Bearer "
 
@@ -59,7 +62,7 @@ def token_of(metadata: Metadata) -> str:
 class TokenAuthenticator:
     """One token, one user: enough on loopback."""
 
-    def __init__(self, token: str, user: str = "local", owner: bool = False) -> None:
+    def __init__(self, token: str, user: str = OWNER, owner: bool = False) -> None:
         self._token = token.encode()
         self._principal = Principal(user, owner)
 

@@ -10,29 +10,29 @@ from typing import BinaryIO, NoReturn, ParamSpec, Protocol, Self, TypeVar
 from anyportal.v1 import blobs_pb2, blobs_pb2_grpc, media_pb2
 from anyportal_daemon.errors import BlobCorruptError, BlobError, BlobNotFoundError, ReadOffsetError
 from anyportal_daemon.security.users import Principal, caller, calling
-from anyportal_daemon.server.gate import Context
+from anyportal_daemon.server.guard import Context
 from anyportal_daemon.server.reading import Chunks, DamagedError, PartOfBlob, Readers, Source, WholeBlob
 from anyportal_daemon.storage.blobs import AGAIN, CHUNK, BlobId, BlobStore, Upload
 from anyportal_daemon.storage.rooms import Room, RoomedUpload
 
 MAX_BLOBS = 10_000
 MAX_DATA = 1024 * 1024
-WRITTEN_AT_ONCE = 4
-"""Messages of an upload that wait while others are written: a step into a thread costs about as much as writing one."""
+WAITING = 4 * CHUNK
+"""Bytes of an upload that wait while others are written: a step into a thread costs about as much as a chunk."""
 
 
 class BlobService(blobs_pb2_grpc.BlobServiceServicer):
     """See blobs.proto. All file work happens in threads.
 
     Args:
-        reserve: called before so many bytes are taken in, for the room; raises where the store has none.
+        reserve: called before so many bytes of a user's are taken in, for the room; raises where the store has none.
         spoilt: called with the digest of a blob that was damaged and is gone.
     """
 
     def __init__(
         self,
         store: BlobStore,
-        reserve: Callable[[int], Room] = Room,
+        reserve: Callable[[int, str], Room] = lambda size, user: Room(size),
         spoilt: Callable[[str], None] = lambda sha256: None,
     ) -> None:
         self._store, self._reserve, self._spoilt = store, reserve, spoilt
@@ -95,7 +95,7 @@ class BlobService(blobs_pb2_grpc.BlobServiceServicer):
             return self._store.open(maker, blob)
 
     def _receive(self, user: str, blob: BlobId, offset: int) -> Upload:
-        room = self._reserve(max(blob.size - offset, 0))
+        room = self._reserve(max(blob.size - offset, 0), user)
         try:
             return RoomedUpload(self._store.receive(user, blob, offset), room)
         except BaseException:
@@ -127,9 +127,9 @@ class _Writing:
         self._running: asyncio.Task[None] | None = None
 
     async def take(self, data: bytes) -> None:
-        """Returns at once while few messages wait; raises what went wrong with earlier ones."""
+        """Returns at once while little waits; raises what went wrong with earlier ones."""
         self._waiting.append(data)
-        if self._running and (self._running.done() or len(self._waiting) >= WRITTEN_AT_ONCE):
+        if self._running and (self._running.done() or sum(map(len, self._waiting)) >= WAITING):
             await self._settle()
         if self._waiting and not self._running:
             self._running = asyncio.create_task(self._drain())

@@ -22,7 +22,7 @@ from anyportal_daemon.errors import JobNotFoundError
 from anyportal_daemon.jobs.journal import Journal
 from anyportal_daemon.security.scopes import Scope
 from anyportal_daemon.security.users import Principal, calling
-from anyportal_daemon.server.gate import Context
+from anyportal_daemon.server.guard import Context
 from anyportal_daemon.storage.blobs import CHUNK
 from anyportal_daemon.storage.shared import SharedFolders
 from anyportal_daemon.worker.supervisor import WorkerStatus

@@ -8,7 +8,6 @@ from typing import Any, NoReturn
 
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode, aio
 
@@ -30,6 +29,7 @@ STATUS: dict[type[core.AnyPortalError], StatusCode] = {
     errors.ScopeError: StatusCode.PERMISSION_DENIED,
     errors.RateError: StatusCode.RESOURCE_EXHAUSTED,
     errors.SilentError: StatusCode.UNAVAILABLE,
+    errors.MessageError: StatusCode.INVALID_ARGUMENT,
     errors.BlobError: StatusCode.INVALID_ARGUMENT,
     errors.BlobNotFoundError: StatusCode.NOT_FOUND,
     errors.BlobCorruptError: StatusCode.DATA_LOSS,
@@ -55,8 +55,6 @@ STATUS: dict[type[core.AnyPortalError], StatusCode] = {
 
 async def abort(context: aio.ServicerContext[Any, Any], error: Exception) -> NoReturn:
     """End an rpc with an error's status and details."""
-    if isinstance(error, DecodeError):
-        error = errors.BlobError("the bytes are no message of this rpc", hint="update the client, or the daemon")
     if not isinstance(error, core.AnyPortalError):
         log.error("an rpc met a bug", exc_info=error)
         error = Bug(f"a bug in the daemon: {type(error).__name__}", hint="report it with the daemon's log")

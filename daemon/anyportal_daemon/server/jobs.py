@@ -27,7 +27,7 @@ from anyportal_daemon.jobs.scheduler import Scheduler
 from anyportal_daemon.security.scopes import Scope
 from anyportal_daemon.security.users import caller, calling
 from anyportal_daemon.server.bell import Bell
-from anyportal_daemon.server.gate import Context
+from anyportal_daemon.server.guard import Context
 from anyportal_daemon.storage.shared import SharedFolders
 from anyportal_daemon.worker.workers import Workers
 

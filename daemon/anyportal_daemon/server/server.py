@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,16 +25,14 @@ from anyportal.v1 import (
 )
 from anyportal_daemon.config import Address
 from anyportal_daemon.errors import AddressInUseError
+from anyportal_daemon.security.scopes import MANIFESTS
 from anyportal_daemon.server.blobs import BlobService
 from anyportal_daemon.server.catalog import CatalogService
 from anyportal_daemon.server.gate import Gate
 from anyportal_daemon.server.jobs import JobService
 from anyportal_daemon.server.store import StoreService
-from anyportal_daemon.server.visit import Watch
+from anyportal_daemon.server.watch import Watch
 from anyportal_daemon.storage.blobs import CHUNK
-
-MAX_MESSAGE = 64 * 1024 * 1024
-"""Bytes: room for the manifests of long sequences, and none for a flood."""
 
 READ_AHEAD = 2 * CHUNK
 """Bytes of a stream that gRPC takes before the daemon asks for them: enough for the full rate of a local network."""
@@ -42,7 +41,7 @@ HANDSHAKE_SECONDS = 10
 """Within this a connection has spoken TLS and HTTP/2, or is closed."""
 
 OPTIONS: Sequence[tuple[str, Any]] = (
-    ("grpc.max_receive_message_length", MAX_MESSAGE),
+    ("grpc.max_receive_message_length", MANIFESTS),  # of any rpc; what each takes is in security/scopes.py
     ("grpc.max_metadata_size", 16 * 1024),
     ("grpc.absolute_max_metadata_size", 16 * 1024),  # else between the two some calls are refused by chance
     ("grpc.server_handshake_timeout_ms", HANDSHAKE_SECONDS * 1000),
@@ -92,6 +91,8 @@ class Server:
         catalog: CatalogService,
     ) -> None:
         logging.getLogger("grpc._cython.cygrpc").addFilter(_is_news)
+        self._watch = watch
+        self._patrol: asyncio.Task[None] | None = None
         limits = (
             ("grpc.max_concurrent_streams", watch.limits.streams_per_connection),
             ("grpc.max_allowed_incoming_connections", watch.limits.connections),
@@ -122,6 +123,7 @@ class Server:
             lan = self._bind(listen, credentials)
             served = Served(self._bind(Address("127.0.0.1", 0)), lan)
         await self._server.start()
+        self._patrol = asyncio.create_task(self._watch.patrol())
         for service in ("", *SERVICES):
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
         return served
@@ -149,3 +151,5 @@ class Server:
     async def stop(self, grace: float) -> None:
         """Take no new rpcs and give those that run ``grace`` seconds."""
         await self._server.stop(grace)
+        if self._patrol:
+            self._patrol.cancel()

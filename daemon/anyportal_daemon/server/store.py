@@ -12,7 +12,7 @@ from anyportal.v1 import store_pb2, store_pb2_grpc
 from anyportal.v1.store_pb2 import Holding
 from anyportal_daemon.security.scopes import Scope
 from anyportal_daemon.security.users import calling
-from anyportal_daemon.server.gate import Context
+from anyportal_daemon.server.guard import Context
 from anyportal_daemon.storage.blobs import BlobStore
 from anyportal_daemon.storage.keeper import Keeper
 from anyportal_daemon.storage.shelf import Kind, Shelf, Total

@@ -5,69 +5,43 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import time
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from anyportal_core.errors import AnyPortalError
-from anyportal_daemon.errors import RateError, Refusal, ScopeError, TokenError
-from anyportal_daemon.security.audit import AuditLog
-from anyportal_daemon.security.limits import CallLimits
-from anyportal_daemon.security.rates import Buckets, Rate
-from anyportal_daemon.security.scopes import NEEDS
-from anyportal_daemon.security.users import METADATA_KEY, Authenticator, Metadata, Principal
-from anyportal_daemon.server.errors import to_code
+from grpc import StatusCode
 
-LOOK_AGAIN = 1.0
-"""Seconds after which a long call is looked at again: whether its user is still let in."""
+from anyportal_core.errors import AnyPortalError
+from anyportal_daemon.errors import RateError, Refusal, ScopeError, SilentError, TokenError
+from anyportal_daemon.security.audit import Entry
+from anyportal_daemon.security.scopes import NEEDS
+from anyportal_daemon.security.users import METADATA_KEY, Metadata, Principal
+from anyportal_daemon.server.errors import to_code
+from anyportal_daemon.server.hearing import NO_EAR
+
+if TYPE_CHECKING:
+    from anyportal_daemon.server.watch import Watch
 
 _STATED = frozenset({"STARTING", "STOPPING", "SILENT", "UPLOAD_BUSY", "OFFSET"})
 """Refusals that say how things stand and nothing about the caller; they are of no interest to an audit."""
-
-
-class Watch:
-    """Knows callers and counts what they do. Belongs to the event loop.
-
-    Args:
-        audit: is told what was done and refused; None: nobody is.
-    """
-
-    def __init__(self, authenticator: Authenticator, limits: CallLimits, audit: AuditLog | None = None) -> None:
-        self.authenticator, self.audit = authenticator, audit
-        self.set_limits(limits)
-        self._unwritten: dict[str, int] = {}
-
-    def set_limits(self, limits: CallLimits) -> None:
-        """From now on these hold."""
-        self.limits = limits
-        self.calls = Buckets(Rate(limits.calls_at_once, limits.calls_per_second))
-        self.strangers = Buckets(Rate(limits.wrong_tokens_per_minute, limits.wrong_tokens_per_minute / 60))
-
-    def visit(self, method: str, metadata: Metadata) -> Visit:
-        return Visit(self, method, metadata)
-
-    def stranger(self, visit: Visit, error: TokenError) -> AnyPortalError:
-        """What to say to somebody with a wrong token: why, or that there were too many of them."""
-        host = host_of(visit.peer)
-        wait = self.strangers.take(host)
-        if not wait:
-            visit.write(error, 1 + self._unwritten.pop(host, 0))
-            return error
-        # Not written one by one: a flood of them would push everything else out of the log.
-        if host in self._unwritten or len(self._unwritten) < 4096:
-            self._unwritten[host] = self._unwritten.get(host, 0) + 1
-        hint = "show the right token: it is let in all the same"
-        return RateError("too many wrong tokens from this address", wait, where=METADATA_KEY, hint=hint)
 
 
 class Visit:
     """One rpc, from its metadata to its end."""
 
     def __init__(self, watch: Watch, method: str, metadata: Metadata) -> None:
-        self._watch, self._method, self._metadata = watch, method, metadata
+        self._watch, self._method, self.metadata = watch, method, metadata
         self._need = NEEDS.get(method)
         self._principal: Principal | None = None
-        self._target, self._looked = "", 0.0
-        self.peer = ""
+        self._target = self.peer = ""
+        self._task: asyncio.Task[Any] | None = None
+        """Of the call, as long as it may be dismissed."""
+        self._sending_since: float | None = None
+        self.dismissed: Refusal | None = None
+        """Why the call is to end before its time."""
+        self.ear = NO_EAR
+        self.most = self._need.most if self._need else 0
         self.patience = float(watch.limits.idle_seconds)
 
     def enter(self) -> Principal:
@@ -77,7 +51,7 @@ class Visit:
             TokenError: nobody known.
             RateError: they call too often.
         """
-        found = self._principal = self._authenticated()
+        found = self._principal = self._watch.authenticator.principal(self.metadata)
         wait = 0.0 if found.owner else self._watch.calls.take(found.user)
         if wait:
             raise RateError("too many calls in too short a time", wait, hint="wait a little, then call again")
@@ -92,37 +66,77 @@ class Visit:
             hint = "on the daemon's machine: anyportal users scopes NAME --scope ..."
             raise ScopeError(f"this needs the scope {needed}", where=self._method, hint=hint)
 
-    def begin(self, peer: str) -> None:
-        """The caller's place is known now.
+    def begin(self, peer: str, streaming: bool) -> None:
+        """The caller's place is known now. From here to ``close`` the call may be dismissed.
+
+        Args:
+            streaming: the caller sends any number of messages.
 
         Raises:
             TokenError: the daemon's own token is shown from another machine.
+            RateError: too many of this user's calls run.
         """
         self.peer = peer
-        if self._principal and self._principal.owner and not is_here(peer):
+        principal = self._principal
+        assert principal is not None, "nobody has entered"
+        if principal.owner and not is_here(peer):
             raise TokenError(
                 "the token of daemon.json is good on the daemon's machine alone",
                 where=METADATA_KEY,
                 hint="make one for a user there: anyportal users add NAME",
             )
+        self._watch.begin(self, principal)
+        self._task = asyncio.current_task()
+        if not principal.owner:
+            self.ear = self._watch.ears.of(principal.user, self.most, streaming)
 
     def asks(self, request: Any) -> None:
         """What the call is about."""
         blob = getattr(request, "blob", None)
         self._target = getattr(request, "name", "") or getattr(blob, "sha256", "")
 
-    def stays(self) -> None:
-        """The call goes on.
+    def undisturbed(self) -> None:
+        """It will be over soon, and is not to be left half done: it is not dismissed any more."""
+        self._task = None
 
-        Raises:
-            TokenError: its user is no longer let in.
-            ScopeError: they may do more or less by now.
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """Inside the block a message waits for the caller to take it."""
+        self._sending_since = time.monotonic()
+        yield
+        self._sending_since = None
+
+    def look(self, found: Principal | TokenError, now: float) -> None:
+        """Dismiss the call where it may not go on.
+
+        Args:
+            found: who the caller is by now.
         """
-        if time.monotonic() - self._looked < LOOK_AGAIN:
-            return
-        found = self._authenticated()
-        if found != self._principal:
-            raise ScopeError("what you may do has changed while the call ran", hint="call again")
+        stalled = self._watch.limits.stalled_seconds
+        if isinstance(found, TokenError):
+            self._dismiss(found)
+        elif found != self._principal:
+            self._dismiss(ScopeError("what you may do has changed while the call ran", hint="call again"))
+        elif self._sending_since is not None and now - self._sending_since > stalled:
+            hint = "go on from where you are"
+            self._dismiss(SilentError(f"nothing was taken for {stalled} seconds", hint=hint))
+
+    def _dismiss(self, why: Refusal) -> None:
+        if self._task is not None and self.dismissed is None:
+            self.dismissed = why
+            self._task.cancel()
+
+    def reason(self, error: BaseException) -> BaseException:
+        """Why the call really ended, where it ended by an error."""
+        if self.dismissed is None or not isinstance(error, asyncio.CancelledError) or self._task is None:
+            return error
+        self._task.uncancel()
+        return self.dismissed
+
+    def close(self) -> None:
+        """The call is over."""
+        if self._principal is not None:
+            self._watch.end(self, self._principal)
 
     def end(self, reply: Any) -> None:
         """It has ended well."""
@@ -142,23 +156,23 @@ class Visit:
         self.peer = peer
         if isinstance(error, TokenError):
             return self._watch.stranger(self, error)
-        if not isinstance(error, RateError) or not self._watch.strangers.take(f"calls of {self._user}"):
-            self.write(error)
+        self.write(error)
         return error
 
-    def write(self, error: BaseException | None, count: int = 1) -> None:
+    def write(self, error: BaseException | None) -> None:
         """Into the audit log, how it ended."""
-        if self._watch.audit is not None:
-            self._watch.audit.record(self._user, self.peer, self._method, self._target, _result(error), count)
+        if self._watch.audit is None:
+            return
+        result = _result(error)
+        entry = Entry(self._user, self.peer, self._method, self._target, result)
+        if isinstance(error, AnyPortalError) and to_code(error) is not StatusCode.INTERNAL:
+            self._watch.audit.refused(entry, self._user or host_of(self.peer))
+        else:
+            self._watch.audit.record(entry)
 
     @property
     def _user(self) -> str:
         return self._principal.user if self._principal else ""
-
-    def _authenticated(self) -> Principal:
-        found = self._watch.authenticator.principal(self._metadata)
-        self._looked = time.monotonic()
-        return found
 
 
 def is_here(peer: str) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 from anyportal_daemon.errors import BlobError
+from anyportal_daemon.storage.shares import Possession
 from anyportal_daemon.storage.shelf import Kind, Shelf, Total
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -135,6 +136,10 @@ class BlobStore(Protocol):
 
     def holdings(self, user: str) -> Mapping[Kind, Total]:
         """What a user has."""
+        ...
+
+    def possessed(self) -> Iterable[Possession]:
+        """All blobs and uploads that somebody has, by their names on the shelves; once for each who has them."""
         ...
 
     def release(self, user: str, blobs: Iterable[BlobId]) -> None:

@@ -24,6 +24,7 @@ from anyportal_daemon.errors import (
 from anyportal_daemon.storage.blobs import AGAIN, SILENT, BlobId
 from anyportal_daemon.storage.files import BlobFiles, hash_start
 from anyportal_daemon.storage.possessions import Possessions
+from anyportal_daemon.storage.shares import Possession
 from anyportal_daemon.storage.shelf import Kind, Total
 from anyportal_daemon.storage.shelves import BlobShelf, UploadShelf
 
@@ -113,6 +114,14 @@ class DiskBlobStore:
                     raise StorageError("a result file is not in the store", where=blob.sha256)
             self._possessions.own(user, blobs, made=True)
 
+    def possessed(self) -> Iterable[Possession]:
+        blobs = self._possessions.everything()
+        yield from blobs
+        users = {_folder_of(user): user for user in {each.user for each in blobs}}
+        for item in self.shelves[1].items():
+            folder = item.name.partition("/")[0]  # of a user who has no blob yet nothing more is known
+            yield Possession(users.get(folder, folder), item.name, item.size)
+
     def release(self, user: str, blobs: Iterable[BlobId]) -> None:
         with self._lock:
             names = [blob.sha256 for blob in blobs]
@@ -187,8 +196,12 @@ class DiskBlobStore:
         return self._folder(user) / f"{blob.sha256}.{blob.size}.part"
 
     def _folder(self, user: str) -> Path:
-        # A user's name may hold anything, so it is no folder's name.
-        return self._uploads / hashlib.sha256(user.encode()).hexdigest()[:16]
+        return self._uploads / _folder_of(user)
+
+
+def _folder_of(user: str) -> str:
+    """A user's name may hold anything, so it is no folder's name."""
+    return hashlib.sha256(user.encode()).hexdigest()[:16]
 
 
 class DiskUpload:

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from anyportal_core.errors import DiskFullError
 from anyportal_daemon.storage.rooms import Room
+from anyportal_daemon.storage.shares import Shares, Tally
 from anyportal_daemon.storage.shelf import SEALED, Item, Shelf, Total
 
 GRACE = 600.0
@@ -51,11 +52,14 @@ class Needs(Protocol):
 class Housekeeper(Protocol):
     """What those who fill the store ask of who keeps it."""
 
-    def need(self, more: int = 0) -> None:
+    def need(self, more: int = 0, user: str | None = None) -> None:
         """Have room for new work that will take ``more`` bytes.
 
+        Args:
+            user: who asks for it; None: it is the daemon's own.
+
         Raises:
-            DiskFullError: what is needed leaves no room for it within the budget.
+            DiskFullError: what is needed leaves no room for it within the budget, or within the user's part of it.
         """
         ...
 
@@ -71,7 +75,7 @@ class Housekeeper(Protocol):
 class Unlimited:
     """A store without a budget."""
 
-    def need(self, more: int = 0) -> None:
+    def need(self, more: int = 0, user: str | None = None) -> None:
         pass
 
     def drop(self, stages: Collection[str]) -> set[str]:
@@ -89,6 +93,7 @@ class Keeper:
         budget: bytes that the store may come to; None: half of the disk.
         grace: seconds.
         clock: nanoseconds since 1970.
+        shares: what each user may have; None: everything.
     """
 
     def __init__(
@@ -99,44 +104,50 @@ class Keeper:
         budget: int | None = None,
         grace: float = GRACE,
         clock: Callable[[], int] = time.time_ns,
+        shares: Shares | None = None,
     ) -> None:
         self._root, self._shelves, self._needs, self._grace, self._clock = root, shelves, needs, grace, clock
+        self._shares = shares
         self.limit(budget)
         self._lock = threading.Lock()
         self._counted, self._counted_at = 0, -RECOUNT
         """What the store takes, with all that was promised; and when it was counted last."""
-        self._rooms: set[Room] = set()
+        self._rooms: dict[Room, str | None] = {}
 
-    def limit(self, budget: int | None) -> None:
-        """Another budget, from the next look on."""
+    def limit(self, budget: int | None, part: float | None = None) -> None:
+        """Another budget, from the next look on, and (None: as before) another part of it that a user may have."""
+        if part is not None and self._shares is not None:
+            self._shares.part = part
         self.budget = shutil.disk_usage(self._root).total // 2 if budget is None else budget
 
     def used(self) -> int:
         """Bytes that the store takes."""
         return sum(shelf.total().size for shelf in self._shelves)
 
-    def need(self, more: int = 0) -> None:
+    def need(self, more: int = 0, user: str | None = None) -> None:
         with self._lock:
-            self._have(more)
+            self._have(more, user)
 
-    def reserve(self, size: int) -> Room:
+    def reserve(self, size: int, user: str | None = None) -> Room:
         """Room for bytes that come bit by bit: nobody else is given it until it is closed.
 
         Raises:
             DiskFullError: as ``need``.
         """
         with self._lock:
-            self._have(size)
+            self._have(size, user)
             room = Room(size, self._let_go)
-            self._rooms.add(room)
+            self._rooms[room] = user
         return room
 
     def _let_go(self, room: Room) -> None:
         with self._lock:
-            self._rooms.discard(room)
+            self._rooms.pop(room, None)
             self._counted -= room.left
 
-    def _have(self, more: int) -> None:
+    def _have(self, more: int, user: str | None = None) -> None:
+        if user is not None and self._shares is not None:
+            self._stay_within(self._shares, user, more)
         if time.monotonic() - self._counted_at >= RECOUNT:
             self._count()
         if more <= self.budget and self._excess(more) > 0:
@@ -146,6 +157,27 @@ class Keeper:
         if self._counted + more > self.budget:
             raise _used_up(self.budget)
         self._counted += more
+        if user is not None and self._shares is not None:
+            self._shares.promise(user, more)
+
+    def _stay_within(self, shares: Shares, user: str, more: int) -> None:
+        """Have room in a user's part: what of theirs nobody needs, and nobody else has, goes for it."""
+
+        def excess() -> int:
+            promised = sum(room.left for room, owner in self._rooms.items() if owner == user)
+            return shares.excess(user, more, self.budget, promised)
+
+        if (over := excess()) <= 0:
+            return
+        part = int(shares.part * self.budget)
+        if more <= part and shares.worth_a_look(user):
+            tally = shares.tally(self.budget)
+            idle = [(shelf, item) for shelf, item in self._idle(self._before(False)) if tally.is_of(user, item.name)]
+            self._take(idle, over + int((1 - LOW) * part))
+            self._count()
+            over = excess()
+        if over > 0:
+            raise shares.refusal(user, over, more, self.budget)
 
     def trim(self) -> None:
         """Evict where the store is over its budget, or its disk nearly full."""
@@ -203,14 +235,31 @@ class Keeper:
         return self._clock() - (0 if recent else int(self._grace * 1e9))
 
     def _evict(self, room: int, before: int) -> Total:
-        """Free ``room`` bytes, as far as that goes."""
+        """Free ``room`` bytes, as far as that goes, and of users who have more than their part first."""
+        idle = list(self._idle(before)) if room > 0 else []
+        if not idle or self._shares is None:
+            return self._take(idle, room)
+        tally = self._shares.tally(self.budget)
+        freed = self._take(idle, room, tally)
+        return freed + self._take(idle, room - freed.size)
+
+    def _take(self, idle: Sequence[tuple[Shelf, Item]], room: int, tally: Tally | None = None) -> Total:
+        """Evict what is not needed of these, the first first, until ``room`` bytes are free.
+
+        Args:
+            tally: to take only what goes first by it.
+        """
         freed = Total()
-        for shelf, item in self._idle(before):
+        for shelf, item in idle:
             if freed.size >= room:
                 break
+            if tally is not None and not tally.goes_first(item.name):
+                continue
             with self._needs.settled():
                 if not self._needed(shelf, item) and shelf.evict(item):
                     freed += Total(1, item.size)
+                    if tally is not None:
+                        tally.gone(item.name, item.size)
         return freed
 
     def _idle(self, before: int) -> Iterator[tuple[Shelf, Item]]:

@@ -19,6 +19,7 @@ from anyportal_daemon.errors import (
     UploadOffsetError,
 )
 from anyportal_daemon.storage.blobs import SILENT, BlobId
+from anyportal_daemon.storage.shares import Possession
 from anyportal_daemon.storage.shelf import Item, Kind, Shelf, Total
 
 
@@ -94,6 +95,10 @@ class MemoryBlobStore:
         blobs = [blob.size for owner, blob in self._owned if owner == user]
         partials = [len(data) for (owner, _), data in self._partial.items() if owner == user]
         return {"blob": Total(len(blobs), sum(blobs)), "upload": Total(len(partials), sum(partials))}
+
+    def possessed(self) -> Iterable[Possession]:
+        yield from (Possession(user, blob.sha256, blob.size) for user, blob in self._owned)
+        yield from (Possession(user, _part(user, blob), len(data)) for (user, blob), data in self._partial.items())
 
     def release(self, user: str, blobs: Iterable[BlobId]) -> None:
         released = dict.fromkeys(blobs, time.time_ns())

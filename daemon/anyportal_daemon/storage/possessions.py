@@ -10,6 +10,7 @@ from pathlib import Path
 from anyportal_core.errors import StorageError
 from anyportal_daemon.database import Database
 from anyportal_daemon.storage.blobs import BlobId
+from anyportal_daemon.storage.shares import Possession
 from anyportal_daemon.storage.shelf import Total
 
 _MIGRATIONS = (
@@ -92,6 +93,11 @@ class Possessions:
         """Every blob that somebody has, with its bytes."""
         with self._database.reading() as db:
             return dict(db.execute("SELECT sha256, max(size) FROM possessions GROUP BY sha256"))
+
+    def everything(self) -> list[Possession]:
+        """Who has which blob."""
+        with self._database.reading() as db:
+            return [Possession(*row) for row in db.execute("SELECT user, sha256, size FROM possessions")]
 
     def total(self, user: str | None = None) -> Total:
         """What a user has (None: all of them together, each blob once)."""

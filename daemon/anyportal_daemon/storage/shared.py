@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
-from anyportal_core.errors import MediaNotFoundError, MediaUnreadableError, ShotError, unknown_name
-from anyportal_daemon.database import file_errors
-from anyportal_daemon.storage.files import hash_file
+from anyportal_core.errors import (
+    MediaChangedError,
+    MediaNotFoundError,
+    MediaUnreadableError,
+    ShotError,
+    unknown_name,
+)
+from anyportal_daemon.storage.files import hash_stream
+from anyportal_daemon.storage.pinned import PinnedFolder
 
 _MAX_PATH, _MAX_NAME = 3000, 255
 _NUMBER = re.compile(r"%0?\d*d|#+|@+")
@@ -112,14 +120,53 @@ def _reaching(mapping: str, path: str, field: str) -> Iterator[None]:
         ) from None
 
 
-def digest_files(files: Mapping[str, Path]) -> str:
-    """What identifies the content of shared files, by name."""
-    with file_errors(next(iter(files.values()))):
-        digests = {name: hash_file(file) for name, file in files.items()}
+def digest_files(files: Mapping[str, Path], field: str) -> str:
+    """What identifies the content of shared files, by name.
+
+    Each is read from its folder held open, and no link is followed: what was found is what is read, or it is an error.
+
+    Raises:
+        MediaUnreadableError: one cannot be read, or has become a link.
+        MediaChangedError: one was written to meanwhile.
+    """
+    digests: dict[str, str] = {}
+    with ExitStack() as held:
+        folders: dict[Path, PinnedFolder] = {}
+        for name, file in files.items():
+            try:
+                if file.parent not in folders:
+                    folders[file.parent] = held.enter_context(closing(PinnedFolder(file.parent)))
+                digests[name] = _digest(folders[file.parent], file.name, field)
+            except OSError as error:
+                hint = "submit the shot again when nobody changes its files"
+                message = f"'{name}' cannot be read ({error.strerror or error})"
+                raise MediaUnreadableError(message, where=field, hint=hint) from error
+    return joined(digests)
+
+
+def joined(digests: Mapping[str, str]) -> str:
+    """What identifies files by their digests: one file's own, else one over names and digests."""
     if len(digests) == 1:
         return next(iter(digests.values()))
     lines = "".join(f"{name} {digest}\n" for name, digest in digests.items())
     return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def _digest(folder: PinnedFolder, name: str, field: str) -> str:
+    with folder.open(name) as file:
+        before = _written(file)
+        found = hash_stream(file)
+        after = _written(file)
+    if before != after:
+        hint = "submit the shot again when nobody writes to it any more"
+        raise MediaChangedError(f"'{name}' was written to while it was read", where=field, hint=hint)
+    return found
+
+
+def _written(file: BinaryIO) -> tuple[int, int, int]:
+    """What changes when a file is written to."""
+    status = os.fstat(file.fileno())
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _files(whole: Path) -> list[Path]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import PurePosixPath
 
@@ -37,7 +39,7 @@ def assignment(job_id: str, job: Job, finished: Finished, folders: SharedFolders
         matte=clip(shot.matte, "shot.matte") if shot.HasField("matte") else None,
         mask=clip(shot.mask, "shot.mask") if shot.HasField("mask") else None,
         mask_frame=shot.mask_frame if shot.HasField("mask_frame") else None,
-        backdrop=clip(backdrop.media, "recipe.backdrop.media") if backdrop.HasField("media") else None,
+        backdrop=_promised(clip(backdrop.media, "recipe.backdrop.media"), job) if backdrop.HasField("media") else None,
         recipe=job.resolved_recipe,
         layers=tuple(job.delivery.layers),
         format=job.delivery.format,
@@ -50,6 +52,13 @@ def assignment(job_id: str, job: Job, finished: Finished, folders: SharedFolders
         finish=finished.key,
         finished=finished.frames,
     )
+
+
+def _promised(backdrop: ClipInput, job: Job) -> ClipInput:
+    """A backdrop that names no content has that which the recipe was made with."""
+    if backdrop.files:
+        return backdrop
+    return replace(backdrop, content=json.loads(job.resolved_recipe)["backdrop"]["value"])
 
 
 def _clip(clip: media_pb2.ClipManifest, field: str, folders: SharedFolders) -> ClipInput:

@@ -11,7 +11,7 @@ import hashlib
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -19,7 +19,8 @@ from typing import NamedTuple, Self
 from anyportal_core.cache import StageCache
 from anyportal_core.errors import Cancelled, MediaChangedError, MediaUnreadableError
 from anyportal_daemon.database import file_errors
-from anyportal_daemon.worker.pinned import PinnedFolder
+from anyportal_daemon.storage.pinned import PinnedFolder
+from anyportal_daemon.storage.shared import joined
 
 _PIECE = 4 << 20
 
@@ -106,6 +107,26 @@ class Loan:
                 target.symlink_to(folder.link(source.name))
             except OSError:  # Windows lets only some make links
                 shutil.copyfile(source, target)
+
+    def prove(self, files: Mapping[str, Path], content: str, role: str) -> None:
+        """Make sure that files that were laid hold together what was submitted.
+
+        Args:
+            files: by name, as ``digest_files`` was given them.
+            content: what that gave.
+
+        Raises:
+            MediaUnreadableError, MediaChangedError, Cancelled: as ``lay``.
+        """
+        try:
+            digests = {
+                name: self._files.digest(self._folder(file.parent), file, self._stamps[file][0], self._cancel)
+                for name, file in files.items()
+            }
+        except OSError as error:
+            raise MediaUnreadableError(f"cannot be read ({error.strerror})", where=role) from error
+        if joined(digests) != content:
+            raise _changed(role)
 
     def check(self) -> None:
         """Make sure that all of them are still what they were: what was read of them since is then good.

@@ -251,6 +251,8 @@ class Worker:
                         self._blobs.link(sha256, folder / role / name)
                 except (BlobsMissingError, BlobCorruptError) as error:
                     wrong.append(error)
+            if clip.content:
+                loan.prove(clip.elsewhere, clip.content, role)
         if wrong:
             raise wrong[0]
         return {role: self._media(clip, folder / role) for role, clip in clips.items()}

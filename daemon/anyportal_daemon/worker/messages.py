@@ -52,6 +52,8 @@ class ClipInput:
         digest: what identifies the content, where it is known.
         elsewhere: where files lie that are not in the store, by name: shared ones, to be checked when they are used.
         span: where the file is a part of a movie.
+        content: what shared files of which nothing more is known have to hold together, as the recipe says; empty:
+            whatever they hold now.
     """
 
     name: str
@@ -61,6 +63,7 @@ class ClipInput:
     digest: str = ""
     elsewhere: Mapping[str, Path] = field(default_factory=dict)
     span: Span | None = None
+    content: str = ""
 
 
 @dataclass(frozen=True)

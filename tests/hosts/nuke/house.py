@@ -30,8 +30,12 @@ _SERVE = [*_COMMAND, "serve", "--listen", "127.0.0.1:0", "--json", "--stop-with-
 
 
 @contextlib.contextmanager
-def session(folder: Path, patch: pytest.MonkeyPatch, gui: bool = True) -> Iterator[FakeNuke]:
-    """Nuke with a saved script, in which nothing may be trapped. `load` gives the client inside it."""
+def session(folder: Path, patch: pytest.MonkeyPatch, gui: bool = True, looks: bool = False) -> Iterator[FakeNuke]:
+    """Nuke with a saved script, in which nothing may be trapped. `load` gives the client inside it.
+
+    Args:
+        looks: the client looks for daemons: a process at each panel, which most tests have no use for.
+    """
     script = folder / "comp.json"
     script.touch()
     fake = FakeNuke(str(script), gui)
@@ -42,6 +46,8 @@ def session(folder: Path, patch: pytest.MonkeyPatch, gui: bool = True) -> Iterat
     patch.delenv("OCIO", raising=False)
     unload()
     runpy.run_path(str(CLIENTS / "nuke" / "init.py"))
+    if not looks:
+        patch.setattr(load("anyportal_hostkit.daemons").Search, "begin", lambda search: None)
     yield fake
     unload()
     assert fake.traps == []
@@ -49,6 +55,8 @@ def session(folder: Path, patch: pytest.MonkeyPatch, gui: bool = True) -> Iterat
 
 
 def unload() -> None:
+    if "anyportal_nuke.daemons" in sys.modules:
+        sys.modules["anyportal_nuke.daemons"]._found.close()
     for name in [name for name in sys.modules if name.partition(".")[0] == "anyportal_nuke"]:
         del sys.modules[name]
 
@@ -56,6 +64,17 @@ def unload() -> None:
 def load(name: str = "anyportal_nuke") -> Any:
     """A module of the client, as the session sees it."""
     return importlib.import_module(name)
+
+
+def look_for_daemons(look: Callable[[], object]) -> None:
+    """Have the client look for daemons, and wait until it could know them; it hears of them when a panel opens."""
+    look()
+    run, until = load("anyportal_nuke.daemons")._found._run, time.monotonic() + 60
+    while run is not None and run._process.poll() is None:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    if run is not None:
+        run._readers[0].join()
 
 
 @contextlib.contextmanager

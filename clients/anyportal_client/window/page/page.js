@@ -12,6 +12,9 @@ let key = sessionStorage.getItem(KEY) ?? "";
 let revision = 0;
 let clips = [];
 let presets = [];
+let daemons = "";
+let daemon = "";
+let finding = "";
 let working = false;
 const unticked = new Set();
 const rows = new Map();
@@ -81,6 +84,7 @@ function show(state) {
   working = Boolean(state.working);
   notice(state.notices ?? []);
   showScope(state);
+  showDaemons(state);
   showPresets(state.presets ?? []);
   showClips();
   $("empty").textContent = state.looking ? "Looking at the timeline …" : state.empty || "No clips here.";
@@ -96,6 +100,28 @@ function showScope(state) {
   $("mark-label").hidden = state.scope !== "marked";
   $("mark").value = state.mark ?? "Orange";
   $("again").disabled = working;
+}
+
+function showDaemons(state) {
+  const list = state.daemons ?? [];
+  const before = state.daemon === daemon && daemons ? $("daemon").value : state.daemon ?? "";
+  if (JSON.stringify(list) !== daemons) {
+    daemons = JSON.stringify(list);
+    $("daemon").replaceChildren(...list.map((each) => new Option(each.text, each.daemon)));
+  }
+  daemon = state.daemon;
+  $("daemon").value = list.some((each) => each.daemon === before) ? before : state.daemon ?? "";
+  $("daemon-row").hidden = list.length === 0;
+  $("daemon").disabled = $("find").disabled = working;
+  $("find").disabled ||= Boolean(state.finding);
+  finding = state.finding ? "looking for others …" : state.daemons_note ?? "";
+  showDaemon();
+}
+
+// A list that is closed has no room for more than a name.
+function showDaemon() {
+  const [, ...facts] = ($("daemon").selectedOptions[0]?.text ?? "").split(", ");
+  $("daemon-hint").textContent = [facts.join(", "), finding].filter(Boolean).join(" · ");
 }
 
 function showPresets(list) {
@@ -248,7 +274,7 @@ function wanted() {
   return {
     action: "go", clips: chosen(), backdrop_kind: kind, backdrop: $(`backdrop-${kind}`).value, matte_kind: $("matte-kind").value,
     matte: $("matte").value, preset: $("preset").value, subject: $("subject").value, seed: $("seed").valueAsNumber || 0,
-    settings: $("settings").value, format: $("format").value, ...how(),
+    settings: $("settings").value, format: $("format").value, daemon: $("daemon").value, ...how(),
   };
 }
 
@@ -275,6 +301,9 @@ $("mark").addEventListener("change", look);
 $("again").addEventListener("click", look);
 $("handles").addEventListener("change", look);
 for (const radio of document.querySelectorAll("input[name=placement]")) radio.addEventListener("change", look);
+const take = () => wish({ action: "daemon", daemon: $("daemon").value });
+$("daemon").addEventListener("change", () => { showDaemon(); take(); });
+$("find").addEventListener("click", take);
 $("preset").addEventListener("change", showPreset);
 $("matte-kind").addEventListener("change", showFields);
 $("backdrop-colour").addEventListener("input", showFields);

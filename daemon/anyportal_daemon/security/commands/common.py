@@ -41,10 +41,10 @@ def state_directory(state: Path | None, config: Path | None) -> Path:
 
 def note(state: Path, command: str, target: str) -> None:
     """Write into the audit log what a command has changed, and who ran it."""
-    from anyportal_daemon.security.audit import AuditLog
+    from anyportal_daemon.security.audit import AuditLog, Entry
 
     with closing(AuditLog(state)) as audit:
-        audit.record(_who(), "this machine", f"anyportal {command}", target, "OK")
+        audit.record(Entry(_who(), "this machine", f"anyportal {command}", target, "OK"))
 
 
 def _who() -> str:

@@ -6,6 +6,7 @@ built with, and tests/integration/test_security_tls.py holds it to that.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import ssl
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import grpc
 
 from anyportal_daemon.database import file_errors
 from anyportal_daemon.errors import CertificateError
-from anyportal_daemon.security.tls import authority
+from anyportal_daemon.security.tls import authority, fitness
 from anyportal_daemon.security.tls.folder import TlsFolder
 
 log = logging.getLogger(__name__)
@@ -47,18 +48,19 @@ class TlsFiles:
         """Raises CertificateError where they cannot be served with."""
         if missing := [path for path in self._all() if not path.is_file()]:
             raise CertificateError("the file is not there", where=str(missing[0]), hint="anyportal tls init")
-        left = authority.days_left(authority.read(self.certificate))
-        if left <= 0:
-            raise CertificateError(
-                f"the certificate has expired {-left:.0f} days ago", where=str(self.certificate), hint=_RENEW
-            )
         self._load()
 
     def warn(self) -> None:
         """Say in the log where the certificate expires soon."""
         left = authority.days_left(authority.read(self.certificate))
         if left < SOON:
-            log.warning("the certificate %s expires in %.0f days; %s", self.certificate, left, _RENEW)
+            log.warning("the certificate %s expires in %.0f days; %s", self.certificate, left, fitness.RENEW)
+
+    def warn_of_names(self, host: str) -> None:
+        """Say in the log where the certificate is for other names than those of ``host``, on which is listened."""
+        if said := fitness.lacking(authority.read(self.certificate), host):
+            hint = "to make one for more names: anyportal tls renew --name HOST"
+            log.warning("the certificate %s may not be taken: %s; %s", self.certificate, said, hint)
 
     def seen(self) -> tuple[int, ...]:
         """Changes when one of the files does."""
@@ -69,20 +71,33 @@ class TlsFiles:
         return [self.certificate, self.key, *([self.clients] if self.clients else [])]
 
     def _load(self) -> grpc.ServerCertificateConfiguration:
+        """Raises CertificateError where they do not fit together, or no client would take them."""
+        fitness.require(authority.read(self.certificate), self.certificate)
+        if self.clients:
+            authority.read(self.clients)
         try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.certificate, self.key)
+            # Without a password OpenSSL would ask for one on a terminal, for ever.
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.certificate, self.key, password="")
         except (ssl.SSLError, OSError) as error:
-            hint = "both have to be PEM files, and belong together"
-            raise CertificateError(
-                f"certificate and key cannot be used: {error}", where=str(self.key), hint=hint
-            ) from None
+            raise _misfit(self.certificate, self.key, error) from None
         with file_errors(self.certificate):
             pair = (self.key.read_bytes(), self.certificate.read_bytes())
             clients = self.clients.read_bytes() if self.clients else None
         return grpc.ssl_server_certificate_configuration([pair], clients)
 
 
-_RENEW = "to make a new one: anyportal tls renew"
+def _misfit(certificate: Path, key: Path, error: OSError) -> CertificateError:
+    """Why a certificate and a key cannot be served with."""
+    reason = getattr(error, "reason", "") or ""
+    if reason == "KEY_VALUES_MISMATCH":
+        message = f"the key does not belong to the certificate {certificate}"
+        return CertificateError(message, where=str(key), hint="name the key that the certificate was made for")
+    with contextlib.suppress(OSError):
+        if b"ENCRYPTED" in key.read_bytes():
+            hint = f"name one without, as openssl pkey -in {key.name} makes it, that the daemon alone can read"
+            return CertificateError("the key has a passphrase, which nobody can type here", where=str(key), hint=hint)
+    hint = "both have to be PEM files, and belong together"
+    return CertificateError(f"certificate and key cannot be used: {error}", where=str(key), hint=hint)
 
 
 class _Renewed:
