@@ -143,7 +143,7 @@ def _painted(inputs: BackgroundInputs, context: RoleContext) -> Iterator[Chunk]:
             first = tail[0]
         return painted
 
-    for frames in joined(windows, paint):
+    for frames in joined(windows, paint, ops):
         yield {"frames": frames}
 
 
