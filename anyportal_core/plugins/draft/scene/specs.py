@@ -59,7 +59,7 @@ _WARP = PluginSpec(
 _LIGHT = PluginSpec(
     name="draft.light",
     role="harmonise",
-    version="2",
+    version="3",
     factory="anyportal_core.plugins.draft.scene.harmonise:Light",
     summary="Light and colour estimated from the new background and laid on the foreground as a smooth gain.",
     settings=(
@@ -67,6 +67,24 @@ _LIGHT = PluginSpec(
         Setting("warmth", "number", 0.0, "Makes the foreground warmer or colder, -1 to 1.", -1, 1, animated=True),
         Setting("direction", "number", 1.0, "How much light from one side shows, 0 to 2.", 0, 2, animated=True),
         Setting("colour", "number", 1.0, "How much of the light's colour is taken over.", 0, 1, animated=True),
+        Setting(
+            "key",
+            "number",
+            0.0,
+            "A key light of your own: by how many stops the side it shines on is lighter than the far one.",
+            0,
+            6,
+            animated=True,
+        ),
+        Setting(
+            "key_angle",
+            "number",
+            -45.0,
+            "Where that key light comes from, in degrees clockwise: 0 from above, 90 from the right.",
+            -360,
+            360,
+            animated=True,
+        ),
     ),
     makes="gain",
 )
