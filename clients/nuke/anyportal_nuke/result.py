@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Optional
 from anyportal_hostkit import frames, paths
 
 import nuke
-from anyportal_nuke import again, colour, tab
+from anyportal_nuke import again, configuration, tab
 from anyportal_nuke.asked import remember
 from anyportal_nuke.plan import Plan, size
 from anyportal_nuke.undo import one_step, unrecorded
@@ -135,7 +135,7 @@ def remove(made: Result) -> None:
 
 def note(made: Result, plan: Plan) -> None:
     """Write down what was asked for."""
-    asked, identity = plan.asked, colour.identity()
+    asked, identity = plan.asked, configuration.identity()
     tab.write(
         made.read,
         backdrop=asked["backdrop"],
