@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any, Dict, NamedTuple
 
+from anyportal_hostkit import colours
+
 import nuke
 
 NONE = "none"
@@ -13,8 +15,6 @@ NONE = "none"
 Config = NamedTuple("Config", [("name", str), ("explains", bool)])
 """What goes as `--colour-config`, and whether the script's own names are that configuration's."""
 
-# What the command takes names for where $OCIO is not set: said outright where it is.
-_FIXED = "studio-config-v4.0.0_aces-v2.0_ocio-v2.5"
 _OWN = "fn-nuke_"  # Nuke's copies of OpenColorIO's configurations have the same spaces under the same names
 _BUILT_IN = frozenset(
     "{}-config-{}".format(kind, version)
@@ -58,7 +58,7 @@ def to_send(stated: str) -> Config:
         chosen = chosen[len(_OWN) :]
     if chosen and (_is_file(chosen) or chosen in _BUILT_IN):
         return Config(chosen, True)
-    return Config(_FIXED if os.environ.get("OCIO") else "", False)
+    return Config(colours.config_of_own_names(), False)
 
 
 def value(node: nuke.Node, name: str) -> Any:
