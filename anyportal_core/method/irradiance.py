@@ -14,9 +14,9 @@ import numpy as np
 from anyportal_core.frames import Image
 from anyportal_core.method.illuminant import Subject, Surroundings, Vector, from_opponent
 
-_NEW_LEVEL, _NEW_EVENLY, _NEAR = 0.2, 0.4, 0.4
+_NEW_LEVEL, _NEW_EVENLY, _NEAR = 0.25, 0.45, 0.35
 _OLD_LEVEL, _OLD_BRIGHT = 0.4, 0.65
-_LEVEL = 0.1
+_LEVEL = 0.17
 _MOST = 3.0
 """Log gain that is approached and never reached."""
 _LEAST_ROOM, _BRIGHTEST = 0.2, 0.0
@@ -26,8 +26,9 @@ _LEAST_FALL, _DARKEST = 0.3, -4.2
 
 _AMBER, _COLD, _GREEN, _MAGENTA = 1.2, 0.4, 0.2, 0.4
 """Casts that light has at most: lamps are amber; blue, green and magenta are mostly skies, leaves and signs."""
-_OLD_AMBER, _OWN_AMBER, _AMBER_LESS = 0.33, 0.5, 0.08
-_NEW_GREEN, _OLD_GREEN, _OWN_GREEN, _GREEN_LESS = 0.8, 0.4, 0.33, -0.09
+_NEW_AMBER, _OLD_AMBER, _OWN_AMBER, _AMBER_LESS = 1.0, 0.55, 0.55, 0.09
+_PAINTED, _ALL_PAINT, _SHARES = 0.5, -0.6, (0.2, 1.1)
+_NEW_GREEN, _OLD_GREEN, _OWN_GREEN, _GREEN_LESS = 0.8, 0.4, 0.33, -0.07
 _SUBJECT_CAST = 0.6
 
 _SIDE, _LAMPS, _MOST_SIDE = 0.65, 0.8, 1.2
@@ -95,10 +96,14 @@ def _level(old: Surroundings, front: Subject, new: Surroundings, near: float) ->
 
 
 def _amber(old: Surroundings, front: Subject, new: Surroundings) -> float:
-    coloured = float(np.clip(-0.3 - 0.5 * new.level, 0.2, 1.1))
-    cast = coloured * _believed(new.amber, _AMBER, _COLD)
-    own = _OWN_AMBER * float(held(front.amber, _SUBJECT_CAST))
-    return cast - _OLD_AMBER * _believed(old.amber, _AMBER, _COLD) - own + _AMBER_LESS
+    cast = _NEW_AMBER * _lit_by(new) - _OLD_AMBER * _lit_by(old)
+    return cast - _OWN_AMBER * float(held(front.amber, _SUBJECT_CAST)) + _AMBER_LESS
+
+
+def _lit_by(place: Surroundings) -> float:
+    """The amber of a place's light: in dark places lamps colour everything, in light ones mostly walls are coloured."""
+    share = np.clip(-_PAINTED * (place.level - _ALL_PAINT), *_SHARES)
+    return float(share) * _believed(place.amber, _AMBER, _COLD)
 
 
 def _green(old: Surroundings, front: Subject, new: Surroundings) -> float:
