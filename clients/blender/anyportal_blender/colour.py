@@ -94,5 +94,5 @@ def _site() -> str:
 
 def _own() -> str:
     """The configuration that comes with Blender."""
-    folder = bpy.utils.system_resource("DATAFILES", path="colormanagement")
+    folder = bpy.utils.system_resource("DATAFILES", path="colormanagement")  # type: ignore[attr-defined]
     return os.path.join(folder, "config.ocio") if folder else ""
