@@ -15,7 +15,10 @@ from anyportal_core.frames import Image
 from anyportal_core.method.illuminant import Subject, Surroundings, Vector, from_opponent
 
 _NEW_LEVEL, _NEW_EVENLY, _NEAR = 0.25, 0.45, 0.35
-_OLD_LEVEL, _OLD_BRIGHT = 0.4, 0.65
+_OLD_LEVEL = 1.05
+_OWN, _USUAL, _MOST_OWN = 0.65, 0.6, 1.0
+"""How far a foreground's own highlights tell what lit it, how much lighter than its surroundings they are as a rule,
+and how far they may differ from that before it is a dark coat or a white one."""
 _LEVEL = 0.17
 _MOST = 3.0
 """Log gain that is approached and never reached."""
@@ -28,11 +31,13 @@ _AMBER, _COLD, _GREEN, _MAGENTA = 1.2, 0.4, 0.2, 0.4
 """Casts that light has at most: lamps are amber; blue, green and magenta are mostly skies, leaves and signs."""
 _NEW_AMBER, _OLD_AMBER, _OWN_AMBER, _AMBER_LESS = 1.0, 0.55, 0.55, 0.09
 _PAINTED, _ALL_PAINT, _SHARES = 0.5, -0.6, (0.2, 1.1)
-_NEW_GREEN, _OLD_GREEN, _OWN_GREEN, _GREEN_LESS = 0.8, 0.4, 0.33, -0.07
+_NEW_GREEN, _OLD_GREEN, _OWN_GREEN, _GREEN_LESS = 0.8, 0.4, 0.33, -0.085
 _SUBJECT_CAST = 0.6
+_MOST_TAKEN, _MOST_GREEN_TAKEN = 0.45, 0.25
+"""Of a cast at most is taken off: a yellow shirt before a brown wall is no lamp, and a face must not turn blue."""
 
-_SIDE, _LAMPS, _MOST_SIDE = 0.65, 0.8, 1.2
-_OLD_SIDE, _MOST_OLD_SIDE = 0.5, 0.4
+_SIDE, _LAMPS, _MOST_SIDE = 0.75, 1.4, 1.4
+_OLD_SIDE, _MOST_OLD_SIDE = 0.6, 0.45
 _SIDE_TINT, _MOST_TINT = 0.3, 0.3
 
 _ALIKE = 0.2
@@ -89,15 +94,16 @@ def _told_apart(old: Surroundings, new: Surroundings) -> float:
 def _level(old: Surroundings, front: Subject, new: Surroundings, near: float) -> float:
     """Exposure: that of the new surroundings, the nearest foremost, against what lit the foreground."""
     there = _NEW_LEVEL * new.level + _NEW_EVENLY * new.evenly + _NEAR * near
-    rise = there - _OLD_LEVEL * old.level - _OLD_BRIGHT * front.bright + _LEVEL
+    own = held(old.level - front.bright + _USUAL, _MOST_OWN) - _USUAL
+    rise = there - _OLD_LEVEL * old.level + _OWN * own + _LEVEL
     if rise > 0:
         return float(held(min(rise, max(_LEAST_ROOM, _BRIGHTEST - front.bright)), _MOST))
     return float(held(max(rise, min(-_LEAST_FALL, _DARKEST - front.level)), _MOST))
 
 
 def _amber(old: Surroundings, front: Subject, new: Surroundings) -> float:
-    cast = _NEW_AMBER * _lit_by(new) - _OLD_AMBER * _lit_by(old)
-    return cast - _OWN_AMBER * float(held(front.amber, _SUBJECT_CAST)) + _AMBER_LESS
+    own = _OWN_AMBER * float(held(front.amber, _SUBJECT_CAST)) - _AMBER_LESS
+    return _NEW_AMBER * _lit_by(new) - float(held(_OLD_AMBER * _lit_by(old) + own, _MOST_TAKEN))
 
 
 def _lit_by(place: Surroundings) -> float:
@@ -108,8 +114,8 @@ def _lit_by(place: Surroundings) -> float:
 
 def _green(old: Surroundings, front: Subject, new: Surroundings) -> float:
     new_cast, old_cast = (_believed(place.green, _GREEN, _MAGENTA) for place in (new, old))
-    own = _OWN_GREEN * float(held(front.green, _SUBJECT_CAST))
-    return _NEW_GREEN * new_cast - _OLD_GREEN * old_cast - own + _GREEN_LESS
+    own = _OWN_GREEN * float(held(front.green, _SUBJECT_CAST)) - _GREEN_LESS
+    return _NEW_GREEN * new_cast - float(held(_OLD_GREEN * old_cast + own, _MOST_GREEN_TAKEN))
 
 
 def _believed(cast: float, up: float, down: float) -> float:
