@@ -29,10 +29,10 @@ def each_frame(source: FrameSource, start: int = 0, stop: int | None = None) -> 
         yield from source.read(first, min(first + CHUNK, end))
 
 
-def each_frame_back(source: FrameSource, start: int) -> Iterator[Image]:
-    """Frames from index ``start`` down to 0, read in runs forwards, since sources go back slowly."""
-    for stop in range(start + 1, 0, -2 * CHUNK):
-        yield from source.read(max(0, stop - 2 * CHUNK), stop)[::-1]
+def each_frame_back(source: FrameSource, start: int, last: int = 0) -> Iterator[Image]:
+    """Frames from index ``start`` down to ``last``, read in runs forwards, since sources go back slowly."""
+    for stop in range(start + 1, last, -2 * CHUNK):
+        yield from source.read(max(last, stop - 2 * CHUNK), stop)[::-1]
 
 
 def in_chunks(alphas: Iterator[Image]) -> Iterator[Chunk]:

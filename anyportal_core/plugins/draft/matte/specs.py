@@ -41,10 +41,19 @@ MATTES: tuple[PluginSpec, ...] = (
     PluginSpec(
         name="draft.propagate",
         role="matte",
-        version="1",
+        version="2",
         factory="anyportal_core.plugins.draft.matte.propagate:Propagate",
-        summary="Carries the mask of one frame through the shot, along its motion and colours.",
-        settings=_EDGES,
+        summary="Carries masks of any frames through the shot, along its motion and colours.",
+        settings=(
+            *_EDGES,
+            Setting(
+                "edges",
+                "choice",
+                "painted",
+                "Where masks are painted wider than the foreground: keep them so, or find its own edge.",
+                choices=("painted", "found"),
+            ),
+        ),
     ),
     PluginSpec(
         name="draft.person",
