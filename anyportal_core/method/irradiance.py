@@ -15,13 +15,15 @@ from anyportal_core.frames import Image
 from anyportal_core.method.illuminant import Subject, Surroundings, Vector, from_opponent
 
 _NEW_LEVEL, _NEW_EVENLY, _NEAR = 0.25, 0.45, 0.35
+_FOLIAGE, _MOST_FOLIAGE = 1.0, 0.4
+"""By how much there is more light among leaves than they show: they are darker than other things."""
 _OLD_LEVEL = 1.05
 _OWN, _USUAL, _MOST_OWN = 0.65, 0.6, 1.0
 """How far a foreground's own highlights tell what lit it, how much lighter than its surroundings they are as a rule,
 and how far they may differ from that before it is a dark coat or a white one."""
 _LEVEL = 0.17
-_MOST = 3.0
-"""Log gain that is approached and never reached."""
+_MOST_RISE, _MOST_FALL = 1.2, 2.2
+"""Log gains that are approached and never reached: what is lifted brings its noise along."""
 _LEAST_ROOM, _BRIGHTEST = 0.2, 0.0
 """How far the foreground may always rise, and how light its brightest parts may become."""
 _LEAST_FALL, _DARKEST = 0.3, -4.2
@@ -94,11 +96,12 @@ def _told_apart(old: Surroundings, new: Surroundings) -> float:
 def _level(old: Surroundings, front: Subject, new: Surroundings, near: float) -> float:
     """Exposure: that of the new surroundings, the nearest foremost, against what lit the foreground."""
     there = _NEW_LEVEL * new.level + _NEW_EVENLY * new.evenly + _NEAR * near
+    there += _FOLIAGE * float(np.clip(new.green, 0, _MOST_FOLIAGE))
     own = held(old.level - front.bright + _USUAL, _MOST_OWN) - _USUAL
     rise = there - _OLD_LEVEL * old.level + _OWN * own + _LEVEL
     if rise > 0:
-        return float(held(min(rise, max(_LEAST_ROOM, _BRIGHTEST - front.bright)), _MOST))
-    return float(held(max(rise, min(-_LEAST_FALL, _DARKEST - front.level)), _MOST))
+        return float(held(min(rise, max(_LEAST_ROOM, _BRIGHTEST - front.bright)), _MOST_RISE))
+    return float(held(max(rise, min(-_LEAST_FALL, _DARKEST - front.level)), _MOST_FALL))
 
 
 def _amber(old: Surroundings, front: Subject, new: Surroundings) -> float:
