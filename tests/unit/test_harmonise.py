@@ -155,7 +155,7 @@ def test_a_subject_that_was_lit_from_one_side_is_lit_from_the_other() -> None:
 def test_a_flash_in_one_frame_does_not_become_a_flash_of_the_gain() -> None:
     count = 40
     background = np.stack([grey(0.1)] * count)
-    background[20] = grey(0.9)
+    background[21] = grey(0.9)
     gain = relight(PLATE, disc(), background, count=count, direction=0)[:, 0, 0, 1]
     assert np.abs(np.diff(gain)).max() < 0.02
 
@@ -189,6 +189,13 @@ def test_extremes_give_a_finite_and_bounded_gain(name: str) -> None:
 
 def test_without_a_foreground_nothing_is_relit() -> None:
     np.testing.assert_array_equal(relight(PLATE, 0 * disc(), grey(0.9)), 0)
+
+
+def test_a_foreground_of_a_single_frame_is_relit() -> None:
+    matte = np.stack([0 * disc()] * 7)
+    matte[4] = disc()
+    gain = relight(PLATE, matte, grey(0.05), count=7)[4]
+    assert (gain < -0.3).all()
 
 
 def test_frames_without_a_foreground_take_the_light_of_their_neighbours() -> None:

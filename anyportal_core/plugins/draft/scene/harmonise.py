@@ -20,7 +20,7 @@ Described = NDArray[np.float64]
 """``(t, n)``: a place over time, a row for each frame."""
 
 _READ = 8  # frames read at once
-_EVERY = 3  # the new surroundings change slowly: so many frames lie between two looks at them
+_EVERY = 3  # light changes slowly: so many frames lie between two looks at it
 _GRID = 80  # long side of the grid that the gain is made on
 _LOOKED = 144  # and of that which pictures are measured on: a small foreground needs a finer one
 _SLOWNESS = 2000.0  # of the light of a place: changes faster than about 40 frames come from what moves in it
@@ -52,7 +52,9 @@ def _changes(
     plate: FrameSource, matte: FrameSource, background: FrameSource, context: RoleContext
 ) -> list[Change] | None:
     """The change of light in every frame; None where there is never a foreground."""
-    behind, front, around = _measured(plate, matte, background, context)
+    behind, front, around = _measured(plate, matte, background, context, _EVERY)
+    if front is None:  # it may be there for a few frames only, between two looks
+        behind, front, around = _measured(plate, matte, background, context, 1)
     if front is None or around is None:
         return None
     if behind is None:  # the foreground fills every frame: what lit it is told by itself alone
@@ -67,23 +69,19 @@ def _unseen(front: Subject) -> Surroundings:
 
 
 def _measured(
-    plate: FrameSource, matte: FrameSource, background: FrameSource, context: RoleContext
+    plate: FrameSource, matte: FrameSource, background: FrameSource, context: RoleContext, every: int
 ) -> tuple[Described | None, ...]:
     """Old surroundings, foreground and new surroundings over time, each steadied; None for what is never seen."""
-    found: list[tuple[Vector | None, ...]] = []
+    found: list[tuple[Vector | None, ...]] = [(None, None, None)] * len(plate)
     size = grid_size(plate.height, plate.width, _LOOKED)
-    for start, stop in chunks(len(plate), _READ):
+    for index in range(0, len(plate), every):
         context.checkpoint()
-        for index, frame, alpha in zip(
-            range(start, stop), plate.read(start, stop), matte.read(start, stop), strict=True
-        ):
-            covered = cover(alpha, size)
-            behind, front = old_light(light(frame, size), covered, facing(covered)[0])
-            around = None
-            if index % _EVERY == 0:
-                place, near = new_light(light(background.read(index, index + 1)[0], size), covered)
-                around = np.array([*place, near])
-            found.append((*(None if part is None else np.array(part) for part in (behind, front)), around))
+        frame, alpha, picture = (source.read(index, index + 1)[0] for source in (plate, matte, background))
+        covered = cover(alpha, size)
+        behind, front = old_light(light(frame, size), covered, facing(covered)[0])
+        place, near = new_light(light(picture, size), covered)
+        parts = (None if part is None else np.array(part) for part in (behind, front))
+        found[index] = (*parts, np.array([*place, near]))
     return tuple(_steadied(column) for column in zip(*found, strict=True))
 
 
