@@ -87,12 +87,21 @@ def _measured(
 
 def _steadied(values: Sequence[Vector | None]) -> Described | None:
     """The values over time without what is quick; frames of no value get their neighbours'."""
-    known = np.array([value for value in values if value is not None])
-    if not len(known):
+    there = [index for index, value in enumerate(values) if value is not None]
+    if not there:
         return None
-    mean = known.mean(axis=0)
+    known = _without_flashes(np.array([values[index] for index in there]))
     if len(known) < 2:
-        return np.broadcast_to(mean, (len(values), len(mean)))
-    weights = np.array([value is not None for value in values], np.float64)
-    steady = smooth(np.array([mean if value is None else value for value in values]), weights, _SLOWNESS)
-    return np.clip(steady, known.min(axis=0), known.max(axis=0))
+        return np.broadcast_to(known[0], (len(values), known.shape[1]))
+    filled, weights = np.tile(known.mean(axis=0), (len(values), 1)), np.zeros(len(values))
+    filled[there], weights[there] = known, 1.0
+    return np.clip(smooth(filled, weights, _SLOWNESS), known.min(axis=0), known.max(axis=0))
+
+
+def _without_flashes(known: Described) -> Described:
+    """Each the median of itself and its two neighbours: lightning and a camera's flash are no light of a place."""
+    if len(known) < 3:
+        return known
+    kept = known.copy()
+    kept[1:-1] = np.median([known[:-2], known[1:-1], known[2:]], axis=0)
+    return kept
