@@ -38,8 +38,8 @@ GAP = 4.0
 
 def picture(path: Path) -> Image:
     """Linear light ``(H, W, C)``."""
-    pixels = oiio.ImageBuf(str(path)).get_pixels(oiio.FLOAT)
-    return np.maximum(np.asarray(pixels, np.float32).reshape(*pixels.shape[:2], -1), 0)
+    pixels = np.asarray(oiio.ImageBuf(str(path)).get_pixels(oiio.FLOAT), np.float32)
+    return np.maximum(pixels.reshape(*pixels.shape[:2], -1), 0)
 
 
 def given(folder: Path, step: int = 1) -> Iterator[tuple[str, list[Truth]]]:
@@ -67,9 +67,9 @@ def own(folder: Path) -> Iterator[tuple[str, list[Truth]]]:
 
 
 def _pair(before: Path, after: Path, name: str) -> Truth:
-    source, target, backdrop = before / "full", after / "full", after / "empty"
-    matte = picture(before.parent / "matte" / name)[..., 3]
-    return Truth(*(picture(path / name)[..., :3] for path in (source, target, backdrop)), matte)
+    folders = before / "full", after / "full", after / "empty"
+    source, target, backdrop = (picture(folder / name)[..., :3] for folder in folders)
+    return Truth(source, target, backdrop, picture(before.parent / "matte" / name)[..., 3])
 
 
 def relit(frames: Sequence[Truth]) -> list[Image]:
