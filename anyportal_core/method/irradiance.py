@@ -14,14 +14,14 @@ import numpy as np
 from anyportal_core.frames import Image
 from anyportal_core.method.illuminant import Subject, Surroundings, Vector, from_opponent
 
-_NEW_LEVEL, _NEW_EVENLY, _NEAR = 0.25, 0.45, 0.35
+_NEW_LEVEL, _NEW_EVENLY, _NEAR = 0.3, 0.5, 0.25
 _FOLIAGE, _MOST_FOLIAGE = 1.0, 0.4
 """By how much there is more light among leaves than they show: they are darker than other things."""
 _OLD_LEVEL = 1.05
 _OWN, _USUAL, _MOST_OWN = 0.65, 0.6, 1.0
 """How far a foreground's own highlights tell what lit it, how much lighter than its surroundings they are as a rule,
 and how far they may differ from that before it is a dark coat or a white one."""
-_LEVEL = 0.17
+_LEVEL = 0.1
 _MOST_RISE, _MOST_FALL = 1.2, 2.2
 """Log gains that are approached and never reached: what is lifted brings its noise along."""
 _LEAST_ROOM, _BRIGHTEST = 0.2, 0.0
