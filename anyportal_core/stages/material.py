@@ -25,6 +25,7 @@ from anyportal_core.roles import RoleContext, Stored
 from anyportal_core.roles.background import Backdrop, BackgroundPlugin
 from anyportal_core.shot import MediaRef, MissingFrames, Shot
 from anyportal_core.sizes import Limits, shown_aspect, work_size
+from anyportal_core.stages.guides import Guides
 from anyportal_core.stages.results import Result
 
 CODE_VERSION = 4
@@ -66,6 +67,7 @@ class Material:
         self._spool = Spool((self.height, self.width, 3)) if large else None
         self.matte_clip = self._open_matte()
         self.mask_clip = framed(shot.mask, self._open_whole(shot.mask), info, "mask") if shot.mask else None
+        self.guides = Guides(shot, self._open_whole, info, self.numbers, (self.height, self.width))
         self.backdrop_clip = self._open_backdrop()
         self.mask_index = self._mask_index()
 
@@ -112,6 +114,8 @@ class Material:
         found["plate"] += f" {FrameSet(tuple(self.numbers))}"
         if "mask" in found:
             found["mask"] += f" {self.mask_index}"
+        if guides := self.guides.digest():
+            found["guides"] = guides
         if self.backdrop_clip is None:
             found["backdrop"] = self.recipe.backdrop.value
         return found

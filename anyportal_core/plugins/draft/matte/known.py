@@ -35,7 +35,7 @@ class KnownBackground:
         self._at = self._at @ camera
         self._at /= self._at[2, 2]
         if leaves(self._at, *self._size, self._canvas):
-            again: Matrix = np.asarray(self._at @ np.linalg.inv(self._home), np.float64)
+            again: Matrix = np.array(self._at @ np.linalg.inv(self._home), dtype=np.float64)
             self._image = warped(self._image, again, *self._canvas)
             self._seen = warped(self._seen, again, *self._canvas, cv2.BORDER_CONSTANT)
             self._at = self._home.copy()
@@ -47,7 +47,7 @@ class KnownBackground:
 
     def learn(self, frame: Image, free: NDArray[np.bool_]) -> None:
         """Take in what a frame shows of it, ``free`` ``(H, W)``."""
-        back = np.linalg.inv(self._at)
+        back: Matrix = np.asarray(np.linalg.inv(self._at), np.float64)
         now = warped(frame, back, *self._canvas)
         there = warped(free.astype(np.float32), back, *self._canvas, cv2.BORDER_CONSTANT) > 0.99
         known = self._seen > 0.5

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from anyportal_core.frames import Image
+from anyportal_core.plugins.draft.matte.colours import likeness
 
 _STROKES = 0.3  # a mask with more of its area grey is strokes: a soft edge has less
 _ROUNDS = 4
@@ -27,7 +30,7 @@ def decided(frame: Image, mask: Image, guess: Image | None = None) -> Image:
     if not is_scribble(mask):
         return mask
     labels = np.full(mask.shape, cv2.GC_PR_BGD, np.uint8)
-    labels[_likely(mask) if guess is None else guess > 0.5] = cv2.GC_PR_FGD
+    labels[_likely(frame, mask) if guess is None else guess > 0.5] = cv2.GC_PR_FGD
     labels[mask <= 0.25], labels[mask >= 0.75] = cv2.GC_BGD, cv2.GC_FGD
     if not (labels == cv2.GC_FGD).any() and not (labels == cv2.GC_PR_FGD).any():
         return np.zeros_like(mask)
@@ -39,9 +42,10 @@ def decided(frame: Image, mask: Image, guess: Image | None = None) -> Image:
     return (labels & 1).astype(np.float32)
 
 
-def _likely(mask: Image) -> NDArray[np.bool_]:
-    """Nearer to a white stroke than to a black one."""
-    white, black = (
-        cv2.distanceTransform((~at).astype(np.uint8), cv2.DIST_L2, 5) for at in (mask >= 0.75, mask <= 0.25)
-    )
-    return white < black
+def _likely(frame: Image, mask: Image) -> NDArray[np.bool_]:
+    """Where colours are more those of white strokes than of black ones, or, where none tell, where those are nearer."""
+    inside, outside = mask >= 0.75, mask <= 0.25
+    white, black = (cv2.distanceTransform((~at).astype(np.uint8), cv2.DIST_L2, 5) for at in (inside, outside))
+    some = 0.01 * math.hypot(*mask.shape)
+    likely: NDArray[np.bool_] = likeness(frame, inside, outside) + np.log((black + some) / (white + some)) > 0
+    return likely

@@ -39,6 +39,17 @@ MATTES: tuple[PluginSpec, ...] = (
         ),
     ),
     PluginSpec(
+        name="draft.difference",
+        role="matte",
+        version="1",
+        factory="anyportal_core.plugins.draft.matte.difference:Difference",
+        summary="Takes what differs from a clean plate: a picture or clip of the place without its foreground.",
+        settings=(
+            *_EDGES,
+            Setting("tolerance", "number", 3.0, "Differences below this many % of full light are noise.", 0.1, 50.0),
+        ),
+    ),
+    PluginSpec(
         name="draft.propagate",
         role="matte",
         version="2",
@@ -58,12 +69,29 @@ MATTES: tuple[PluginSpec, ...] = (
     PluginSpec(
         name="draft.person",
         role="matte",
-        version="1",
+        version="2",
         factory="anyportal_core.plugins.draft.matte.person:Person",
         summary="Finds the people in the shot by itself (MediaPipe selfie segmentation).",
         settings=(
             *_EDGES,
             Setting("steadiness", "number", 0.6, "How much the frame before counts, 0 (none) to 0.9.", 0.0, 0.9),
+            Setting(
+                "people",
+                "choice",
+                "all",
+                "Of several people: all, the largest, or the one at pick_x and pick_y on the first frame.",
+                choices=("all", "largest", "picked"),
+            ),
+            Setting("pick_x", "number", 50.0, "Where the picked person is, in % of the width from the left.", 0, 100),
+            Setting("pick_y", "number", 50.0, "Where the picked person is, in % of the height from the top.", 0, 100),
+            Setting(
+                "correction_frames",
+                "integer",
+                24,
+                "For how many frames before and after its own a mask corrects what was found.",
+                1,
+                1000,
+            ),
         ),
     ),
 )

@@ -93,7 +93,7 @@ class Tracker:
         odds += np.where(known, self._cue.evidence(difference(frame, background)), np.float32(0))
         odds = np.where(_wider(moved, self._pixels(_NEAR)) > 0.3, odds, np.float32(-6))
         probability = cast(Image, cv2.GaussianBlur(1 / (1 + np.exp(-odds)), (0, 0), self._scale))
-        sure = _sureness(probability, moved)
+        sure = _sureness(probability, moved, seen)
         if self._reach:
             probability = settle(frame, probability, self._reach, OPS)
         self._learn(frame, probability)
@@ -130,10 +130,14 @@ def _wider(mask: Image, radius: int) -> Image:
     return cast(Image, cv2.dilate(mask, disc))
 
 
-def _sureness(probability: Image, moved: Image) -> float:
-    """How decided a frame is, and how like what was carried there: 0..1."""
+def _sureness(probability: Image, moved: Image, seen: Image) -> float:
+    """How decided a frame is, how like what was carried there, and how much of that is still seen: 0..1."""
     area = float(probability.sum()) + 1
     doubt = float((4 * probability * (1 - probability)).sum()) / (4 * math.sqrt(area) + area)
-    before = float(moved.sum()) + 1
-    grown = abs(math.log(area / before))
-    return float(np.clip(1.25 - doubt - grown, 0, 1))
+    grown = abs(math.log(area / (float(moved.sum()) + 1)))
+    share = float((moved * seen).sum()) / (float(moved.sum()) + 1)
+    return (0.4 + 0.6 * share) / (1 + (doubt / _DOUBT) ** 2) / (1 + (grown / _GROWN) ** 2)
+
+
+_DOUBT, _GROWN = 1.2, 0.4
+"""The undecided share, and the log of the change in size, that halve the confidence."""
