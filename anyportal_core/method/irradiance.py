@@ -26,19 +26,19 @@ _MOST_RISE, _MOST_FALL = 1.2, 2.2
 """Log gains that are approached and never reached: what is lifted brings its noise along."""
 _LEAST_ROOM, _BRIGHTEST = 0.2, 0.0
 """How far the foreground may always rise, and how light its brightest parts may become."""
-_LEAST_FALL, _DARKEST = 0.3, -4.2
+_LEAST_FALL, _DARKEST = 0.3, -3.7
 """How far it may always fall, and how dark it may become as a whole."""
 
 _AMBER, _COLD, _GREEN, _MAGENTA = 1.2, 0.4, 0.2, 0.4
 """Casts that light has at most: lamps are amber; blue, green and magenta are mostly skies, leaves and signs."""
-_NEW_AMBER, _OLD_AMBER, _OWN_AMBER, _AMBER_LESS = 1.0, 0.55, 0.55, 0.09
+_NEW_AMBER, _OLD_AMBER, _OWN_AMBER, _AMBER_LESS = 1.0, 0.55, 0.6, 0.11
 _PAINTED, _ALL_PAINT, _SHARES = 0.5, -0.6, (0.2, 1.1)
-_NEW_GREEN, _OLD_GREEN, _OWN_GREEN, _GREEN_LESS = 0.8, 0.4, 0.33, -0.085
+_NEW_GREEN, _OLD_GREEN, _OWN_GREEN, _GREEN_LESS = 0.8, 0.4, 0.33, -0.09
 _SUBJECT_CAST = 0.6
 _MOST_TAKEN, _MOST_GREEN_TAKEN = 0.45, 0.25
 """Of a cast at most is taken off: a yellow shirt before a brown wall is no lamp, and a face must not turn blue."""
 
-_SIDE, _LAMPS, _MOST_SIDE = 0.75, 1.4, 1.4
+_SIDE, _LAMPS, _MOST_SIDE = 0.8, 1.5, 1.4
 _OLD_SIDE, _MOST_OLD_SIDE = 0.6, 0.45
 _SIDE_TINT, _MOST_TINT = 0.3, 0.3
 
