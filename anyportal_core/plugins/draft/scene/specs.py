@@ -25,7 +25,7 @@ _HOMOGRAPHY = PluginSpec(
 _WARP = PluginSpec(
     name="draft.warp",
     role="background",
-    version="2",
+    version="3",
     factory="anyportal_core.plugins.draft.scene.background:Warp",
     summary="A picture, clip or colour that covers the frame and moves as the plate's camera does.",
     settings=(
@@ -35,6 +35,15 @@ _WARP = PluginSpec(
         Setting("rotation", "number", 0.0, "Turns the backdrop clockwise, in degrees.", -180, 180, animated=True),
         Setting("flip", "boolean", False, "Mirrors the backdrop left to right."),
         Setting("blur", "number", 0.0, "Defocus, in percent of the frame's height.", 0, 10, animated=True),
+        Setting(
+            "defocus",
+            "number",
+            0.0,
+            "How far a backdrop sharper than the plate's own background is put out of focus: 1 makes them alike.",
+            minimum=0,
+            maximum=2,
+            animated=True,
+        ),
         Setting("motion", "number", 1.0, "Share of the camera's motion it follows; 0 freezes it.", 0, 1, animated=True),
         Setting(
             "clip_end",
