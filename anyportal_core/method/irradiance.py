@@ -18,10 +18,10 @@ _NEW_LEVEL, _NEW_EVENLY, _NEAR = 0.3, 0.5, 0.25
 _FOLIAGE, _MOST_FOLIAGE = 1.0, 0.4
 """By how much there is more light among leaves than they show: they are darker than other things."""
 _OLD_LEVEL = 1.05
-_OWN, _USUAL, _MOST_OWN = 0.65, 0.6, 1.0
+_OWN, _USUAL, _MOST_OWN = 0.65, 0.6, 1.2
 """How far a foreground's own highlights tell what lit it, how much lighter than its surroundings they are as a rule,
 and how far they may differ from that before it is a dark coat or a white one."""
-_LEVEL = 0.1
+_LEVEL = 0.15
 _MOST_RISE, _MOST_FALL = 1.2, 2.2
 """Log gains that are approached and never reached: what is lifted brings its noise along."""
 _LEAST_ROOM, _BRIGHTEST = 0.2, 0.0
@@ -31,14 +31,14 @@ _LEAST_FALL, _DARKEST = 0.3, -3.7
 
 _AMBER, _COLD, _GREEN, _MAGENTA = 1.2, 0.4, 0.2, 0.4
 """Casts that light has at most: lamps are amber; blue, green and magenta are mostly skies, leaves and signs."""
-_NEW_AMBER, _OLD_AMBER, _OWN_AMBER, _AMBER_LESS = 1.0, 0.55, 0.6, 0.11
+_NEW_AMBER, _OLD_AMBER, _OWN_AMBER, _AMBER_LESS = 1.0, 0.55, 0.55, 0.09
 _PAINTED, _ALL_PAINT, _SHARES = 0.5, -0.6, (0.2, 1.1)
-_NEW_GREEN, _OLD_GREEN, _OWN_GREEN, _GREEN_LESS = 0.8, 0.4, 0.33, -0.09
+_NEW_GREEN, _OLD_GREEN, _OWN_GREEN, _GREEN_LESS = 0.8, 0.4, 0.33, -0.085
 _SUBJECT_CAST = 0.6
-_MOST_TAKEN, _MOST_GREEN_TAKEN = 0.45, 0.25
+_MOST_TAKEN, _MOST_GREEN_TAKEN = 0.5, 0.25
 """Of a cast at most is taken off: a yellow shirt before a brown wall is no lamp, and a face must not turn blue."""
 
-_SIDE, _LAMPS, _MOST_SIDE = 0.8, 1.5, 1.4
+_SIDE, _LAMPS, _MOST_SIDE = 0.9, 1.6, 1.35
 _OLD_SIDE, _MOST_OLD_SIDE = 0.6, 0.45
 _SIDE_TINT, _MOST_TINT = 0.3, 0.3
 
