@@ -15,6 +15,7 @@ import numpy as np
 from anyportal_core.delivery import Delivery
 from anyportal_core.errors import RecipeError
 from anyportal_core.frames import Image
+from anyportal_core.media.ahead import ahead
 from anyportal_core.media.clip import Frame
 from anyportal_core.media.encoding import (
     SRGB,
@@ -83,6 +84,8 @@ class Finish:
         if not any(wanted):
             return
         frames = material.plate_clip.frames(list(compress(material.deliver.numbers, wanted)))
+        if material.info.kind == "movie":  # of files, headers and windows are asked for while theirs are read
+            frames = ahead(frames)
         for frame, given in zip(frames, compress(material.full_matte(), wanted), strict=False):
             yield frame.number, self._layers(frame, frame.number - first, given)
 

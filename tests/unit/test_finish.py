@@ -70,7 +70,7 @@ class OneFrame:
             results["clean_plate"] = Stored(frames=self.clean)
         height, width = self.alpha.shape
         material = SimpleNamespace(
-            info=SimpleNamespace(encoding=self.encoding, width=width, height=height),
+            info=SimpleNamespace(kind="movie", encoding=self.encoding, width=width, height=height),
             backdrop_reader=lambda encoding, long_side: None,
             recipe=SimpleNamespace(finish=Settings.check(FINISH, self.settings or {}, "finish")),
             results=results,
