@@ -15,7 +15,13 @@ from anyportal_core.errors import FrameRangeError
 
 Image = NDArray[np.float32]
 
-_PART = re.compile(r"(-?\d+)(?:-(-?\d+))?")
+MOST_FRAMES = 1_000_000
+"""From the first to the last of what is worked on at once: eleven hours. What is longer must not fill the memory."""
+
+LARGEST_NUMBER = 2**62 - 1
+"""That a frame can have, above zero or below: the numbers between two frames can be counted in 64 bits."""
+
+_PART = re.compile(r"(-?[0-9]{1,19})(?:-(-?[0-9]{1,19}))?")
 
 
 @dataclass(frozen=True)
@@ -35,22 +41,14 @@ class FrameSet:
         """Read ``A``, ``A-B`` and comma-joined lists of them.
 
         Raises:
-            FrameRangeError: the text is malformed, or a range runs backwards.
+            FrameRangeError: the text is malformed, a range runs backwards, or numbers or ranges are absurdly large.
         """
         numbers: list[int] = []
         for part in text.replace(" ", "").split(","):
-            found = _PART.fullmatch(part)
-            if not found:
-                raise FrameRangeError(
-                    f"'{part}' is no frame range",
-                    where=text,
-                    hint="write ranges as 1001-1100 or 1005,1009-1010",
-                )
-            first = int(found[1])
-            last = int(found[2]) if found[2] is not None else first
+            first, last = _ends(part, text)
             if last < first:
                 raise FrameRangeError(f"the range {part} runs backwards", where=text, hint=f"write {last}-{first}")
-            if last - first + len(numbers) > 1_000_000:  # eleven hours; a longer text must not fill the memory
+            if last - first + len(numbers) > MOST_FRAMES:
                 raise FrameRangeError(f"the range {part} is absurdly long", where=text)
             numbers.extend(range(first, last + 1))
         return cls(tuple(numbers))
@@ -90,6 +88,21 @@ class FrameSet:
     def __contains__(self, number: int) -> bool:
         place = bisect.bisect_left(self.numbers, number)
         return place < len(self.numbers) and self.numbers[place] == number
+
+
+def _ends(part: str, text: str) -> tuple[int, int]:
+    """The first and the last number of one part of a text. Raises FrameRangeError where it is none."""
+    found = _PART.fullmatch(part)
+    if not found:
+        shown = part if len(part) <= 40 else f"{part[:40]}..."
+        hint = "write ranges as 1001-1100 or 1005,1009-1010, in numbers of at most 62 bits"
+        raise FrameRangeError(f"'{shown}' is no frame range", where=text[:200], hint=hint)
+    first = int(found[1])
+    last = first if found[2] is None else int(found[2])
+    if max(abs(first), abs(last)) > LARGEST_NUMBER:
+        hint = "give numbers of at most 62 bits"
+        raise FrameRangeError(f"{part} is beyond all frame numbers", where=text[:200], hint=hint)
+    return first, last
 
 
 class FrameSource(Protocol):

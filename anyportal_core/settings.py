@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from anyportal_core.errors import RecipeError, unknown_name
+from anyportal_core.frames import LARGEST_NUMBER
 
 Kind = Literal["number", "integer", "boolean", "choice", "text", "colour"]
 Scalar = float | int | bool | str
@@ -85,10 +86,7 @@ class Setting:
             raise RecipeError("the table of keys is empty", where=where, hint='write {"1001": 0.5}')
         keys: dict[int, float] = {}
         for frame, value in table.items():
-            try:
-                number = int(str(frame))
-            except ValueError:
-                raise RecipeError(f"'{frame}' is no frame number", where=where, hint='write {"1001": 0.5}') from None
+            number = _frame_number(str(frame), where)
             keys[number] = float(self._check_number(value, f"{where}[{number}]"))
         return dict(sorted(keys.items()))
 
@@ -102,6 +100,17 @@ class Setting:
         if self.kind == "choice":
             return f"known: {', '.join(self.choices)}"
         return "write it as #rrggbb" if self.kind == "colour" else 'put it in quotes: "..."'
+
+
+def _frame_number(text: str, where: str) -> int:
+    """The frame of a key. Raises RecipeError where it is none."""
+    try:
+        number = int(text)
+    except ValueError:  # also of thousands of digits
+        number = LARGEST_NUMBER + 1
+    if abs(number) > LARGEST_NUMBER:
+        raise RecipeError(f"'{text[:40]}' is no frame number", where=where, hint='write {"1001": 0.5}')
+    return number
 
 
 class Settings(Mapping[str, Value]):

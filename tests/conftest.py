@@ -9,6 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says something of the machine and who else uses it, not of the code.
+settings.register_profile("anyportal", deadline=None)
+settings.load_profile("anyportal")
 
 REPOSITORY = Path(__file__).parent.parent
 SEED = "ANYPORTAL_TEST_SEED"
@@ -48,3 +53,15 @@ def interruptible() -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def little_memory() -> Iterator[None]:
+    """A gigabyte more than what is taken already: the test fails before the machine does."""
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    taken = int(Path("/proc/self/statm").read_text("ascii").split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (taken + (1 << 30), before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, before)

@@ -28,6 +28,8 @@ Kind = Literal["movie", "sequence", "still"]
 Storage = Literal["uint8", "uint16", "half", "float"]
 DEFAULT_RATE = Fraction(24)
 """Frames a second of what does not say."""
+_MOST_RUNS = 20
+"""Of frame numbers that an error lists."""
 
 
 @dataclass(frozen=True)
@@ -161,15 +163,16 @@ class Clip(ABC):
                 hint=f"choose frames within {have[0]}-{have[-1]}",
             )
         if not isinstance(have, range):
-            present = frozenset(have)
-            self._refuse_holes([n for n in wanted if n not in present])
+            self._refuse_holes(list(_holes(wanted, have)))
         return wanted
 
-    def _refuse_holes(self, missing: list[int]) -> None:
+    def _refuse_holes(self, missing: list[tuple[int, int]]) -> None:
+        """Raises MissingFramesError where there are any: runs of numbers, for a hole may be wider than any memory."""
         if missing:
-            verb = "is" if len(missing) == 1 else "are"
+            count = sum(last - first + 1 for first, last in missing)
+            verb = "is" if count == 1 else "are"
             raise MissingFramesError(
-                f"{len(missing)} of the frames {verb} missing: {listed(missing)}",
+                f"{count} of the frames {verb} missing: {_listed(missing)}",
                 where=str(self.info.path),
                 hint="render or copy the missing frames, choose a range without them, or have them filled "
                 "(missing: hold or black)",
@@ -191,12 +194,7 @@ class Clip(ABC):
         understood; of a movie by the packets that they are decoded from, or by the whole file where those cannot be
         told apart.
         """
-        if self.info.kind != "sequence":
-            return self.digest()
-        wanted = frozenset(numbers)
-        return self._digest_of(
-            ((number, path) for number, path in self._files() if number in wanted), f"{self._reading()}\n"
-        )
+        return self.digest()
 
     def _reading(self) -> tuple[object, ...]:
         """What decides, beside what is stored, which pixels a frame has."""
@@ -304,7 +302,24 @@ def _file_digest(path: Path, _size: int, _changed: int) -> str:
 
 def listed(numbers: Sequence[int]) -> str:
     """A set of numbers as text, shortened where it has very many runs."""
-    if isinstance(numbers, range):
-        return f"{numbers[0]}-{numbers[-1]}" if len(numbers) > 1 else f"{numbers[0]}"
-    runs = str(FrameSet(tuple(numbers))).split(",")
-    return ",".join(runs if len(runs) <= 20 else [*runs[:20], f"... ({len(runs) - 20} more runs)"])
+    whole = isinstance(numbers, range)
+    return _listed([(numbers[0], numbers[-1])] if whole else list(FrameSet(tuple(numbers)).runs()))
+
+
+def _listed(runs: Sequence[tuple[int, int]]) -> str:
+    texts = [f"{first}" if first == last else f"{first}-{last}" for first, last in runs[:_MOST_RUNS]]
+    return ",".join(texts if len(runs) <= _MOST_RUNS else [*texts, f"... ({len(runs) - _MOST_RUNS} more runs)"])
+
+
+def _holes(wanted: Sequence[int], have: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """The runs of ascending numbers that are wanted and not among those there are."""
+    if not isinstance(wanted, range):
+        present = frozenset(have)
+        lacking = tuple(number for number in wanted if number not in present)
+        yield from FrameSet(lacking).runs() if lacking else ()
+        return
+    following = wanted[0]
+    for number in (*have[place_of(have, wanted[0]) : bisect.bisect_right(have, wanted[-1])], wanted[-1] + 1):
+        if number > following:
+            yield following, number - 1
+        following = number + 1

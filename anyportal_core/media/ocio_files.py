@@ -11,20 +11,23 @@ import PyOpenColorIO as ocio
 
 from anyportal_core.errors import MediaUnreadableError
 from anyportal_core.media.ocio import open_config
+from anyportal_core.media.ocio_bounds import check_before_opening, check_references, nodes, transforms_of
 
 _FOREIGN = re.compile(r"^[/\\~]|^[A-Za-z]:|\.\.|[$%]")
 """At the root, above the archive, or wherever a variable of this machine says."""
 
 
-def refuse_foreign_files(config: Path) -> None:
-    """Raise where a configuration refers to files that did not come with it.
+def check_sent_config(config: Path) -> None:
+    """Raise where a configuration refers to files that did not come with it, or asks too much of the machine.
 
     One that is plain text may refer to none; an archive (.ocioz) to those below its own root, by their plain paths.
 
     Raises:
         MediaUnreadableError: it does, or cannot be read.
     """
+    check_before_opening(config)
     opened = open_config(str(config)).library
+    check_references(opened, config)
     named = sorted(set(_files(opened)) | set(opened.getSearchPaths()))
     alone = config.suffix.lower() != ".ocioz"
     foreign = [name for name in named if name and (alone or _FOREIGN.search(name))]
@@ -38,17 +41,9 @@ def refuse_foreign_files(config: Path) -> None:
 
 def _files(config: Any) -> Iterator[str]:
     """What every file transform of a configuration names."""
-    both = (ocio.COLORSPACE_DIR_TO_REFERENCE, ocio.COLORSPACE_DIR_FROM_REFERENCE)
-    reference = (ocio.VIEWTRANSFORM_DIR_TO_REFERENCE, ocio.VIEWTRANSFORM_DIR_FROM_REFERENCE)
-    either = (ocio.TRANSFORM_DIR_FORWARD, ocio.TRANSFORM_DIR_INVERSE)
-    spaces = config.getColorSpaces(ocio.SEARCH_REFERENCE_SPACE_ALL, ocio.COLORSPACE_ALL)
-    found = [space.getTransform(way) for space in spaces for way in both]
-    found += [view.getTransform(way) for view in config.getViewTransforms() for way in reference]
-    found += [named.getTransform(way) for named in config.getNamedTransforms(ocio.NAMEDTRANSFORM_ALL) for way in either]
-    for look in config.getLooks():
-        found += [look.getTransform(), look.getInverseTransform()]
-    for transform in found:
-        yield from _in_transform(transform)
+    for kind, name in nodes(config):
+        for transform in transforms_of(config, kind, name):
+            yield from _in_transform(transform)
 
 
 def _in_transform(transform: Any) -> Iterator[str]:

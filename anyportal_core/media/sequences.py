@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import re
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +13,16 @@ import OpenImageIO as oiio
 from fileseq.exceptions import FileSeqException
 from fileseq.filesequence import FileSequence
 
-from anyportal_core.errors import MediaNotFoundError, MediaUnreadableError, ShotError, SizeMismatchError
+from anyportal_core.errors import (
+    FrameRangeError,
+    MediaNotFoundError,
+    MediaUnreadableError,
+    ShotError,
+    SizeMismatchError,
+)
+from anyportal_core.frames import LARGEST_NUMBER, MOST_FRAMES
 from anyportal_core.media import bounds, stills, timecode, yuv
-from anyportal_core.media.clip import DEFAULT_RATE, Clip, ClipInfo, Frame, Kind, place_of
+from anyportal_core.media.clip import DEFAULT_RATE, Clip, ClipInfo, Frame, Kind
 from anyportal_core.media.header import of_another_frame
 from anyportal_core.media.windows import NOTHING, Box, Window, extent_of, margins_of
 from anyportal_core.shot import MediaRef, MissingFrames
@@ -42,7 +49,7 @@ def open_still(ref: MediaRef) -> Clip:
         MediaNotFoundError, MediaUnreadableError: it is not there, or no image.
     """
     path = Path(ref.path)
-    return SequenceClip(ref, stills.describe(path, ref, kind="still", numbers=range(1)), [path])
+    return SequenceClip(ref, stills.describe(path, ref, kind="still", numbers=range(1)), {0: path})
 
 
 def open_sequence(ref: MediaRef, missing: MissingFrames = "error", asked: Sequence[int] = ()) -> Clip:
@@ -52,14 +59,15 @@ def open_sequence(ref: MediaRef, missing: MissingFrames = "error", asked: Sequen
         MediaNotFoundError: no file fits.
         MediaUnreadableError: none of the files is an image.
         MissingFramesError: the pattern states a range, and files of it are missing.
-        ShotError: the folder holds several sequences.
+        FrameRangeError: that range is absurdly long.
+        ShotError: the folder holds several sequences, or a file's number is absurdly large.
     """
     path = Path(ref.path)
     found = _only_sequence(path) if path.is_dir() else _matching(path)
-    stated = None if path.is_dir() else FileSequence(str(path)).frameSet()
-    files = {int(number): Path(found.frame(number)) for number in found.frameSet() or ()}
+    stated = None if path.is_dir() else _stated(path)
+    files = _numbered(found)
     pattern = Path(found.dirname()) / f"{found.basename()}%0{found.zfill()}d{found.extension()}"
-    wanted = sorted(int(number) for number in stated) if stated is not None else sorted(files)
+    wanted = stated if stated is not None else sorted(files)
     span = range(min([wanted[0], *asked]), max([wanted[-1], *asked]) + 1)
     if missing != "error" and any(number in span for number in files):
         return _opened(ref, pattern, files, span, black=missing == "black")
@@ -67,33 +75,79 @@ def open_sequence(ref: MediaRef, missing: MissingFrames = "error", asked: Sequen
     return _opened(ref, pattern, files, clip.require(wanted)) if stated is not None else clip
 
 
+def _numbered(found: FileSequence) -> dict[int, Path]:
+    """The files of a sequence by their numbers. Raises ShotError where one is beyond all of them."""
+    files = {int(number): Path(found.frame(number)) for number in found.frameSet() or ()}
+    for number, path in files.items():
+        if abs(number) > LARGEST_NUMBER:
+            raise _beyond(path)
+    return files
+
+
+def _beyond(path: Path) -> ShotError:
+    hint = "rename the files, or move the one with that number"
+    return ShotError("a file has a number that no frame can have", where=str(path), hint=hint)
+
+
+def _stated(path: Path) -> list[int] | None:
+    """The numbers that a pattern itself says it has; None where it says nothing.
+
+    Raises:
+        FrameRangeError: absurdly many.
+    """
+    stated = FileSequence(str(path)).frameSet()
+    if stated is None:
+        return None
+    if len(stated) > MOST_FRAMES:
+        hint = "write it like plate.1001-1100#.exr"
+        raise FrameRangeError(f"the pattern states {len(stated)} frames", where=path.name, hint=hint)
+    return sorted(int(number) for number in stated)
+
+
 def _opened(
     ref: MediaRef, pattern: Path, files: Mapping[int, Path], numbers: Sequence[int], black: bool = False
 ) -> SequenceClip:
     """Some frames of a sequence, described by the first file that can be read: nobody may want those before it.
 
-    Numbers without a file are filled by the nearest before, else after them, or by black ones.
+    Numbers without a file are filled by the nearest before, else after them, or by black ones. They are not listed:
+    one file with a strange number makes billions of them.
     """
-    there = [number for number in sorted(files) if numbers[0] <= number <= numbers[-1]]
-    filled = _nearest([n for n in numbers if n not in files], there)
-    paths = [files[filled.get(n, n)] for n in numbers]
+    wanted = numbers if isinstance(numbers, range) else frozenset(numbers)
+    there = {number: files[number] for number in sorted(files) if number in wanted}
+    filled = Filled(numbers, list(there)) if isinstance(numbers, range) else {}
     broken: MediaUnreadableError | None = None
-    for number in numbers:
-        if number in filled:
-            continue
+    for number, file in there.items():
         try:
-            info = _described(ref, "sequence", pattern, _compact(numbers), number, files[number])
+            info = _described(ref, "sequence", pattern, _compact(numbers), number, file)
         except MediaUnreadableError as error:
             broken = broken or error
         else:
-            return SequenceClip(ref, replace(info, filled=filled, black=black), paths)
+            return SequenceClip(ref, replace(info, filled=filled, black=black), there)
     assert broken is not None
     raise broken
 
 
-def _nearest(holes: Sequence[int], there: Sequence[int]) -> dict[int, int]:
-    """For each hole the number before it that is there, else the first one after it."""
-    return {hole: there[max(bisect.bisect(there, hole) - 1, 0)] for hole in holes}
+class Filled(Mapping[int, int]):
+    """For each number that is not there the one before it that is, else the first one after it.
+
+    Args:
+        there: those of the numbers that are there, ascending.
+    """
+
+    def __init__(self, numbers: range, there: Sequence[int]) -> None:
+        self._numbers, self._there = numbers, there
+
+    def __getitem__(self, number: int) -> int:
+        nearest = self._there[max(bisect.bisect(self._there, number) - 1, 0)]
+        if nearest == number or number not in self._numbers:
+            raise KeyError(number)
+        return nearest
+
+    def __iter__(self) -> Iterator[int]:
+        return (number for number in self._numbers if number in self)
+
+    def __len__(self) -> int:
+        return len(self._numbers) - len(self._there)
 
 
 def _described(ref: MediaRef, kind: Kind, pattern: Path, numbers: Sequence[int], number: int, file: Path) -> ClipInfo:
@@ -109,16 +163,25 @@ class SequenceClip(Clip):
     """Numbered image files, or one still.
 
     Args:
-        files: one for each number; for those that are filled the file that is shown instead.
+        files: of every number that is not filled.
     """
 
-    def __init__(self, ref: MediaRef, info: ClipInfo, files: Sequence[Path]) -> None:
+    def __init__(self, ref: MediaRef, info: ClipInfo, files: Mapping[int, Path]) -> None:
         super().__init__(ref, info)
-        self._paths = files
+        self._there = files
         self._windows: dict[Path, tuple[Window, Window] | None] = {}
 
+    def content(self, numbers: Sequence[int]) -> str:
+        if self.info.kind != "sequence":
+            return self.digest()
+        files = ((number, self._path(number)) for number in sorted(set(numbers)))
+        return self._digest_of(files, f"{self._reading()}\n")
+
+    def paths(self) -> list[Path]:
+        return list(self._there.values())
+
     def _files(self) -> list[tuple[int, Path]]:
-        return list(zip(self.info.numbers, self._paths, strict=True))
+        return [(number, self._path(number)) for number in self.info.numbers]
 
     def describe_by(self, numbers: Sequence[int]) -> None:
         self.require(numbers)
@@ -150,7 +213,7 @@ class SequenceClip(Clip):
         return None if self.info.black else of_another_frame(stills.shot_header(self._path(number)))
 
     def _path(self, number: int) -> Path:
-        return self._paths[place_of(self.info.numbers, number)]
+        return self._there[self.info.filled.get(number, number)]
 
     def _read(self, numbers: Sequence[int], size: tuple[int, int] | None, alpha: bool) -> Generator[Frame]:
         for number in numbers:
@@ -202,13 +265,18 @@ def _matching(path: Path) -> FileSequence:
         raise MediaNotFoundError(
             "no file fits this pattern", where=str(path), hint="write it like plate.%04d.exr or plate.####.exr"
         ) from error
+    except ArithmeticError:  # fileseq counts with 28 digits
+        raise _beyond(path) from None
     if not found.frameSet():
         raise MediaNotFoundError("no numbered file fits this pattern", where=str(path))
     return found
 
 
 def _only_sequence(folder: Path) -> FileSequence:
-    every = FileSequence.findSequencesOnDisk(str(folder))
+    try:
+        every = FileSequence.findSequencesOnDisk(str(folder))
+    except ArithmeticError:
+        raise _beyond(folder) from None
     fitting = [s for s in every if s.frameSet() and s.extension().lower() in IMAGE_SUFFIXES]
     if len(fitting) == 1:
         return fitting[0]

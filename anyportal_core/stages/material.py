@@ -12,7 +12,7 @@ from typing import Final, cast
 import numpy as np
 
 from anyportal_core.errors import FrameRangeError, ShotError
-from anyportal_core.frames import ArraySource, FrameSet, FrameSource, Image
+from anyportal_core.frames import MOST_FRAMES, ArraySource, FrameSet, FrameSource, Image
 from anyportal_core.media.clip import DEFAULT_RATE, Clip, ClipInfo, Frame, listed, open_clip
 from anyportal_core.media.encoding import SRGB, Encoding, convert
 from anyportal_core.media.framed import framed
@@ -249,7 +249,7 @@ class Material:
         have = clip.info.numbers
         if shot.missing != "error" and clip.info.kind == "sequence" and there[0] <= have[0] <= have[-1] <= there[-1]:
             # It goes by the plate's numbers, so what it lacks at its ends is missing, too.
-            clip = self._open(shot.matte, there, shot.missing)
+            clip = self._open(shot.matte, (there[0], there[-1]), shot.missing)
         clip.describe_by(sorted(set(matte_numbers(clip.info, self.info, self.numbers))))
         return framed(shot.matte, clip, self.info, "matte")
 
@@ -368,10 +368,13 @@ def _chosen(shot: Shot, info: ClipInfo) -> FrameSet:
     if shot.within is not None:
         _check_inside(shot.within, first, last, inside, "shot.within")
         first, last = shot.within.first, shot.within.last
+        _check_length(first, last)
         inside, where = "what is analysed (within)", "shot.frames"
     if shot.frames is None:
+        _check_length(first, last)
         return FrameSet(tuple(number for number in info.numbers if first <= number <= last))
     _check_inside(shot.frames, first, last, inside, where)
+    _check_length(max(shot.frames.first - shot.handles, first), min(shot.frames.last + shot.handles, last))
     wanted: set[int] = set()
     for start, stop in shot.frames.runs():
         wanted.update(range(max(start - shot.handles, first), min(stop + shot.handles, last) + 1))
@@ -382,6 +385,16 @@ def _check_inside(frames: FrameSet, first: int, last: int, inside: str, where: s
     if frames.first < first or frames.last > last:
         raise FrameRangeError(
             f"the range {frames} is not inside {inside}", where=where, hint=f"choose frames of {first}-{last}"
+        )
+
+
+def _check_length(first: int, last: int) -> None:
+    """Raises FrameRangeError before frames are listed that would fill the memory."""
+    if last - first >= MOST_FRAMES:
+        raise FrameRangeError(
+            f"{last - first + 1} frames from {first} to {last}: {MOST_FRAMES} are the most",
+            where="shot.frames",
+            hint="give a range; a single file with a number far from all others stretches a sequence",
         )
 
 

@@ -48,6 +48,7 @@ class Endpoint:
         file: the daemon.json that said the address, the token or both, and says them anew when it is restarted.
         token_of_file: the token is that of the file, not one that a user was given.
         tls: without it the daemon is called in clear text, which is for this machine alone.
+        lan: where the daemon of this machine serves others, where its daemon.json says so.
     """
 
     address: str
@@ -57,6 +58,7 @@ class Endpoint:
     file: Path | None = None
     token_of_file: bool = False
     tls: Tls | None = None
+    lan: str = ""
 
 
 def state_directory(given: Path | None = None) -> Path:
@@ -173,14 +175,15 @@ def read_daemon_file(folder: Path) -> Endpoint | None:
     path = folder / "daemon.json"
     try:
         said = json.loads(path.read_text("utf-8"))
-        return Endpoint(str(said["address"]), str(said["token"]), str(path), int(said["pid"]), path, True)
+        address, token, lan = str(said["address"]), str(said["token"]), str(said.get("lan", ""))
+        return Endpoint(address, token, str(path), int(said["pid"]), path, True, lan=lan)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except PermissionError as error:
         raise DaemonError(
             "the daemon's file belongs to somebody else", where=str(path), hint="set ANYPORTAL_STATE to your own"
         ) from error
-    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError) as error:
         raise DaemonError(
             f"the daemon's file cannot be read: {error}", where=str(path), hint=f"delete it and {START_HINT}"
         ) from error

@@ -12,6 +12,7 @@ from anyportal_client.discovery import (
     Endpoint,
     endpoint_of,
     host_and_port,
+    is_loopback,
     process_gone,
     read_daemon_file,
     state_directory,
@@ -20,6 +21,9 @@ from anyportal_client.discovery_mdns import Announced, browse
 from anyportal_client.errors import ClientError
 from anyportal_client.events import DaemonDiscovered, LogLine, OnEvent
 from anyportal_client.messages import DaemonInfo
+
+_EVERYWHERE = ("0.0.0.0", "::")  # nosec B104: what a daemon says, nothing is bound here
+"""Where a daemon serves that serves at all addresses of its machine."""
 
 SECONDS = 6.0
 """For the queue of each, all at once."""
@@ -51,20 +55,40 @@ def _rows(announced: Sequence[Announced], saved: Sequence[SavedHost]) -> Iterato
     here = read_daemon_file(state_directory())
     if here is not None and process_gone(here.pid):
         here = None
+    local = here
     known = [each.known_as(saved) for each in announced]
     for each, host in zip(announced, known, strict=True):
-        own = here if here is not None and _is_here(each, here) else None
+        own = here if here is not None and _announces(each, here) else None
         yield each, own or (endpoint_of(host) if host is not None else None)
         here = here if own is None else None
-    yield from ((None, endpoint_of(host)) for host in saved if host not in known)
+    for host in saved:
+        if host not in known and not (local is not None and _is_login_to(host, local)):
+            yield None, endpoint_of(host)
     if here is not None:
         yield None, here
 
 
-def _is_here(announced: Announced, own: Endpoint) -> bool:
+def _announces(announced: Announced, own: Endpoint) -> bool:
     """Whether an announcement is that of this machine's own daemon."""
-    same_host = announced.host.removesuffix(".local") == socket.gethostname().partition(".")[0]
-    return same_host and host_and_port(announced.addresses[0])[1] == host_and_port(own.address)[1]
+    if not own.lan:
+        return False
+    bound, port = host_and_port(own.lan)
+    hosts, ports = zip(*map(host_and_port, announced.addresses), strict=True)
+    return port in ports and (bound in hosts or (bound in _EVERYWHERE and _is_this_machine(announced.host)))
+
+
+def _is_login_to(saved: SavedHost, own: Endpoint) -> bool:
+    """Whether somebody has logged in, over the network, to this machine's own daemon."""
+    if not own.lan:
+        return False
+    (bound, port), (host, named) = host_and_port(own.lan), host_and_port(saved.address)
+    here = _is_this_machine(host) or (bound in _EVERYWHERE and is_loopback(saved.address))
+    return port == named and (bound == host or here)
+
+
+def _is_this_machine(host: str) -> bool:
+    """Whether a name is this machine's, with a domain or without."""
+    return host.partition(".")[0] == socket.gethostname().partition(".")[0]
 
 
 async def _described(announced: Announced | None, endpoint: Endpoint | None) -> DaemonDiscovered:

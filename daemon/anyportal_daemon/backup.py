@@ -15,6 +15,7 @@ from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import mkdtemp
 
 from anyportal_core.errors import StorageError
 from anyportal_daemon.database import file_errors, sqlite_errors
@@ -57,22 +58,26 @@ def backup(state: Path, target: Path) -> Backup:
     Blobs become hard links where both are on one file system: they cost no room, and a disk that fails takes both.
 
     Raises:
-        StorageError: there is no state to copy, the folder is not new, or the disk refused.
+        StorageError: there is no state to copy, the folder is not new or inside of the state, or the disk refused.
     """
     if not (state / "journal.db").is_file():
         raise StorageError("there is no state to copy", where=str(state), hint="name its directory with --state")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise StorageError("it is not empty", where=str(target), hint="give a new folder: nothing is overwritten")
-    aside = target.with_name(f"{target.name}.part")
+    if target.resolve().is_relative_to(state.resolve()):
+        hint = "give a folder elsewhere: the next backup would copy it, too"
+        raise StorageError("it is inside of what is to be copied", where=str(target), hint=hint)
+    with file_errors(target.parent):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
-        with file_errors(aside):
-            made = _whole_copy(state, aside)
+        with file_errors(target):
+            made = _whole_copy(state, aside / "copy")
             if target.exists():
                 target.rmdir()
-            aside.rename(target)
-    except BaseException:
+            (aside / "copy").rename(target)
+    finally:
         shutil.rmtree(aside, ignore_errors=True)
-        raise
     return made
 
 
@@ -80,7 +85,7 @@ def _whole_copy(state: Path, target: Path) -> Backup:
     """Copy until nothing was deleted meanwhile; what is lacking each time was lost before."""
     for _ in range(ATTEMPTS):
         shutil.rmtree(target, ignore_errors=True)
-        target.mkdir(mode=0o700, parents=True)
+        target.mkdir(mode=0o700)
         made = _copy(state, target)
         if not made.lacking:
             break

@@ -32,6 +32,7 @@ from anyportal_daemon.server.catalog import CatalogService
 from anyportal_daemon.server.jobs import JobService
 from anyportal_daemon.server.server import Server
 from anyportal_daemon.server.store import StoreService
+from anyportal_daemon.server.threads import SlowWork
 from anyportal_daemon.server.watch import Watch
 from anyportal_daemon.state import StateDirectory
 from anyportal_daemon.storage.ballast import Ballast
@@ -90,25 +91,26 @@ async def daemon(
         closing(DiskBlobStore(state.root)) as store,
     ):
         tls = exposure.credentials(config, accounts)
-        bell, scheduler, folders = Bell(), Scheduler(journal, config.jobs), SharedFolders(config.mappings, state.root)
+        bell, scheduler, slow = Bell(), Scheduler(journal, config.jobs), SlowWork()
+        folders = SharedFolders(config.mappings, state.root)
         ballast = Ballast(state.root)
         shelves = (*store.shelves, StageShelf(state.stages))
         needs = StoreNeeds(journal.claims, lambda: book.settled(), store)
         shares = Shares(store, config.user_share)
-        keeper = Keeper(state.root, shelves, needs, config.budget, shares=shares)
+        keeper = Keeper(state.root, shelves, needs, config.budget, shares=shares, gave_up=lambda n: book.gave_up(n))
         book = JobBook(journal, store, told=bell.ring, queued=scheduler.wake, ballast=ballast, keeper=keeper)
         book.recover()
         ballast.hold()
         setup = WorkerSetup(store.files.root, state.stages, state.scratch, os.getpid(), config.models, config.worker)
         workers = Workers(book, journal, scheduler, folders, child.main, setup, patience)
-        jobs = JobService(book, journal, scheduler, workers, folders, bell)
+        jobs = JobService(book, journal, scheduler, workers, folders, bell, slow)
         verifier = Verifier(store, shelves, journal.claims.jobs, book.spoilt)
         token, number = new_token(), version("anyportal")
         known = authenticator or AccountAuthenticator(accounts, TokenAuthenticator(token, owner=True))
         watch = Watch(known, config.limits, audit)
         server = Server(
             watch,
-            BlobService(store, keeper.reserve, book.spoilt),
+            BlobService(store, keeper.reserve, book.spoilt, slow),
             StoreService(state.root, store, shelves, keeper, verifier),
             jobs,
             CatalogService(workers, journal, state.root, number, Models.configured(config.models), folders),
@@ -131,7 +133,8 @@ async def daemon(
             for chore in chores:
                 chore.cancel()
             jobs.refuse()
-            await server.refuse()
+            slow.close()
+            server.refuse()
             await asyncio.to_thread(workers.stop)
             bell.close()
             await server.stop(GRACE)

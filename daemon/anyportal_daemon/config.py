@@ -106,7 +106,8 @@ class Config:
     )
     user_share: float = key(
         number(0.5, most=1),
-        "Part of the budget that the blobs and uploads of one user may come to. The daemon's owner may have all of it.",
+        "Part of the budget that the footage, uploads and results of one user may come to, before they send and run no"
+        " more and others have the first right to the room. The daemon's owner may have all of it.",
         PART,
         reloads=True,
     )

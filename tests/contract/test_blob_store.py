@@ -139,6 +139,38 @@ def test_an_upload_goes_on_at_the_committed_size_only(store: BlobStore) -> None:
     assert store.missing("ann", [blob]) == [blob]
 
 
+def test_of_an_upload_of_which_nothing_came_nothing_stays(store: BlobStore) -> None:
+    for number in range(3):
+        store.receive("ann", name(bytes([number])), 0).close()
+    assert store.holdings("ann")["upload"] == Total() and not store.shelves[1].items()
+    put(store, "ann", b"")
+    assert get(store, "ann", name(b"")) == b""
+
+
+def test_a_user_has_so_many_uploads_begun_and_for_a_further_one_the_oldest_goes(store: BlobStore) -> None:
+    def begin(user: str, number: int) -> BlobId:
+        blob = name(bytes([number, number]))
+        upload = store.receive(user, blob, 0)
+        upload.write(bytes([number]))
+        upload.close()
+        time.sleep(TICK / 1e9)
+        return blob
+
+    store.begun = 3
+    theirs = begin("bob", 9)
+    blobs = [begin("ann", number) for number in range(3)]
+    being_written = store.receive("ann", blobs[0], 1)
+    blobs += [begin("ann", number) for number in (3, 4)]
+    assert [store.committed("ann", blob) for blob in blobs] == [1, 0, 0, 1, 1]
+    assert store.committed("bob", theirs) == 1
+    being_written.write(b"\0")
+    assert being_written.finish()
+    being_written.close()
+    upload = store.receive("ann", blobs[3], 1)  # to go on with one is to begin none
+    upload.close()
+    assert store.committed("ann", blobs[4]) == 1
+
+
 def test_wrong_bytes_are_dropped(store: BlobStore) -> None:
     blob = name(b"right")
     upload = store.receive("ann", blob, 0)

@@ -35,6 +35,7 @@ class Wants:
 
     def __init__(self) -> None:
         self.blobs: set[str] = set()
+        self.alive: set[str] = set()
         self.since: int | None = None
         self.asked = 0
 
@@ -44,6 +45,9 @@ class Wants:
     def blob(self, sha256: str) -> bool:
         self.asked += 1
         return sha256 in self.blobs
+
+    def live(self, sha256: str) -> bool:
+        return sha256 in self.alive
 
     def all_blobs(self) -> set[str]:
         return self.blobs

@@ -26,7 +26,20 @@ class Shared(Kept):
 
     def keeper(self, budget: int | None, grace: float = 0) -> Keeper:
         shares = Shares(self.store, 0.5)
-        return Keeper(self.root, self.shelves, self.wants, budget, grace, lambda: NOW, shares)
+        self.given_up: list[str] = []
+        return Keeper(self.root, self.shelves, self.wants, budget, grace, lambda: NOW, shares, self.given_up.extend)
+
+    def make(self, data: bytes, age: float, user: str = "ann", fetched: bool = False) -> BlobId:
+        """A result of a user's job."""
+        blob = self.put(data, age, "worker")
+        self.store.grant(user, [blob])
+        self.store.release("worker", [blob])
+        self.use(blob.sha256, age)
+        if fetched:
+            self.store.fetched(user, blob)
+        else:
+            self.wants.blobs.add(blob.sha256)
+        return blob
 
 
 @pytest.fixture(params=["disk", "memory"])
@@ -184,3 +197,70 @@ def test_the_keepers_grace_holds_for_ones_own_too(kept: Shared) -> None:
     with pytest.raises(DiskFullError):
         kept.keeper(100, keeper_module.GRACE).reserve(20, "ann")
     assert kept.has(new)
+
+
+def test_fetched_results_make_room_for_their_user_however_new_they_are(kept: Shared) -> None:
+    """Whoever fetches what is made goes on making more; footage that was just sent is another matter."""
+    new, sent = kept.make(b"r" * 30, 1, fetched=True), kept.put(b"s" * 21, 1, "ann")
+    kept.keeper(100, keeper_module.GRACE).need(user="ann")
+    assert not kept.has(new) and kept.has(sent)
+
+
+def test_results_above_a_part_make_room_for_others_where_nothing_else_does(kept: Shared) -> None:
+    """The oldest first, no more than is needed, and their jobs are to say so."""
+    made = [kept.make(bytes([number]) * 20, 100 - number) for number in range(4)]
+    idle = kept.put(b"i" * 15, 5, "bob")
+    keeper = kept.keeper(100)
+    keeper.reserve(15, "bob")
+    assert not kept.has(idle) and all(map(kept.has, made)) and kept.given_up == [], "nobody needed that one"
+    keeper.reserve(15, "bob")
+    assert [kept.has(each) for each in made] == [False, True, True, True]
+    assert kept.given_up == [made[0].sha256]
+
+
+def test_results_make_room_down_to_their_users_part_and_no_further(kept: Shared) -> None:
+    made = [kept.make(bytes([number]) * 20, 100 - number) for number in range(5)]
+    keeper = kept.keeper(100)
+    for _ in range(2):
+        with pytest.raises(DiskFullError):
+            keeper.reserve(61, "bob")
+        with pytest.raises(DiskFullError):
+            keeper.need(user="ann")
+    keeper.reserve(50, "bob")
+    with pytest.raises(DiskFullError):
+        keeper.reserve(11, "carl")
+    assert [kept.has(each) for each in made] == [False, False, False, True, True]
+
+
+def test_what_a_job_needs_or_others_share_makes_no_room(kept: Shared) -> None:
+    live, both, own = (kept.make(bytes([number]) * 30, 9 - number) for number in range(3))
+    kept.wants.alive.add(live.sha256)
+    kept.store.grant("bob", [both])
+    kept.use(both.sha256, 8)
+    kept.keeper(100).reserve(19, "bob")
+    assert kept.has(live) and kept.has(both) and not kept.has(own)
+
+
+def test_what_the_owner_has_made_makes_room_for_nobody(kept: Shared) -> None:
+    made = kept.make(b"o" * 90, 9, OWNER)
+    with pytest.raises(DiskFullError):
+        kept.keeper(100).reserve(20, "bob")
+    assert made.sha256 not in kept.given_up and not kept.store.missing(OWNER, [made])
+
+
+def test_a_full_store_takes_no_more_results_of_who_has_more_than_their_part(kept: Shared) -> None:
+    keeper = kept.keeper(100)
+    kept.wants.alive.update(kept.make(bytes([number]) * 30, 9).sha256 for number in range(3))
+    keeper.came(90, "ann")  # there is room, so nobody minds
+    kept.wants.alive.add(kept.make(b"b" * 20, 9, "bob").sha256)
+    keeper.came(20, "bob")  # it is not his fault
+    with pytest.raises(DiskFullError, match="your part"):
+        keeper.came(1, "ann")
+
+
+def test_results_of_one_push_out_those_of_who_has_more_than_their_part(kept: Shared) -> None:
+    surplus = kept.make(b"a" * 90, 9)
+    keeper = kept.keeper(100)
+    kept.wants.alive.add(kept.make(b"b" * 20, 9, "bob").sha256)
+    keeper.came(20, "bob")
+    assert not kept.has(surplus) and kept.given_up == [surplus.sha256]

@@ -20,8 +20,8 @@ from tests.integration.security_house import add, bearer
 MIB = 2**20
 
 
-async def send(blobs: Any, token: str, size: int, content: bytes) -> blobs_pb2.Upload:
-    """One upload of so many MiB."""
+async def send(blobs: Any, token: str, size: int, content: bytes, begun: bool = False) -> blobs_pb2.Upload:
+    """One upload of so many MiB; of one that is only ``begun``, the first message."""
     data = content * (size * MIB // len(content))
     blob = media_pb2.Blob(sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data))
 
@@ -29,6 +29,8 @@ async def send(blobs: Any, token: str, size: int, content: bytes) -> blobs_pb2.U
         for offset in range(0, len(data), MIB):
             part = data[offset : offset + MIB]
             yield blobs_pb2.WriteBlobRequest(blob=blob if offset == 0 else None, data=part)
+            if begun:
+                break
 
     found: blobs_pb2.Upload = await blobs.WriteBlob(messages(), metadata=bearer(token))
     return found
@@ -43,7 +45,7 @@ async def test_one_user_does_not_fill_the_store_for_all(tmp_path: Path) -> None:
         blobs: Any = blobs_pb2_grpc.BlobServiceStub(channel)
         assert (await send(blobs, ann, 6, b"a")).complete
         with pytest.raises(aio.AioRpcError) as caught:
-            await send(blobs, ann, 3, b"b")
+            await send(blobs, ann, 3, b"b", begun=True)  # who goes on speaking may miss why he is refused
         assert caught.value.code() is StatusCode.RESOURCE_EXHAUSTED
         assert "0.01 GiB of at most 0.01 GiB (50% of 0.02 GiB)" in str(caught.value.details())
         metadata = dict(caught.value.trailing_metadata() or ())

@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from google.protobuf import struct_pb2
@@ -429,6 +430,77 @@ def test_bad_jobs_are_refused_by_field(change: Callable[[Job], None], kind: type
     with pytest.raises(kind) as caught:
         planned(job)
     assert caught.value.where == field
+
+
+FAR = 4_000_000_000
+
+
+@pytest.mark.parametrize("missing", ["", "error", "hold", "black"])
+@pytest.mark.parametrize(
+    ("plate", "shot", "field"),
+    [
+        (sequence(1, 2), {"frames": "9" * 23}, "shot.frames"),
+        (sequence(1, 2), {"frames": "1" * 5000}, "shot.frames"),
+        (sequence(1, 2), {"within": "1" * 5000}, "shot.within"),
+        (sequence(1, 2), {"frames": "1", "within": f"1,{FAR}"}, "shot.within"),
+        (sequence(1, FAR), {}, "shot.frames"),
+        (sequence(1, FAR), {"frames": "1", "handles": 2**31 - 1}, "shot.frames"),
+        (sequence(1, FAR), {"frames": f"1,{FAR}"}, "shot.frames"),
+    ],
+)
+def test_more_frames_than_anybody_may_have_are_refused_at_once(
+    plate: media_pb2.ClipManifest, shot: dict[str, Any], field: str, missing: str
+) -> None:
+    job = asked(plate)
+    job.shot.MergeFrom(jobs_pb2.Shot(missing_frames=missing, **shot))
+    with pytest.raises(FrameRangeError) as caught:
+        planned(job)
+    assert caught.value.where == field
+    assert len(str(caught.value)) < 500
+
+
+def test_the_limit_of_frames_is_the_workers() -> None:
+    job = asked(sequence(1, 2, 3, 4))
+    for frames, handles, within, fits in (("", 0, "", False), ("2-3", 0, "", True), ("2-3", 9, "", False)):
+        job.shot.MergeFrom(jobs_pb2.Shot(frames=frames, handles=handles, within=within))
+        if fits:
+            plan(job, load_catalogue(), SharedFolders({}), most_frames=3)
+        else:
+            with pytest.raises(FrameRangeError, match="3 are allowed"):
+                plan(job, load_catalogue(), SharedFolders({}), most_frames=3)
+
+
+ORDERS = ("\x1b]0;owned\x07", "a\x00b", "a\x9b31m", "a\u202eb", "a\nb", "a\x7f")
+
+
+@pytest.mark.parametrize("text", ORDERS)
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        (lambda job, text: setattr(job.shot.plate, "colour_space", text), "shot.plate.colour_space"),
+        (lambda job, text: setattr(job.shot.plate.file, "filename", text), "shot.plate.file.filename"),
+        (lambda job, text: setattr(job.delivery, "colour_space", text), "delivery.colour_space"),
+        (lambda job, text: setattr(job, "display_name", text), "display_name"),
+        (lambda job, text: job.labels.update({"shot": text}), "labels.shot"),
+        (lambda job, text: job.labels.update({"\x1b": text}), "labels._"),
+        (lambda job, text: setattr(job.recipe, "subject", "\x1b" + text), "recipe.subject"),
+        (lambda job, text: setattr(job.recipe.backdrop, "prompt", "\x1b" + text), "recipe.backdrop.prompt"),
+        (lambda job, text: job.shot.plate.shared.MergeFrom(media_pb2.SharedMedia(path=text)), "shot.plate.shared.path"),
+    ],
+)
+def test_what_a_terminal_obeys_is_in_no_text(change: Callable[[Job, str], None], field: str, text: str) -> None:
+    job = asked()
+    change(job, text)
+    with pytest.raises(ShotError) as caught:
+        planned(job)
+    assert caught.value.where == field
+    assert str(caught.value).isprintable()
+
+
+def test_a_subject_may_have_lines() -> None:
+    job = asked()
+    job.recipe.subject = "a woman\n\tin a red coat"
+    assert planned(job).job.recipe.subject == job.recipe.subject
 
 
 def test_a_range_outside_a_sequence_is_refused_at_once() -> None:

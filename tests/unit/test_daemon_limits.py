@@ -261,6 +261,10 @@ def test_how_much_stays_loaded() -> None:
     assert memory.resident_budget(Limits(resident_gigabytes=1.5), "cpu") == int(1.5 * GIGABYTE)
     assert memory.resident_budget(Limits(resident_gigabytes=1.5), "cuda:0") == int(1.5 * GIGABYTE)
     assert memory.resident_budget(Limits(), "cuda:0") is None
+    whole = psutil.virtual_memory().total
+    assert Limits().most_memory() == pytest.approx(0.9 * whole, rel=0.01)
+    assert Limits().most_memory(share=2) == pytest.approx(0.45 * whole, rel=0.01)
+    assert Limits(memory_gigabytes=1.5).most_memory(share=2) == int(1.5 * GIGABYTE)
     assert memory.resident_budget(Limits(), "cpu") == pytest.approx(psutil.virtual_memory().total / 2, rel=0.01)
 
 

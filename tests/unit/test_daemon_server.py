@@ -162,6 +162,26 @@ async def test_every_rpc_needs_the_token(wire: Wire, method: Any) -> None:
     assert await call(ANN) not in (StatusCode.UNAUTHENTICATED, StatusCode.INTERNAL, StatusCode.UNKNOWN)
 
 
+async def test_who_watches_the_health_hears_of_the_end_though_others_have_left(tmp_path: Path) -> None:
+    async with daemon(Config(Address("127.0.0.1", 0), tmp_path / "state")) as found:
+        channel = aio.insecure_channel(found.address)
+        health: Any = health_pb2_grpc.HealthStub(channel)
+        owner = (("authorization", f"Bearer {found.token}"),)
+        ask = [health_pb2.HealthCheckRequest(service=service) for service in ("", "", "nobody")]
+        stays, leaves, stranger = [health.Watch(each, metadata=owner) for each in ask]
+        told = [(await each.read()).status for each in (stays, leaves, stranger)]
+        status = health_pb2.HealthCheckResponse
+        assert told == [status.SERVING, status.SERVING, status.SERVICE_UNKNOWN]
+        with pytest.raises(aio.AioRpcError) as caught:
+            await health.Check(ask[2], metadata=owner)
+        assert caught.value.code() is StatusCode.NOT_FOUND
+        leaves.cancel()
+        await asyncio.sleep(0.5)  # until the daemon knows
+        last = asyncio.create_task(stays.read())
+    assert (await last).status == status.NOT_SERVING
+    await channel.close()
+
+
 async def test_health_and_reflection_serve(wire: Wire) -> None:
     health: Any = health_pb2_grpc.HealthStub(wire.channel)
     for service in ("", "anyportal.v1.JobService"):

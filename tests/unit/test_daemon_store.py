@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
+from collections import namedtuple
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,24 +21,30 @@ from anyportal_daemon.jobs.book import JobBook
 from anyportal_daemon.jobs.claims import StoreNeeds
 from anyportal_daemon.jobs.journal import Journal
 from anyportal_daemon.jobs.plan import Plan
+from anyportal_daemon.storage import keeper, shares
 from anyportal_daemon.storage.ballast import Ballast
 from anyportal_daemon.storage.blobs import BlobId, BlobStore
 from anyportal_daemon.storage.disk import DiskBlobStore
 from anyportal_daemon.storage.keeper import Keeper
 from anyportal_daemon.storage.memory import MemoryBlobStore
+from anyportal_daemon.storage.shares import Shares
 from anyportal_daemon.storage.shelves import StageShelf
 from anyportal_daemon.storage.verification import Verifier
+
+Disk = namedtuple("Disk", "total used free")
 
 
 class Life:
     """A book, a journal, a store and its keeper, without workers."""
 
-    def __init__(self, folder: Path, store: BlobStore, budget: int = 1 << 40) -> None:
+    def __init__(self, folder: Path, store: BlobStore, budget: int = 1 << 40, part: float = 1.0) -> None:
         self.store, self.journal = store, Journal(folder / "journal.db")
         self.stages = DirectoryCache(folder / "stages")
         shelves = (*store.shelves, StageShelf(folder / "stages"))
         needs = StoreNeeds(self.journal.claims, lambda: self.book.settled(), store)
-        self.keeper = Keeper(folder, shelves, needs, budget)
+        shares = Shares(store, part)
+        gave_up = lambda names: self.book.gave_up(names)  # noqa: E731
+        self.keeper = Keeper(folder, shelves, needs, budget, shares=shares, gave_up=gave_up)
         self.book = JobBook(self.journal, store, lambda job: None, lambda: None, Ballast(folder), keeper=self.keeper)
 
     def put(self, data: bytes, user: str = "ann") -> BlobId:
@@ -47,20 +55,23 @@ class Life:
         upload.close()
         return blob
 
-    def create(self, *blobs: BlobId) -> str:
-        """A job of Ann's with a sequence of these frames."""
+    def create(self, *blobs: BlobId, user: str = "ann") -> str:
+        """A job with a sequence of these frames."""
         wire = [media_pb2.Blob(sha256=blob.sha256, size_bytes=blob.size) for blob in blobs]
         frames = [media_pb2.SequenceFrame(number=number, blob=blob) for number, blob in enumerate(wire)]
         sequence = media_pb2.FrameSequence(frames=frames, pattern="plate.%04d.png")
         job = Job(shot=jobs_pb2.Shot(plate=media_pb2.ClipManifest(sequence=sequence)))
         named = tuple((f"shot.plate.sequence.frames[{index}].blob", blob) for index, blob in enumerate(blobs))
-        return self.book.create("ann", Plan(job, named), None).name.removeprefix("jobs/")
+        return self.book.create(user, Plan(job, named), None).name.removeprefix("jobs/")
 
-    def make(self, job_id: str, data: bytes) -> BlobId:
+    def make(self, job_id: str, data: bytes, name: str = "comp.png") -> BlobId:
         """A result of a job."""
         blob = self.put(data, "worker")
         wire = media_pb2.Blob(sha256=blob.sha256, size_bytes=blob.size)
-        self.book.made(job_id, [jobs_pb2.ResultFile(blob=wire, filename="comp.png", layers=["comp"])])
+        try:
+            self.book.made(job_id, [jobs_pb2.ResultFile(blob=wire, filename=name, layers=["comp"])])
+        finally:
+            self.store.release("worker", [blob])  # workers have nothing of their own
         return blob
 
     def stage(self, job_id: str, key: str, reused: bool = False) -> Path:
@@ -328,3 +339,72 @@ def test_pruning_and_creating_at_once_never_loses_what_a_job_was_told_is_there(t
     assert all(store.missing("ann", blobs) == [] for _, blobs in kept)
     life.journal.close()
     store.close()
+
+
+def frame(job_id: str, size: int) -> bytes:
+    """The picture that a job makes."""
+    return job_id.encode() * (size // len(job_id))
+
+
+@pytest.fixture(params=["disk", "memory"])
+def crowded(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Life]:
+    """A store of a million bytes, half of it for each user at most, whose disk is large."""
+    monkeypatch.setattr(shares, "RECOUNT", 0.0)
+    monkeypatch.setattr(keeper.shutil, "disk_usage", lambda path: Disk(1 << 40, 0, 1 << 39))
+    store = DiskBlobStore(tmp_path) if request.param == "disk" else MemoryBlobStore()
+    life = Life(tmp_path, store, 1_000_000, 0.5)
+    yield life
+    life.journal.close()
+    if isinstance(store, DiskBlobStore):
+        store.close()
+
+
+def test_whose_results_fill_their_part_begins_no_further_job_and_is_told(crowded: Life) -> None:
+    plate = crowded.put(b"plate")
+    jobs = [crowded.create(plate) for _ in range(3)]
+    theirs = crowded.create(crowded.put(b"plate", "bob"), user="bob")
+    made = []
+    for job_id in jobs[:2]:
+        assert crowded.book.start(job_id)
+        made.append(crowded.make(job_id, frame(job_id, 300_000)))
+        crowded.book.succeeded(job_id)
+    assert not crowded.book.start(jobs[2])
+    failed = crowded.journal.job("ann", jobs[2])
+    assert failed.state == Job.FAILED and failed.error.code == "DISK_FULL"
+    assert "your part of the daemon's store is full" in failed.error.message and "fetch results" in failed.error.hint
+    assert crowded.book.start(theirs), "it is there for others"
+
+    crowded.store.fetched("ann", made[0])
+    crowded.book.retry("ann", jobs[2])
+    assert crowded.book.start(jobs[2]), "what was fetched makes room"
+
+
+def test_a_job_says_that_its_results_made_room_for_others(crowded: Life) -> None:
+    job_id = crowded.create(crowded.put(b"plate"))
+    assert crowded.book.start(job_id)
+    first = crowded.make(job_id, frame(job_id, 400_000), "comp.1.png")
+    second = crowded.make(job_id, frame(job_id, 480_000), "comp.2.png")
+    with pytest.raises(DiskFullError):
+        crowded.keeper.need(200_000, "carl")  # what a job that runs has made stays
+    assert crowded.has(first)
+    time.sleep(0.03)  # a file's time is no finer
+    assert crowded.has(second)
+
+    crowded.book.succeeded(job_id)
+    crowded.keeper.need(200_000, "bob")
+    assert not crowded.has(first) and crowded.has(second)
+    events, _ = crowded.journal.events("ann", job_id, 0)
+    [said] = [event.log.text for event in events if event.log.severity == jobs_pb2.LogLine.WARNING]
+    assert "comp.1.png is gone: others needed room" in said and "run the job again" in said
+    crowded.store.fetched("ann", second)
+    crowded.book.retry("ann", job_id)
+    assert crowded.journal.status(job_id).state == Job.QUEUED
+
+
+def test_a_job_whose_results_no_longer_fit_leaves_nothing_of_the_last(crowded: Life) -> None:
+    job_id = crowded.create(crowded.put(b"plate"))
+    assert crowded.book.start(job_id)
+    crowded.make(job_id, frame(job_id, 900_000))
+    with pytest.raises(DiskFullError, match="your part"):
+        crowded.make(job_id, frame(job_id, 200_000))
+    assert crowded.keeper.used() < 1_000_000

@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from anyportal_daemon.bootstrap import daemon
 from anyportal_daemon.config import Address, Config
 from anyportal_daemon.security.users import Principal, let_in
 from anyportal_daemon.server.blobs import MAX_DATA, WAITING, BlobService, _opened, _Writing
+from anyportal_daemon.server.threads import in_thread
 from anyportal_daemon.storage import disk, keeper
 from anyportal_daemon.storage.blobs import BlobId
 from anyportal_daemon.storage.memory import MemoryBlobStore
@@ -38,7 +40,7 @@ async def test_an_upload_is_closed_though_its_call_is_cancelled_before_a_thread_
         free.wait()
 
     async def call() -> None:
-        async with _opened(store.receive, "ann", blob, 0):
+        async with _opened(in_thread, partial(store.receive, "ann", blob, 0)):
             loop.run_in_executor(None, work)
             while not busy.is_set():
                 await asyncio.sleep(0)

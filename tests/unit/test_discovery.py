@@ -7,17 +7,21 @@ import os
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
+from anyportal_client import discovery_list
 from anyportal_client.credentials import SavedHost, save
+from anyportal_client.discovery import Endpoint, read_daemon_file
 from anyportal_client.discovery_list import discovered
 from anyportal_client.discovery_mdns import Announced, browse
 from anyportal_client.events import DaemonDiscovered, Event, LogLine
 from anyportal_daemon.announcing import DEFAULT_PORT, SERVICE, announced, gpu_names
 from anyportal_daemon.config import Address
+from anyportal_daemon.security.announcement import Announcement
 from tests.unit.client_fakes import TOKEN, FakeDaemon
 from tests.unit.tls_house import authority
 
@@ -132,7 +136,8 @@ async def test_two_daemons_at_two_addresses_of_one_machine_are_each_found_at_the
     one, two = (Address(host, DEFAULT_PORT) for host in both)
     async with announced(one, "1"), announced(two, "1"):
         for _ in range(10):
-            found = [each for each in await browse(SECONDS, both) if each.name.startswith(HOST)]
+            ours = {str(one), str(two)}  # another daemon of this machine may be heard, too
+            found = [each for each in await browse(SECONDS, both) if set(each.addresses) <= ours]
             if sorted(each.addresses for each in found) == [(str(one),), (str(two),)]:
                 break
         else:
@@ -144,6 +149,40 @@ async def test_two_daemons_at_two_addresses_of_one_machine_are_each_found_at_the
 async def test_what_serves_nobody_else_is_not_announced() -> None:
     async with announced(None, "1"):
         assert all(task.get_coro().__name__ != "_announce" for task in asyncio.all_tasks())
+
+
+HERE = Endpoint("127.0.0.1:4711", "token", "daemon.json", os.getpid(), lan="0.0.0.0:29671")
+ANNOUNCED = Announced(HOST, f"{HOST}.local", ("192.0.2.2:29671",), "1", "cpu", True)
+
+
+@pytest.mark.parametrize("lan", ["0.0.0.0:29671", "192.0.2.2:29671", "[::]:29671"])
+@pytest.mark.parametrize("announced", [[ANNOUNCED], []], ids=["announced", "quiet"])
+@pytest.mark.parametrize("login", [f"{HOST}:29671", f"{HOST}.studio.lan:29671", "192.0.2.2:29671", ""])
+def test_this_machines_own_daemon_is_listed_once_though_it_serves_others_too(
+    monkeypatch: pytest.MonkeyPatch, lan: str, announced: list[Announced], login: str
+) -> None:
+    if login.startswith("192") and not announced and not lan.startswith("192"):
+        pytest.skip("nothing says that it is an address of this machine")
+    own = replace(HERE, lan=lan)
+    monkeypatch.setattr(discovery_list, "read_daemon_file", lambda folder: own)
+    saved = [SavedHost(login)] if login else []
+    assert list(discovery_list._rows(announced, saved)) == [(announced[0] if announced else None, own)]
+
+
+def test_other_daemons_are_not_taken_for_this_machines_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discovery_list, "read_daemon_file", lambda folder: HERE)
+    elsewhere = Announced("gpu-box", "gpu-box.local", ("192.0.2.3:29671",), "1", "cpu", True)
+    second = Announced(f"{HOST}-2", f"{HOST}.local", ("192.0.2.2:29672",), "1", "cpu", True)
+    saved = [SavedHost("gpu-box:29671"), SavedHost(f"{HOST}:29673"), SavedHost("192.0.2.9:29671")]
+    rows = list(discovery_list._rows([elsewhere, second], saved))
+    addresses = [endpoint.address if endpoint is not None else "" for _, endpoint in rows]
+    assert addresses == ["gpu-box:29671", "", f"{HOST}:29673", "192.0.2.9:29671", HERE.address]
+
+
+def test_where_a_daemon_serves_others_is_read_of_its_file(tmp_path: Path) -> None:
+    Announcement("127.0.0.1:4711", "token", 1, "1", "0.0.0.0:29671").write(tmp_path)
+    found = read_daemon_file(tmp_path)
+    assert found is not None and (found.address, found.lan) == ("127.0.0.1:4711", "0.0.0.0:29671")
 
 
 async def test_a_network_that_refuses_is_no_reason_not_to_serve(caplog: pytest.LogCaptureFixture) -> None:

@@ -26,6 +26,15 @@ def test_a_backward_range_is_refused_with_the_range_turned_round() -> None:
         FrameSet.parse("10-5")
 
 
+@pytest.mark.parametrize(
+    "text", ["1" * 5000, "1-" + "9" * 5000, "99999999999999999999999", "9223372036854775807", "1-3000000"]
+)
+def test_absurd_numbers_are_refused_in_few_words(text: str) -> None:
+    with pytest.raises(FrameRangeError) as refused:
+        FrameSet.parse(text)
+    assert len(str(refused.value)) < 500
+
+
 @given(st.sets(st.integers(-10_000, 200_000), min_size=1, max_size=50))
 def test_text_and_set_are_the_same_thing(numbers: set[int]) -> None:
     frames = FrameSet(tuple(numbers))

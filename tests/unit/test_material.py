@@ -1,3 +1,4 @@
+import shutil
 from fractions import Fraction
 from pathlib import Path
 
@@ -33,6 +34,37 @@ def material(plate: Path, **shot: object) -> Material:
 def test_handles_are_clamped_to_the_plate(plate: Path) -> None:
     made = material(plate, frames=FrameSet.between(1002, 1004), handles=3)
     assert (made.numbers[0], made.numbers[-1], str(made.deliver)) == (1001, 1007, "1001-1007")
+
+
+def stretched(plate: Path, folder: Path) -> MediaRef:
+    """Two frames, four billion apart."""
+    for number in (1, 4_000_000_000):
+        shutil.copyfile(plate / "plate.1001.png", folder / f"far.{number}.png")
+    return MediaRef(folder / "far.#.png")
+
+
+@pytest.mark.parametrize("missing", ["hold", "black"])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"frames": FrameSet((1,)), "handles": 2**31 - 1},
+        {"frames": FrameSet((1, 4_000_000_000))},
+        {"frames": FrameSet((1,)), "within": FrameSet((1, 4_000_000_000))},
+    ],
+)
+def test_frames_that_would_fill_the_memory_are_not_listed(
+    plate: Path, tmp_path: Path, missing: str, asked: dict[str, object], little_memory: None
+) -> None:
+    with pytest.raises(FrameRangeError, match="1000000 are the most"):
+        Material(Shot(stretched(plate, tmp_path), missing=missing, **asked), RECIPE)  # type: ignore[arg-type]
+
+
+def test_a_stray_frame_far_away_is_in_nobodys_way(plate: Path, tmp_path: Path, little_memory: None) -> None:
+    far = stretched(plate, tmp_path)
+    made = Material(Shot(far, FrameSet.between(1, 3), handles=2, matte=far, missing="hold"), RECIPE)
+    assert str(made.deliver) == "1-5"
+    assert "lacks frames 2-5" in next(iter(made.remarks()))
 
 
 def test_between_delivered_frames_lies_context(plate: Path) -> None:

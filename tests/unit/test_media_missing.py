@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import OpenImageIO as oiio
 import pytest
 
-from anyportal_core.errors import FrameRangeError, MediaNotFoundError, MissingFramesError
+from anyportal_core.errors import FrameRangeError, MediaNotFoundError, MissingFramesError, ShotError
 from anyportal_core.frames import Image
 from anyportal_core.media.clip import Clip, open_clip
 from anyportal_core.media.header import DATE, TIMECODE
@@ -136,3 +138,58 @@ def test_each_frame_is_read_once_however_often_it_is_shown(tmp_path: Path) -> No
     frames = list(clip.repeating(numbers))
     assert [frame.number for frame in frames] == numbers
     assert frames[1] is frames[2] is frames[3]
+
+
+FAR = 4_000_000_000
+"""The number of a stray file: whoever lists the numbers up to it fills the memory of any machine."""
+
+
+def stretched(folder: Path) -> Path:
+    """Twelve frames, and one far from them all."""
+    pattern = sequence(folder, 1005)
+    shutil.copyfile(folder / "a.1001.exr", folder / f"a.{FAR}.exr")
+    return pattern
+
+
+@pytest.mark.usefixtures("little_memory")
+@pytest.mark.parametrize("missing", ["hold", "black"])
+def test_holes_are_filled_without_listing_them(tmp_path: Path, missing: MissingFrames) -> None:
+    clip = opened(stretched(tmp_path), missing)
+    assert clip.info.numbers == range(1001, FAR + 1)
+    assert len(clip.info.filled) == FAR - 1000 - COUNT
+    assert [number in clip.info.filled for number in (1000, 1001, 1005, FAR - 1, FAR)] == [
+        False,
+        False,
+        True,
+        True,
+        False,
+    ]
+    assert [frame.number for frame in clip.frames([1004, 1005, FAR - 1])] == [1004, 1005, FAR - 1]
+    assert clip.content(range(1001, 1004)) == opened(sequence(tmp_path / "b"), missing).content(range(1001, 1004))
+    assert len(clip.paths()) == COUNT
+
+
+@pytest.mark.usefixtures("little_memory")
+def test_holes_are_told_without_listing_them(tmp_path: Path) -> None:
+    clip = opened(stretched(tmp_path), "error")
+    lacking = f"{FAR - 1001 - COUNT + 1} of the frames are missing: 1005,1013-{FAR - 1}"
+    with pytest.raises(MissingFramesError, match=re.escape(lacking)):
+        clip.require()
+    with pytest.raises(MissingFramesError, match="1 of the frames is missing: 1005"):
+        clip.require(range(1003, 1008))
+    assert clip.require(range(1006, 1010)) == range(1006, 1010)
+
+
+@pytest.mark.parametrize("digits", [20, 30])
+@pytest.mark.parametrize("folder", [False, True])
+def test_a_number_that_no_frame_can_have_is_refused(tmp_path: Path, digits: int, folder: bool) -> None:
+    pattern = sequence(tmp_path)
+    shutil.copyfile(tmp_path / "a.1001.exr", tmp_path / f"a.{'9' * digits}.exr")
+    with pytest.raises(ShotError, match="number"):
+        opened(tmp_path if folder else pattern, "hold")
+
+
+def test_a_pattern_that_states_an_absurd_range_is_refused(tmp_path: Path) -> None:
+    sequence(tmp_path)
+    with pytest.raises(FrameRangeError, match="9000000 frames"):
+        opened(tmp_path / "a.1-9000000#.exr")

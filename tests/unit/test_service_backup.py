@@ -6,6 +6,7 @@ import hashlib
 import json
 import stat
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -133,3 +134,44 @@ def test_a_disk_that_refuses_leaves_no_half_of_it(
     with pytest.raises(StorageError):
         backup(state.root, tmp_path / "copy")
     assert not list(tmp_path.glob("copy*"))
+
+
+def test_what_lies_beside_it_stays(state: State, tmp_path: Path) -> None:
+    beside = tmp_path / "copy.part"
+    beside.mkdir()
+    (beside / "thesis.txt").write_text("x")
+    backup(state.root, tmp_path / "copy")
+    assert (beside / "thesis.txt").read_text() == "x"
+    assert {path.name for path in tmp_path.iterdir()} == {"state", "copy", "copy.part"}
+
+
+@pytest.mark.parametrize("where", [".", "backups/monday", "../state/monday"])
+def test_it_does_not_go_into_the_state_itself(state: State, where: str) -> None:
+    before = sorted(state.root.rglob("*"))
+    with pytest.raises(StorageError, match=r"inside of|not empty"):
+        backup(state.root, state.root / where)
+    assert sorted(state.root.rglob("*")) == before
+
+
+@pytest.mark.parametrize("ends_well", [True, False])
+def test_of_two_at_once_the_first_to_end_is_the_backup(
+    state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends_well: bool
+) -> None:
+    """And what becomes of the other takes nothing from it."""
+    state.queue(state.send(b"needed"))
+    copy_bytes, target = backing._copy_bytes, tmp_path / "copy"
+
+    def broken(source: Path, aside: Path) -> backing.Backup:
+        raise StorageError("the disk broke")
+
+    def meanwhile(source: Path, aside: Path) -> backing.Backup:
+        monkeypatch.setattr(backing, "_copy_bytes", copy_bytes if ends_well else broken)
+        with nullcontext() if ends_well else pytest.raises(StorageError, match="broke"):
+            backup(state.root, target)
+        return copy_bytes(source, aside)
+
+    monkeypatch.setattr(backing, "_copy_bytes", meanwhile)
+    with pytest.raises(StorageError) if ends_well else nullcontext():
+        backup(state.root, target)
+    assert json.loads((target / "backup.json").read_text())["blobs"] == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"state", "copy"}

@@ -60,6 +60,8 @@ def test_wrong_values_are_refused_and_the_field_is_named(given: dict[str, object
         ("strength", float("nan"), "allowed: numbers from 0 up to 1"),
         ("strength", 2, "allowed: numbers from 0 up to 1"),
         ("strength", {"a": 1}, '{"1001": 0.5}'),
+        ("strength", {"9" * 300: 1}, '{"1001": 0.5}'),
+        ("strength", {"9" * 5000: 1}, '{"1001": 0.5}'),
         ("radius", 2.5, "allowed: whole numbers from 1"),
         ("invert", "yes", "true or false"),
         ("mode", 3, "known: fast, fine"),

@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from anyportal_client.cli.output import WORTH_SHOWING, sentence, show_results, size
+from anyportal_client.cli.saying import plain
 from anyportal_client.events import DaemonAway, Done, Event, FileFetched, LogLine, Progressed, Uploading
 
 _PHASES = {"reading": "reading footage", "sending": "sending footage"}
@@ -36,7 +37,7 @@ class Bars:
                 share = event.done_bytes / event.total_bytes
                 self._show(event.phase, _PHASES[event.phase], share, size(event.total_bytes))
         elif isinstance(event, Progressed):
-            self._show("job", event.stage or "job", event.fraction)
+            self._show("job", plain(event.stage) or "job", event.fraction)
         elif isinstance(event, FileFetched):
             self._files += 1
             self._note(f"{self._files} file{'s' * (self._files > 1)} fetched")
@@ -45,7 +46,7 @@ class Bars:
             show_results(event)
         elif text := sentence(event):
             warning = isinstance(event, DaemonAway) or (isinstance(event, LogLine) and event.severity == "warning")
-            self._console.print(escape(text), style="yellow" if warning else "dim", highlight=False)
+            self._console.print(escape(plain(text)), style="yellow" if warning else "dim", highlight=False)
 
     def _show(self, bar: str, text: str, share: float, note: str = "") -> None:
         if bar not in self._bars:

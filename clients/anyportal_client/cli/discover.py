@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from anyportal_client.cli.options import Debug, Json
+from anyportal_client.cli.saying import say
 from anyportal_client.events import DaemonDiscovered, DaemonNamed
 
 
@@ -31,9 +32,9 @@ def discover(
         tell(DaemonNamed(named, origin))
     found = asyncio.run(discovered(seconds, on_event=tell))
     for each in found:
-        print(json.dumps(each.as_json()) if as_json else _line(each), flush=True)
+        say(json.dumps(each.as_json()) if as_json else _line(each))
     if not found and not as_json:
-        print("no daemon announces itself here; one on another network can be named: anyportal login HOST")
+        say("no daemon announces itself here; one on another network can be named: anyportal login HOST")
 
 
 def _line(each: DaemonDiscovered) -> str:

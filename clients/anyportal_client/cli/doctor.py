@@ -15,6 +15,7 @@ from anyportal_client.cli.check import Result, broken, ok
 from anyportal_client.cli.failures import arrow
 from anyportal_client.cli.hosts import in_words
 from anyportal_client.cli.options import Daemon, Debug, Json
+from anyportal_client.cli.saying import say
 from anyportal_client.discovery import state_directory
 from anyportal_client.errors import ClientError, MissingExtraError, StorageError
 from anyportal_client.events import Checked
@@ -38,9 +39,9 @@ def doctor(daemon: Daemon = None, as_json: Json = False, debug: Debug = False) -
         if as_json:
             print(json.dumps(check.as_json()), flush=True)
         else:
-            print(f"{_SIGNS[check.status]} {check.name}: {check.message}", flush=True)
+            say(f"{_SIGNS[check.status]} {check.name}: {check.message}")
             if check.hint:
-                print(f"        {arrow(sys.stdout)} {check.hint}", flush=True)
+                say(f"        {arrow(sys.stdout)} {check.hint}")
     raise typer.Exit(code)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from anyportal_client.cli.options import Daemon, Debug, JobName, Json, job_name
+from anyportal_client.cli.saying import say
 from anyportal_client.expectations import Difference, StageExplanation
 
 
@@ -22,9 +23,9 @@ def explain(job: JobName, daemon: Daemon = None, as_json: Json = False, debug: D
         return
     for stage in stages:
         word = "reused" if stage.reused else "ran"
-        print(f"{stage.stage:<16} {word:<6} {stage.seconds:>8.2f} s  {size(stage.size_bytes):>10}  {reason(stage)}")
+        say(f"{stage.stage:<16} {word:<6} {stage.seconds:>8.2f} s  {size(stage.size_bytes):>10}  {reason(stage)}")
     if not stages:
-        print("no stage of it has ended yet")
+        say("no stage of it has ended yet")
 
 
 def reason(stage: StageExplanation) -> str:

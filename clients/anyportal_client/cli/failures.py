@@ -8,6 +8,7 @@ from typing import TextIO
 
 import typer
 
+from anyportal_client.cli.saying import say
 from anyportal_client.errors import Cancelled, ClientError, InternalError, MissingExtraError, UsageError, error_of
 from anyportal_client.extras import need_extra
 
@@ -45,9 +46,9 @@ def report(error: ClientError, as_json: bool) -> None:
         print(json.dumps(last.as_json()), flush=True)
         return
     where = f" ({error.where})" if error.where else ""
-    print(f"error: {error.message}{where}", file=sys.stderr)
+    say(f"error: {error.message}{where}", aside=True)
     if error.hint:
-        print(f"{arrow(sys.stderr)} {error.hint}", file=sys.stderr)
+        say(f"{arrow(sys.stderr)} {error.hint}", aside=True)
 
 
 def arrow(stream: TextIO) -> str:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from anyportal_client.cli.options import Daemon, Debug, JobName, Json, Overwrite, job_name
+from anyportal_client.cli.saying import say
 
 
 def watch(job: JobName, daemon: Daemon = None, as_json: Json = False, debug: Debug = False) -> None:
@@ -71,8 +72,8 @@ def jobs(
         whose = f"{job.user:<12}  " if all_users else ""
         line = f"{job.name:<24} {job.state:<10} {job.fraction:>4.0%}  {created}  {whose}{job.display_name}"
         expected = in_words(job.outlook) if job.outlook is not None else ""
-        print(f"{line}  ({expected})" if expected else line)
+        say(f"{line}  ({expected})" if expected else line)
     if draining:
-        print("the daemon is draining: what runs is done first, and the rest when it is back")
+        say("the daemon is draining: what runs is done first, and the rest when it is back")
     if not found:
-        print("there are no jobs")
+        say("there are no jobs")

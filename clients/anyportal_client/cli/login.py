@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from anyportal_client.cli.options import Debug, Json
+from anyportal_client.cli.saying import say
 from anyportal_client.errors import UsageError
 from anyportal_client.events import Event, HostForgotten, HostSaved
 
@@ -77,7 +78,7 @@ def _list(as_json: bool) -> None:
         place = "keyring" if event.keyring else "file"
         _say(event, f"{address}  {event.user or '-'}  {place}  {event.fingerprint or 'this machine'}", as_json)
     if not as_json and not saved_hosts():
-        print("no daemon was logged in to")
+        say("no daemon was logged in to")
 
 
 def _saved(address: str) -> HostSaved:
@@ -93,8 +94,8 @@ def _trusts(address: str, fingerprint: str) -> bool:
     """Ask a person whether that is the right daemon."""
     if not sys.stdin.isatty():
         return False
-    print(f"{address} is not known yet. The fingerprint of its authority is\n  {fingerprint}", file=sys.stderr)
-    print("On its machine, anyportal tls show must say the same.", file=sys.stderr)
+    say(f"{address} is not known yet. The fingerprint of its authority is\n  {fingerprint}", aside=True)
+    say("On its machine, anyportal tls show must say the same.", aside=True)
     return typer.confirm("Is it the right one?", err=True)
 
 
@@ -118,4 +119,4 @@ def _token(from_stdin: bool) -> str:
 
 
 def _say(event: Event, text: str, as_json: bool) -> None:
-    print(json.dumps(event.as_json()) if as_json else text, flush=True)
+    say(json.dumps(event.as_json()) if as_json else text)

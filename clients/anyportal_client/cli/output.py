@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Protocol
 
+from anyportal_client.cli.saying import say
 from anyportal_client.events import (
     DaemonAway,
     DaemonBack,
@@ -78,13 +79,13 @@ class PlainLines:
         else:
             text = sentence(event)
             if text:
-                print(text, file=sys.stderr, flush=True)
+                say(text, aside=True)
 
     def _step(self, stage: str, fraction: float, note: str) -> None:
         step = (stage, int(fraction * 10))
         if step != self._last:
             self._last = step
-            print(f"{stage} {note}".rstrip() + f" {fraction:.0%}", file=sys.stderr, flush=True)
+            say(f"{stage} {note}".rstrip() + f" {fraction:.0%}", aside=True)
 
     def close(self) -> None:
         pass
@@ -141,8 +142,8 @@ def show_results(event: Done) -> None:
     named = [(",".join(each), path) for path, each in layers.items()]
     width = max((len(names) for names, _ in named), default=0)
     for names, path in named:
-        print(f"{names:<{width}}  {path}", flush=True)
-    print(f"done: frames {event.frames} in {event.seconds:.1f} s", file=sys.stderr, flush=True)
+        say(f"{names:<{width}}  {path}")
+    say(f"done: frames {event.frames} in {event.seconds:.1f} s", aside=True)
 
 
 def size(count: int) -> str:

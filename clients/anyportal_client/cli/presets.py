@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from anyportal_client.cli.options import Daemon, Debug, Json
+from anyportal_client.cli.saying import say
 
 
 def presets(daemon: Daemon = None, as_json: Json = False, debug: Debug = False) -> None:
@@ -19,7 +20,7 @@ def presets(daemon: Daemon = None, as_json: Json = False, debug: Debug = False) 
             event = PresetListed(preset.name, preset.summary, preset.roles, preset.backdrops, preset.unavailable)
             print(json.dumps(event.as_json()))
             continue
-        print(f"{preset.name}: {preset.summary}")
-        print(f"  backdrops: {', '.join(preset.backdrops)}")
+        say(f"{preset.name}: {preset.summary}")
+        say(f"  backdrops: {', '.join(preset.backdrops)}")
         if preset.unavailable:
-            print(f"  cannot run: {preset.unavailable}")
+            say(f"  cannot run: {preset.unavailable}")

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from anyportal_client.cli.failures import arrow
 from anyportal_client.cli.output import sentence
+from anyportal_client.cli.saying import say
 from anyportal_client.events import Done, Event, Failed, FileFetched, Progressed, ResultsReady, Uploading, WasCancelled
 from anyportal_client.otio.exports import Forecast
 from anyportal_client.otio.outcomes import Outcome, version_name
@@ -168,11 +169,11 @@ class _PlainLines:
         text = _words(event)
         if text and self._last.get(name) != text:
             self._last[name] = text
-            print(f"{name}: {text}", file=sys.stderr, flush=True)
+            say(f"{name}: {text}", aside=True)
 
     def batch(self, event: Event) -> None:
         for text in _remarks(event):
-            print(text, file=sys.stderr, flush=True)
+            say(text, aside=True)
 
     def close(self) -> None:
         pass

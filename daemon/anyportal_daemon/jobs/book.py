@@ -159,7 +159,7 @@ class JobBook:
         return self._store.holding()
 
     def start(self, job_id: str) -> bool:
-        """Take a queued job; False when it is no longer queued, or fails since the disk is full.
+        """Take a queued job; False when it is no longer queued, or fails since the disk, or its user's part, is full.
 
         Raises:
             StorageError: not even that can be written down.
@@ -175,7 +175,7 @@ class JobBook:
             return [moved(job, Job.RUNNING)]
 
         try:
-            self._need_room()
+            self._need_room(self._journal.user_of(job_id))
         except DiskFullError as error:  # nobody is left waiting for space that may never come
             self._refuse(job_id, error)
             return False
@@ -227,9 +227,19 @@ class JobBook:
         self._change(job_id, update)
 
     def made(self, job_id: str, files: Sequence[jobs_pb2.ResultFile]) -> None:
-        """Result files are in the store: give them to the job's user and tell of them."""
+        """Result files are in the store: give them to the job's user and tell of them.
+
+        Raises:
+            DiskFullError: they cannot be written down; or the store is full, and the user has more than their part.
+        """
         user = self._journal.user_of(job_id)
         blobs = [_blob(file) for file in files]
+        try:
+            self._keeper.came(sum(blob.size for blob in blobs), user)
+        except DiskFullError:
+            with self._claiming:
+                self._urgently(lambda: self._store.release(user, self._store.missing(user, blobs)))
+            raise
         with self._claiming:
             new = self._store.missing(user, blobs)
             try:
@@ -316,6 +326,17 @@ class JobBook:
                     self._journal.spoil(job_id)
                     self.said(job_id, f"the result {names[0]} was damaged: run the job again to have it", warning=True)
 
+    def gave_up(self, names: Sequence[str]) -> None:
+        """Results that nobody had fetched made room for others: the jobs that have made them say so."""
+        jobs = dict.fromkeys(job_id for name in names for job_id in self._journal.claims.jobs(name))
+        gone = set(names)
+        for job_id in jobs:
+            with suppress(JobNotFoundError, StorageError):
+                _, files, _ = self._journal.delivered(job_id)
+                lost = [file.filename for file in files if file.blob.sha256 in gone]
+                if lost:
+                    self.said(job_id, _given_up(lost), warning=True)
+
     def stalled(self, job_id: str, error: StorageError) -> None:
         """A job has ended, and not even the ballast makes room to write it down: whoever watches learns why."""
         self._unwritten[job_id] = error
@@ -370,6 +391,12 @@ class JobBook:
 def _full() -> DiskFullError:
     where, hint = "the daemon's state directory", "free some space, then run it again"
     return DiskFullError("the daemon's disk is full", where=where, hint=hint)
+
+
+def _given_up(names: Sequence[str]) -> str:
+    what = f"{names[0]} and {len(names) - 1} more results are" if len(names) > 1 else f"the result {names[0]} is"
+    why = "others needed room in the daemon's store, and you had more than your part of it"
+    return f"{what} gone: {why}; run the job again to have {'them' if len(names) > 1 else 'it'}"
 
 
 def _is_sound(store: BlobStore, user: str, blob: BlobId) -> bool:

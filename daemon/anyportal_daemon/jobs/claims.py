@@ -122,6 +122,9 @@ class StoreNeeds:
         self._claims, self._store = claims, store
         self.settled = settled
 
+    def live(self, sha256: str) -> bool:
+        return any(claim.state in LIVE for claim in self._claims.on(sha256))
+
     def blob(self, sha256: str) -> bool:
         claims = self._claims.on(sha256)
         if any(claim.state in LIVE for claim in claims):

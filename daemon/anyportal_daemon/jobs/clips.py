@@ -9,8 +9,10 @@ from pathlib import PurePosixPath
 
 from anyportal.v1 import media_pb2
 from anyportal_core.errors import ShotError
+from anyportal_core.frames import LARGEST_NUMBER
 from anyportal_core.registry import BackdropKind
 from anyportal_daemon.errors import BlobError
+from anyportal_daemon.jobs.texts import check_printable
 from anyportal_daemon.storage.blobs import BlobId
 
 MAX_FRAMES = 100_000
@@ -22,7 +24,7 @@ _MAX_COLOUR_SPACE = 200
 MAX_TITLE = 200
 """Bytes of what results are named by: layer, frame number and ending are added to it."""
 _PATTERN = re.compile(r"[^%]*%(0\d\d?)?d[^%]*")
-_BAD_NAME = re.compile(r'[/\\:*?"<>|\x00-\x1f\x7f]')
+_BAD_NAME = re.compile(r'[/\\:*?"<>|]')
 _STILLS = frozenset(
     [".bmp", ".cin", ".dpx", ".exr", ".hdr", ".jpeg", ".jpg", ".png", ".sgi", ".tga", ".tif", ".tiff", ".webp"]
 )
@@ -51,6 +53,7 @@ def check_clip(clip: media_pb2.ClipManifest, field: str) -> None:
         raise ShotError(
             f"'{clip.colour_space[:80]}' is no colour space's name", where=f"{field}.colour_space", hint=hint
         )
+    check_printable(clip.colour_space, f"{field}.colour_space")
     if clip.HasField("frame_rate"):
         _check_rate(clip.frame_rate, f"{field}.frame_rate")
 
@@ -70,6 +73,7 @@ def check_filename(name: str, field: str, most: int = 255) -> None:
     """
     if not name or name in (".", "..") or len(name.encode()) > most:
         raise ShotError(f"'{name[:80]}' is no file name", where=field, hint=f"give a name of 1 to {most} bytes")
+    check_printable(name, field)
     if _BAD_NAME.search(name):
         raise ShotError(
             f"'{name}' is no plain file name", where=field, hint='leave out / \\ : * ? " < > | and control characters'
@@ -84,12 +88,15 @@ def _check_span(span: media_pb2.MovieSpan, field: str) -> None:
             hint="give the first frame's number and the number of frames of the whole movie",
         )
     _check_rate(span.frame_rate, f"{field}.frame_rate")
+    check_printable(span.timecode, f"{field}.timecode")
     if len(span.timecode) > _MAX_TIMECODE:
         raise ShotError("this is no timecode", where=f"{field}.timecode", hint="write HH:MM:SS:FF, or nothing")
 
 
 def _check_shared(shared: media_pb2.SharedMedia, field: str) -> None:
     """What is said of the content of shared files; the path itself is the business of `SharedFolders`."""
+    check_printable(shared.path, f"{field}.path")
+    check_printable(shared.mapping, f"{field}.mapping")
     if shared.frames:
         _check_pattern(PurePosixPath(shared.path).name, f"{field}.path")
         _check_frames(shared.frames, f"{field}.frames")
@@ -120,6 +127,8 @@ def _check_frames(frames: Sequence[media_pb2.SequenceFrame], field: str) -> None
                 where=f"{field}[{index}]",
                 hint="list every frame once, in ascending order",
             )
+        if abs(frame.number) > LARGEST_NUMBER:
+            raise ShotError(f"no frame can have the number {frame.number}", where=f"{field}[{index}].number")
         previous = frame.number
         blob_id(frame.blob, f"{field}[{index}].blob")
 

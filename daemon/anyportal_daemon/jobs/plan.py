@@ -14,7 +14,7 @@ from anyportal.v1 import jobs_pb2, media_pb2
 from anyportal.v1.jobs_pb2 import Job
 from anyportal_core.delivery import Delivery
 from anyportal_core.errors import FrameRangeError, RecipeError, ShotError, unknown_name
-from anyportal_core.frames import FrameSet
+from anyportal_core.frames import MOST_FRAMES, FrameSet
 from anyportal_core.recipe import BackdropChoice, Recipe, RecipeRequest, resolve
 from anyportal_core.registry import Catalogue
 from anyportal_core.shot import MISSING_FRAMES
@@ -30,12 +30,14 @@ from anyportal_daemon.jobs.clips import (
     title_of,
 )
 from anyportal_daemon.jobs.colour import check_colour_config, colour_blob
+from anyportal_daemon.jobs.texts import check_printable, printable
 from anyportal_daemon.storage.blobs import BlobId
 from anyportal_daemon.storage.shared import SharedFolders, digest_files
 
 MAX_TEXT = 10_000
 MAX_LABELS = 64
 MAX_PRIORITY = 100
+_SEVERAL_LINES = ("recipe.subject", "recipe.backdrop.prompt")
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
@@ -52,22 +54,25 @@ class Plan:
     blobs: tuple[tuple[str, BlobId], ...]
 
 
-def plan(asked: Job, catalogue: Catalogue, folders: SharedFolders) -> Plan:
+def plan(asked: Job, catalogue: Catalogue, folders: SharedFolders, most_frames: int = MOST_FRAMES) -> Plan:
     """Check a job.
+
+    Args:
+        most_frames: that it may analyse.
 
     Raises:
         AnyPortalError: of the families InputError and RecipeError, or BlobError; ``where`` is the field at fault.
     """
     job = Job(shot=asked.shot, recipe=asked.recipe, delivery=asked.delivery, labels=asked.labels)
     job.priority = _checked_priority(asked.priority)
-    job.display_name = asked.display_name or title_of(job.shot.plate)
+    job.display_name = asked.display_name or printable(title_of(job.shot.plate))
     _check_texts(job)
     clips = list(_clips(job))
     for field, clip in clips:
         check_clip(clip, field)
         if clip.HasField("shared"):
             _check_shared(clip.shared, folders, f"{field}.shared")
-    _check_frames(job.shot)
+    _check_frames(job.shot, most_frames)
     _check_missing(job.shot)
     check_colour_config(job.shot)
     recipe = _resolve(job, catalogue, folders)
@@ -109,11 +114,12 @@ def _check_texts(job: Job) -> None:
         "delivery.colour_space": job.delivery.colour_space,
         "recipe.subject": job.recipe.subject,
         "recipe.backdrop.prompt": job.recipe.backdrop.prompt,
-        **{f"labels.{key[:40]}": key + value for key, value in job.labels.items()},
+        **{f"labels.{printable(key[:40])}": key + value for key, value in job.labels.items()},
     }
     for field, text in texts.items():
         if len(text) > MAX_TEXT:
             raise ShotError(f"a text of {len(text)} characters", where=field, hint=f"at most {MAX_TEXT}")
+        check_printable(text, field, lines=field in _SEVERAL_LINES)
     if len(job.labels) > MAX_LABELS:
         raise ShotError(f"{len(job.labels)} labels", where="labels", hint=f"at most {MAX_LABELS}")
 
@@ -125,7 +131,7 @@ def _checked_priority(priority: int) -> int:
     return priority
 
 
-def _check_frames(shot: jobs_pb2.Shot) -> None:
+def _check_frames(shot: jobs_pb2.Shot, most: int) -> None:
     if shot.handles < 0:
         raise ShotError(f"handles are {shot.handles}", where="shot.handles", hint="give 0 or more")
     frames = _parsed(shot.frames, "shot.frames")
@@ -140,6 +146,29 @@ def _check_frames(shot: jobs_pb2.Shot) -> None:
             f"the range {frames} is not within {within.first}-{within.last}",
             where="shot.within",
             hint="give a range within the frames that are analysed",
+        )
+    _check_length(shot, within or frames, 0 if within else shot.handles, most)
+
+
+def _check_length(shot: jobs_pb2.Shot, wanted: FrameSet | None, handles: int, most: int) -> None:
+    """That no more is analysed than may be, as far as that can be told without opening the media."""
+    listed = shot.plate.sequence.frames or shot.plate.shared.frames
+    if wanted is not None:
+        first, last = wanted.first - handles, wanted.last + handles
+        if listed:  # handles go no further than the plate does, and where frames are filled what is asked for
+            first = max(first, min(listed[0].number, wanted.first))
+            last = min(last, max(listed[-1].number, wanted.last))
+        else:  # how many of them there are only the media say
+            first, last = wanted.first, wanted.last
+    elif listed:
+        first, last = listed[0].number, listed[-1].number
+    else:
+        return
+    if last - first >= most:
+        raise FrameRangeError(
+            f"{last - first + 1} frames from {first} to {last}: {most} are allowed",
+            where="shot.within" if shot.within else "shot.frames",
+            hint="give fewer at once, or raise worker.frames in the daemon's configuration",
         )
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
-from typing import BinaryIO, NoReturn, ParamSpec, Protocol, Self, TypeVar
+from functools import partial
+from typing import BinaryIO, NoReturn, Protocol, Self, TypeVar
 
 from anyportal.v1 import blobs_pb2, blobs_pb2_grpc, media_pb2
 from anyportal_daemon.errors import BlobCorruptError, BlobError, BlobNotFoundError, ReadOffsetError
 from anyportal_daemon.security.users import Principal, caller, calling
 from anyportal_daemon.server.guard import Context
 from anyportal_daemon.server.reading import Chunks, DamagedError, PartOfBlob, Readers, Source, WholeBlob
+from anyportal_daemon.server.threads import SlowWork, in_thread
 from anyportal_daemon.storage.blobs import AGAIN, CHUNK, BlobId, BlobStore, Upload
 from anyportal_daemon.storage.rooms import Room, RoomedUpload
 
@@ -27,6 +29,7 @@ class BlobService(blobs_pb2_grpc.BlobServiceServicer):
     Args:
         reserve: called before so many bytes of a user's are taken in, for the room; raises where the store has none.
         spoilt: called with the digest of a blob that was damaged and is gone.
+        slow: does what has to read whole files.
     """
 
     def __init__(
@@ -34,9 +37,10 @@ class BlobService(blobs_pb2_grpc.BlobServiceServicer):
         store: BlobStore,
         reserve: Callable[[int, str], Room] = lambda size, user: Room(size),
         spoilt: Callable[[str], None] = lambda sha256: None,
+        slow: SlowWork | None = None,
     ) -> None:
         self._store, self._reserve, self._spoilt = store, reserve, spoilt
-        self._readers, self._chunks = Readers(), Chunks()
+        self._readers, self._chunks, self._slow = Readers(), Chunks(), slow or SlowWork()
 
     async def FindMissingBlobs(
         self, request: blobs_pb2.FindMissingBlobsRequest, context: Context
@@ -45,11 +49,11 @@ class BlobService(blobs_pb2_grpc.BlobServiceServicer):
             hint = f"ask for at most {MAX_BLOBS} at once"
             raise BlobError(f"{len(request.blobs)} blobs at once", where="blobs", hint=hint)
         blobs = [_id(blob, f"blobs[{index}]") for index, blob in enumerate(request.blobs)]
-        missing = await asyncio.to_thread(self._store.missing, caller(), blobs)
+        missing = await in_thread(self._store.missing, caller(), blobs)
         return blobs_pb2.FindMissingBlobsResponse(missing=[_message(blob) for blob in missing])
 
     async def GetUpload(self, request: blobs_pb2.GetUploadRequest, context: Context) -> blobs_pb2.Upload:
-        return await asyncio.to_thread(self._upload, caller(), _id(request.blob, "blob"))
+        return await in_thread(self._upload, caller(), _id(request.blob, "blob"))
 
     async def WriteBlob(
         self, request_iterator: AsyncIterator[blobs_pb2.WriteBlobRequest], context: Context
@@ -58,13 +62,15 @@ class BlobService(blobs_pb2_grpc.BlobServiceServicer):
         if first is None:
             raise BlobError("the first message names no blob", where="blob")
         user, blob = caller(), _id(first.blob, "blob")
-        async with _opened(self._receive, user, blob, first.offset) as upload:
+        # What has come of it before is hashed again.
+        opening = partial(self._receive, user, blob, first.offset)
+        async with _opened(partial(self._slow.run, user), opening) as upload:
             async with _Writing(upload.write) as writing:
                 await writing.take(_data(first))
                 async for message in request_iterator:
                     await writing.take(_data(message))
-            await asyncio.to_thread(upload.finish)
-        return await asyncio.to_thread(self._upload, user, blob)
+            await in_thread(upload.finish)
+        return await in_thread(self._upload, user, blob)
 
     async def ReadBlob(
         self, request: blobs_pb2.ReadBlobRequest, context: Context
@@ -74,7 +80,7 @@ class BlobService(blobs_pb2_grpc.BlobServiceServicer):
             raise ReadOffsetError(f"{request.offset} is outside of {blob.size} bytes", where="offset")
         stop = min(blob.size, request.offset + request.limit_bytes) if request.limit_bytes else blob.size
         try:
-            async with _opened(self._open, calling(), blob) as file:
+            async with _opened(in_thread, partial(self._open, calling(), blob)) as file:
                 source = await self._source(file, blob, (request.offset, stop))
                 async with aclosing(self._readers.messages(source, request.offset, stop)) as messages:
                     async for data in messages:
@@ -82,7 +88,7 @@ class BlobService(blobs_pb2_grpc.BlobServiceServicer):
         except DamagedError:
             await self._damaged(blob)
         if stop == blob.size and request.offset < max(stop, 1):  # to ask for nothing is not to have it
-            await asyncio.to_thread(self._store.fetched, caller(), blob)
+            await in_thread(self._store.fetched, caller(), blob)
 
     def _open(self, principal: Principal, blob: BlobId) -> BinaryIO:
         """The caller's blob, or a result of somebody's job where the caller sees everybody's. Footage is its user's."""
@@ -105,11 +111,11 @@ class BlobService(blobs_pb2_grpc.BlobServiceServicer):
     async def _source(self, file: BinaryIO, blob: BlobId, part: tuple[int, int]) -> Source:
         if part == (0, blob.size):
             return WholeBlob(file, blob)
-        return PartOfBlob(file, await self._chunks.of(file, blob))
+        return PartOfBlob(file, await self._chunks.of(file, blob, partial(self._slow.run, caller())))
 
     async def _damaged(self, blob: BlobId) -> NoReturn:
-        await asyncio.to_thread(self._store.damaged, blob)
-        await asyncio.to_thread(self._spoilt, blob.sha256)
+        await in_thread(self._store.damaged, blob)
+        await in_thread(self._spoilt, blob.sha256)
         raise BlobCorruptError("the stored bytes are damaged", where=blob.sha256, hint=AGAIN)
 
     def _upload(self, user: str, blob: BlobId) -> blobs_pb2.Upload:
@@ -137,7 +143,7 @@ class _Writing:
     async def _drain(self) -> None:
         while self._waiting:
             messages, self._waiting = self._waiting, []
-            await asyncio.to_thread(self._write_all, messages)
+            await in_thread(self._write_all, messages)
 
     def _write_all(self, messages: list[bytes]) -> None:
         for data in messages:
@@ -166,22 +172,24 @@ class _Closable(Protocol):
 
 
 Opened = TypeVar("Opened", bound=_Closable)
-Given = ParamSpec("Given")
 
 
 @asynccontextmanager
-async def _opened(open: Callable[Given, Opened], *args: Given.args, **kwargs: Given.kwargs) -> AsyncIterator[Opened]:
-    """What a thread opens; closed again even when the rpc is cancelled while the thread is at it."""
-    opening = asyncio.create_task(asyncio.to_thread(open, *args, **kwargs))
+async def _opened(
+    run: Callable[[Callable[[], None]], Awaitable[None]], open: Callable[[], Opened]
+) -> AsyncIterator[Opened]:
+    """What a thread opens; closed again even when the rpc is cancelled while the thread is at it.
+
+    Args:
+        run: has a thread do something, and is not over before that is.
+    """
+    opened: list[Opened] = []
     try:
-        yield await asyncio.shield(opening)
+        await run(lambda: opened.append(open()))
+        yield opened[0]
     finally:
-        await asyncio.shield(asyncio.create_task(_closed(opening)))
-
-
-async def _closed(opening: asyncio.Task[Opened]) -> None:
-    """Close what was opened. A task of its own: of one that is cancelled threads never do what they have not begun."""
-    await asyncio.to_thread((await opening).close)
+        for each in opened:  # a task of its own: of one that is cancelled threads never do what they have not begun
+            await asyncio.shield(asyncio.create_task(in_thread(each.close)))
 
 
 def _data(message: blobs_pb2.WriteBlobRequest) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import platform
 import shutil
@@ -23,6 +22,7 @@ from anyportal_daemon.jobs.journal import Journal
 from anyportal_daemon.security.scopes import Scope
 from anyportal_daemon.security.users import Principal, calling
 from anyportal_daemon.server.guard import Context
+from anyportal_daemon.server.threads import in_thread
 from anyportal_daemon.storage.blobs import CHUNK
 from anyportal_daemon.storage.shared import SharedFolders
 from anyportal_daemon.worker.supervisor import WorkerStatus
@@ -56,7 +56,7 @@ class CatalogService(catalog_pb2_grpc.CatalogServiceServicer):
         self._models, self._mappings = models, folders.names()
 
     async def GetDaemon(self, request: catalog_pb2.GetDaemonRequest, context: Context) -> catalog_pb2.Daemon:
-        return await asyncio.to_thread(self._daemon, calling())
+        return await in_thread(self._daemon, calling())
 
     def _daemon(self, principal: Principal) -> catalog_pb2.Daemon:
         broken = self._workers.catalogue.broken
@@ -110,7 +110,7 @@ class CatalogService(catalog_pb2_grpc.CatalogServiceServicer):
     async def ListModels(
         self, request: catalog_pb2.ListModelsRequest, context: Context
     ) -> catalog_pb2.ListModelsResponse:
-        return await asyncio.to_thread(self._list_models)
+        return await in_thread(self._list_models)
 
     def _list_models(self) -> catalog_pb2.ListModelsResponse:
         specs = self._workers.catalogue.plugins.values()

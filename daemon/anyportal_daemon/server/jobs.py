@@ -28,6 +28,7 @@ from anyportal_daemon.security.scopes import Scope
 from anyportal_daemon.security.users import caller, calling
 from anyportal_daemon.server.bell import Bell
 from anyportal_daemon.server.guard import Context
+from anyportal_daemon.server.threads import SlowWork, in_thread
 from anyportal_daemon.storage.shared import SharedFolders
 from anyportal_daemon.worker.workers import Workers
 
@@ -50,9 +51,10 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         workers: Workers,
         folders: SharedFolders,
         bell: Bell,
+        slow: SlowWork,
     ) -> None:
         self._book, self._journal, self._workers, self._folders = book, journal, workers, folders
-        self._scheduler, self._bell = scheduler, bell
+        self._scheduler, self._bell, self._slow = scheduler, bell, slow
         self._lookout = Lookout(Outlooks(journal, scheduler).look)
         self._admitting = threading.Lock()
         """Held while a user's jobs are counted and one is added."""
@@ -71,7 +73,7 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         await self._lookout.close()
 
     async def CreateJob(self, request: jobs_pb2.CreateJobRequest, context: Context) -> Job:
-        job = await asyncio.to_thread(self._create, caller(), request)
+        job = await self._slow.run(caller(), self._create, caller(), request)
         if request.validate_only:
             await self._lookout.promise(job)
         else:
@@ -87,7 +89,7 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         if known is not None:
             return known
         self._need_open()
-        checked = plan(request.job, self._workers.catalogue, self._folders)
+        checked = plan(request.job, self._workers.catalogue, self._folders, self._workers.limits.frames)
         if request.validate_only:
             return checked.job
         with self._admitting:
@@ -96,12 +98,12 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
             return self._book.create(user, checked, own)
 
     async def _job(self, user: str, job_id: str) -> Job:
-        job = await asyncio.to_thread(self._journal.job, user, job_id)
+        job = await in_thread(self._journal.job, user, job_id)
         await self._lookout.add(job)
         return job
 
     async def GetJob(self, request: jobs_pb2.GetJobRequest, context: Context) -> Job:
-        user = await asyncio.to_thread(self._as_whom, _id(request.name), calling().sees_all)
+        user = await in_thread(self._as_whom, _id(request.name), calling().sees_all)
         return await self._job(user, _id(request.name))
 
     def _as_whom(self, job_id: str, everybody: bool) -> str:
@@ -116,18 +118,18 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
         user = None if request.all_users else caller()
         before = _read_token(request.page_token, states) if request.page_token else None
         size = min(max(request.page_size, 0) or DEFAULT_PAGE, MAX_PAGE)
-        jobs, following = await asyncio.to_thread(self._journal.page, user, states, size, before)
+        jobs, following = await in_thread(self._journal.page, user, states, size, before)
         await self._lookout.add_to_page(jobs)
         token = "" if following is None else _token(following, states)
         return jobs_pb2.ListJobsResponse(jobs=jobs, next_page_token=token)
 
     async def WatchJob(self, request: jobs_pb2.WatchJobRequest, context: Context) -> AsyncIterator[jobs_pb2.JobEvent]:
         job_id, after = _id(request.name), request.after_sequence
-        user = await asyncio.to_thread(self._as_whom, job_id, calling().sees_all)
+        user = await in_thread(self._as_whom, job_id, calling().sees_all)
         told: jobs_pb2.Outlook | None = None
         while True:
             news = self._bell.listen(job_id)
-            events, ended = await asyncio.to_thread(self._journal.events, user, job_id, after)
+            events, ended = await in_thread(self._journal.events, user, job_id, after)
             moved = any(event.HasField("state") for event in events)
             outlook = None if ended else await self._lookout.of(job_id, fresh=moved)
             if not events and outlook is not None and _worth_telling(told, outlook):
@@ -149,15 +151,15 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
 
     async def CancelJob(self, request: jobs_pb2.CancelJobRequest, context: Context) -> Job:
         job_id = _id(request.name)
-        user = await asyncio.to_thread(self._changing, job_id)
-        await asyncio.to_thread(self._book.cancel, user, job_id)
+        user = await in_thread(self._changing, job_id)
+        await in_thread(self._book.cancel, user, job_id)
         return await self._job(user, job_id)
 
     async def RetryJob(self, request: jobs_pb2.RetryJobRequest, context: Context) -> Job:
         self._need_open()
         job_id = _id(request.name)
-        user = await asyncio.to_thread(self._changing, job_id)
-        await asyncio.to_thread(self._retry, user, job_id)
+        user = await in_thread(self._changing, job_id)
+        await in_thread(self._retry, user, job_id)
         return await self._job(user, job_id)
 
     def _changing(self, job_id: str) -> str:
@@ -171,14 +173,14 @@ class JobService(jobs_pb2_grpc.JobServiceServicer):
 
     async def DeleteJob(self, request: jobs_pb2.DeleteJobRequest, context: Context) -> empty_pb2.Empty:
         job_id = _id(request.name)
-        user = await asyncio.to_thread(self._changing, job_id)
-        await asyncio.to_thread(self._book.delete, user, job_id)
+        user = await in_thread(self._changing, job_id)
+        await in_thread(self._book.delete, user, job_id)
         return empty_pb2.Empty()
 
     async def ExplainJob(self, request: jobs_pb2.ExplainJobRequest, context: Context) -> jobs_pb2.Explanation:
         job_id = _id(request.name)
-        user = await asyncio.to_thread(self._as_whom, job_id, calling().sees_all)
-        return await asyncio.to_thread(explain, self._journal, user, job_id)
+        user = await in_thread(self._as_whom, job_id, calling().sees_all)
+        return await in_thread(explain, self._journal, user, job_id)
 
 
 def _worth_telling(told: jobs_pb2.Outlook | None, outlook: jobs_pb2.Outlook) -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
+from anyportal_daemon.server.threads import in_thread
 from anyportal_daemon.storage.blobs import CHUNK, BlobId
+from anyportal_daemon.storage.checkpoints import checkpoint
 
 READ_AHEAD = 4 * CHUNK
 """Bytes read at once: a step into a thread costs about as much as reading one chunk."""
@@ -27,6 +29,9 @@ _KNOWN = 2**19
 
 _DIGEST = 16
 """Bytes of a chunk's digest: against damage, not against people."""
+
+
+Run = Callable[..., Awaitable[bytes]]
 
 
 class DamagedError(Exception):
@@ -85,15 +90,18 @@ class Chunks:
     def __init__(self, most: int = _KNOWN) -> None:
         self._room, self._known = most * _DIGEST, dict[str, bytes]()
 
-    async def of(self, file: BinaryIO, blob: BlobId) -> bytes:
+    async def of(self, file: BinaryIO, blob: BlobId, run: Run = in_thread) -> bytes:
         """Those of a blob; it is read as a whole where they are not known.
+
+        Args:
+            run: has a thread do it.
 
         Raises:
             DamagedError: it is not what it is called.
         """
         found = self._known.pop(blob.sha256, None)
         if found is None:
-            found = await asyncio.to_thread(_chunks, file, blob)
+            found = await run(_chunks, file, blob)
             self._room -= len(found)
         self._forget(self._known.pop(blob.sha256, b""))  # of another call, which was at it as well
         self._known[blob.sha256] = found
@@ -108,6 +116,7 @@ class Chunks:
 def _chunks(file: BinaryIO, blob: BlobId) -> bytes:
     whole, found = hashlib.sha256(), bytearray()
     while data := file.read(CHUNK):
+        checkpoint()
         whole.update(data)
         found += _digest(data)
     if whole.hexdigest() != blob.sha256:
@@ -173,7 +182,7 @@ class Readers:
         end = min(stop, at + size)
         if size > CHUNK and end < stop:
             end -= end % CHUNK  # a chunk in two steps would be read twice
-        block = _Block(end - at, asyncio.create_task(asyncio.to_thread(source.read, at, end - at)))
+        block = _Block(end - at, asyncio.create_task(in_thread(source.read, at, end - at)))
         self.held += block.memory
         return block
 

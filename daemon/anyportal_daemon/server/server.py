@@ -10,7 +10,7 @@ from typing import Any
 
 import grpc
 from grpc import aio
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from anyportal.v1 import (
@@ -26,6 +26,7 @@ from anyportal.v1 import (
 from anyportal_daemon.config import Address
 from anyportal_daemon.errors import AddressInUseError
 from anyportal_daemon.security.scopes import MANIFESTS
+from anyportal_daemon.server import health
 from anyportal_daemon.server.blobs import BlobService
 from anyportal_daemon.server.catalog import CatalogService
 from anyportal_daemon.server.gate import Gate
@@ -103,9 +104,9 @@ class Server:
         jobs_pb2_grpc.add_JobServiceServicer_to_server(jobs, self._server)
         catalog_pb2_grpc.add_CatalogServiceServicer_to_server(catalog, self._server)
         store_pb2_grpc.add_StoreServiceServicer_to_server(store, self._server)
-        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
+        self._health = health.HealthService(SERVICES)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+        reflection.enable_server_reflection((*SERVICES, health.SERVICE, reflection.SERVICE_NAME), self._server)
 
     async def start(self, listen: Address, credentials: grpc.ServerCredentials | None = None) -> Served:
         """Serve.
@@ -124,8 +125,7 @@ class Server:
             served = Served(self._bind(Address("127.0.0.1", 0)), lan)
         await self._server.start()
         self._patrol = asyncio.create_task(self._watch.patrol())
-        for service in ("", *SERVICES):
-            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        self._health.tell(serving=True)
         return served
 
     def _bind(self, address: Address, credentials: grpc.ServerCredentials | None = None) -> Address:
@@ -144,9 +144,9 @@ class Server:
             )
         return address.with_port(port)
 
-    async def refuse(self) -> None:
+    def refuse(self) -> None:
         """Say that the end is near: health turns to NOT_SERVING."""
-        await self._health.enter_graceful_shutdown()
+        self._health.tell(serving=False)
 
     async def stop(self, grace: float) -> None:
         """Take no new rpcs and give those that run ``grace`` seconds."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from anyportal.v1.store_pb2 import Holding
 from anyportal_daemon.security.scopes import Scope
 from anyportal_daemon.security.users import calling
 from anyportal_daemon.server.guard import Context
+from anyportal_daemon.server.threads import in_thread
 from anyportal_daemon.storage.blobs import BlobStore
 from anyportal_daemon.storage.keeper import Keeper
 from anyportal_daemon.storage.shelf import Kind, Shelf, Total
@@ -43,7 +43,7 @@ class StoreService(store_pb2_grpc.StoreServiceServicer):
 
     async def GetStore(self, request: store_pb2.GetStoreRequest, context: Context) -> store_pb2.Store:
         principal = calling()
-        return await asyncio.to_thread(self._describe, principal.user, principal.may(Scope.ADMIN))
+        return await in_thread(self._describe, principal.user, principal.may(Scope.ADMIN))
 
     def _describe(self, user: str, whole: bool) -> store_pb2.Store:
         store = store_pb2.Store(budget_bytes=self._keeper.budget, free_disk_bytes=shutil.disk_usage(self._root).free)
@@ -58,7 +58,7 @@ class StoreService(store_pb2_grpc.StoreServiceServicer):
     ) -> AsyncIterator[store_pb2.VerifyStoreResponse]:
         steps = self._verifier.verify()
         last = Step(0, 0, 0)
-        while step := await asyncio.to_thread(_next, steps):
+        while step := await in_thread(_next, steps):
             last = step
             yield _message(step)
         yield store_pb2.VerifyStoreResponse(
@@ -66,8 +66,8 @@ class StoreService(store_pb2_grpc.StoreServiceServicer):
         )
 
     async def PruneStore(self, request: store_pb2.PruneStoreRequest, context: Context) -> store_pb2.PruneStoreResponse:
-        freed = await asyncio.to_thread(self._keeper.prune, max(request.keep_bytes, 0), request.recent)
-        used = await asyncio.to_thread(self._keeper.used)
+        freed = await in_thread(self._keeper.prune, max(request.keep_bytes, 0), request.recent)
+        used = await in_thread(self._keeper.used)
         return store_pb2.PruneStoreResponse(count=freed.count, freed_bytes=freed.size, used_bytes=used)
 
 

@@ -19,6 +19,9 @@ CHUNK = 256 * 1024
 SILENT = 10.0
 """Seconds without a byte after which another call may take an upload over: a connection may go without a word."""
 
+BEGUN = 256
+"""Uploads that a user may have begun and not ended: of files that hold next to nothing a disk takes only so many."""
+
 AGAIN = "upload it, or run its job, again"
 """What to do about bytes that are damaged."""
 
@@ -76,10 +79,12 @@ class BlobStore(Protocol):
 
     ``shelves`` are the blobs and the partial uploads as what they are to a budget: things of a size that were used
     at some time. To name a blob as there, to read it and to give it to somebody counts as a use.
-    ``silent`` are the seconds without a byte after which an upload may be taken over.
+    ``silent`` are the seconds without a byte after which an upload may be taken over, ``begun`` the uploads that a user
+    may have begun: for a further one that is written to least lately goes, of those that are not open.
     """
 
     silent: float
+    begun: int
 
     @property
     def shelves(self) -> Sequence[Shelf]: ...
@@ -94,6 +99,8 @@ class BlobStore(Protocol):
 
     def receive(self, user: str, blob: BlobId, offset: int) -> Upload:
         """Open the user's upload at ``offset``. One that is open still and has fallen silent is closed.
+
+        Of an upload that nothing is written to nothing stays.
 
         Raises:
             UploadOffsetError: not the committed size; ``facts["committed_bytes"]`` says it.

@@ -21,7 +21,7 @@ from anyportal_daemon.errors import (
     UploadBusyError,
     UploadOffsetError,
 )
-from anyportal_daemon.storage.blobs import AGAIN, SILENT, BlobId
+from anyportal_daemon.storage.blobs import AGAIN, BEGUN, SILENT, BlobId
 from anyportal_daemon.storage.files import BlobFiles, hash_start
 from anyportal_daemon.storage.possessions import Possessions
 from anyportal_daemon.storage.shares import Possession
@@ -40,7 +40,7 @@ class DiskBlobStore:
     """
 
     def __init__(self, root: Path) -> None:
-        self.silent = SILENT
+        self.silent, self.begun = SILENT, BEGUN
         self.files = BlobFiles(root / "blobs")
         self._uploads = root / "uploads"
         with file_errors(root):
@@ -69,8 +69,10 @@ class DiskBlobStore:
     def committed(self, user: str, blob: BlobId) -> int:
         if not self.missing(user, [blob]):
             return blob.size
-        partial = self._partial(user, blob)
-        return partial.stat().st_size if partial.exists() else 0
+        try:
+            return self._partial(user, blob).stat().st_size
+        except FileNotFoundError:
+            return 0
 
     def receive(self, user: str, blob: BlobId, offset: int) -> DiskUpload:
         partial = self._partial(user, blob)
@@ -87,6 +89,8 @@ class DiskBlobStore:
                     facts={"committed_bytes": str(committed)},
                 )
             self._busy[partial] = None
+            if not partial.exists():
+                self._make_way(partial.parent)
         try:
             upload = DiskUpload(self, user, blob, partial)
         except BaseException:
@@ -188,6 +192,14 @@ class DiskBlobStore:
         if upload is not None and upload.silence >= self.silent:
             upload.close()
 
+    def _make_way(self, folder: Path) -> None:
+        """Have a user, whose folder it is, begin one more upload; the lock is held."""
+        found = list(folder.glob("*.part"))
+        if over := max(len(found) - self.begun + 1, 0):
+            idle = sorted((path for path in found if path not in self._busy), key=_written_at)
+            for path in idle[:over]:
+                path.unlink(missing_ok=True)
+
     def _let_go(self, partial: Path) -> None:
         with self._lock:
             self._busy.pop(partial, None)
@@ -202,6 +214,13 @@ class DiskBlobStore:
 def _folder_of(user: str) -> str:
     """A user's name may hold anything, so it is no folder's name."""
     return hashlib.sha256(user.encode()).hexdigest()[:16]
+
+
+def _written_at(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:  # it has just ended
+        return 0
 
 
 class DiskUpload:
@@ -259,6 +278,6 @@ class DiskUpload:
             if not self._closed:
                 self._closed = True
                 self._file.close()
-                if self._complete:
+                if self._complete or not self._written:
                     self._partial.unlink(missing_ok=True)
                 self._store._let_go(self._partial)

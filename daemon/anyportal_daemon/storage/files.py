@@ -12,6 +12,7 @@ from uuid import uuid4
 from anyportal_daemon.database import file_errors
 from anyportal_daemon.errors import BlobCorruptError, BlobsMissingError
 from anyportal_daemon.storage.blobs import CHUNK, BlobId
+from anyportal_daemon.storage.checkpoints import checkpoint
 
 
 class BlobFiles:
@@ -134,6 +135,7 @@ def hash_stream(file: BinaryIO) -> str:
     """SHA-256 of the rest of an open file."""
     hasher = hashlib.sha256()
     while data := file.read(4 * CHUNK):
+        checkpoint()
         hasher.update(data)
     return hasher.hexdigest()
 
@@ -143,6 +145,7 @@ def hash_start(path: Path, size: int) -> hashlib._Hash:
     hasher = hashlib.sha256()
     with path.open("rb") as file:
         while size > 0 and (data := file.read(min(size, CHUNK))):
+            checkpoint()
             hasher.update(data)
             size -= len(data)
     return hasher

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Container, Iterator, Sequence
 from contextlib import AbstractContextManager
+from math import inf
 from pathlib import Path
 from typing import Protocol
 
@@ -23,6 +24,9 @@ creates its job from that."""
 LOW = 0.9
 """Of the limit that eviction goes down to, so that it is not called for at every upload."""
 
+SURPLUS = 0.01
+"""Of the budget that is taken more of those who have too much than is needed, for the same reason."""
+
 RECOUNT = 2.0
 """Seconds for which a count of the store is good enough, with what was asked for since added."""
 
@@ -34,6 +38,10 @@ class Needs(Protocol):
 
     def settled(self) -> AbstractContextManager[object]:
         """While this is open no job comes to need anything."""
+        ...
+
+    def live(self, sha256: str) -> bool:
+        """Whether a queued or running job needs a blob, or has made it."""
         ...
 
     def blob(self, sha256: str) -> bool:
@@ -63,6 +71,14 @@ class Housekeeper(Protocol):
         """
         ...
 
+    def came(self, size: int, user: str) -> None:
+        """So many bytes of results of a user's job are in the store.
+
+        Raises:
+            DiskFullError: the store is full, and it is this user who has more than their part of it.
+        """
+        ...
+
     def drop(self, stages: Collection[str]) -> set[str]:
         """No job refers to these stage results any more, by key: they, and parts of them, need not wait their turn.
 
@@ -76,6 +92,9 @@ class Unlimited:
     """A store without a budget."""
 
     def need(self, more: int = 0, user: str | None = None) -> None:
+        pass
+
+    def came(self, size: int, user: str) -> None:
         pass
 
     def drop(self, stages: Collection[str]) -> set[str]:
@@ -94,6 +113,7 @@ class Keeper:
         grace: seconds.
         clock: nanoseconds since 1970.
         shares: what each user may have; None: everything.
+        gave_up: told of results, by their digests, that nobody had fetched and that had to make room for others.
     """
 
     def __init__(
@@ -105,12 +125,13 @@ class Keeper:
         grace: float = GRACE,
         clock: Callable[[], int] = time.time_ns,
         shares: Shares | None = None,
+        gave_up: Callable[[Sequence[str]], None] = lambda names: None,
     ) -> None:
         self._root, self._shelves, self._needs, self._grace, self._clock = root, shelves, needs, grace, clock
-        self._shares = shares
+        self._shares, self._gave_up = shares, gave_up
         self.limit(budget)
         self._lock = threading.Lock()
-        self._counted, self._counted_at = 0, -RECOUNT
+        self._counted, self._counted_at = 0, -inf
         """What the store takes, with all that was promised; and when it was counted last."""
         self._rooms: dict[Room, str | None] = {}
 
@@ -154,6 +175,8 @@ class Keeper:
             self._count()  # jobs may have filled it since: too little room would be made
             if self._excess(more) > 0:
                 self._make_room(more)
+            if user is not None and self._shares is not None:
+                self._take_surplus(self._shares, more)
         if self._counted + more > self.budget:
             raise _used_up(self.budget)
         self._counted += more
@@ -163,21 +186,66 @@ class Keeper:
     def _stay_within(self, shares: Shares, user: str, more: int) -> None:
         """Have room in a user's part: what of theirs nobody needs, and nobody else has, goes for it."""
 
-        def excess() -> int:
-            promised = sum(room.left for room, owner in self._rooms.items() if owner == user)
-            return shares.excess(user, more, self.budget, promised)
-
-        if (over := excess()) <= 0:
+        if (over := self._over(shares, user, more)) <= 0:
             return
         part = int(shares.part * self.budget)
         if more <= part and shares.worth_a_look(user):
-            tally = shares.tally(self.budget)
-            idle = [(shelf, item) for shelf, item in self._idle(self._before(False)) if tally.is_of(user, item.name)]
-            self._take(idle, over + int((1 - LOW) * part))
+            self._take(self._own(shares, user), over + int((1 - LOW) * part))
             self._count()
-            over = excess()
+            over = self._over(shares, user, more)
         if over > 0:
             raise shares.refusal(user, over, more, self.budget)
+
+    def _over(self, shares: Shares, user: str, more: int) -> int:
+        """Bytes by which a user would be above their part."""
+        promised = sum(room.left for room, owner in self._rooms.items() if owner == user)
+        return shares.excess(user, more, self.budget, promised)
+
+    def _own(self, shares: Shares, user: str) -> list[tuple[Shelf, Item]]:
+        """What a user has and nobody else, longest unused first: what they sent lately is left out, since a job of
+        theirs is about to be created from it; of what their jobs made no job will be."""
+        tally, before = shares.tally(self.budget), self._before(False)
+        return [
+            (shelf, item)
+            for shelf, item in self._idle(self._before(True))
+            if tally.is_of(user, item.name) and (item.used < before or tally.is_made(item.name))
+        ]
+
+    def came(self, size: int, user: str) -> None:
+        with self._lock:
+            self._counted += size
+            if self._shares is None or (self._counted_at > -inf and self._excess(0) <= 0):
+                return  # as a rule: to count is to look at everything
+            self._count()
+            if self._excess(0) > 0:
+                self._make_room(0)
+            if self._excess(0) > 0:
+                if (over := self._over(self._shares, user, 0)) > 0:
+                    raise self._shares.refusal(user, over, 0, self.budget)
+                self._take_surplus(self._shares, 0)
+
+    def _take_surplus(self, shares: Shares, more: int) -> None:
+        """Somebody needs room, and what nobody needs was not enough: results of those who have more than their part go,
+        fetched or not, longest unused first, down to that part."""
+        room = self._excess(more)
+        if room <= 0:
+            return
+        room += int(SURPLUS * self.budget)
+        tally, gone = shares.tally(self.budget), []
+        for shelf, item in self._idle(self._before(True)):
+            if room <= 0:
+                break
+            if shelf.kind != "blob" or not tally.is_surplus(item.name):
+                continue
+            with self._needs.settled():
+                wanted = self._needs.blob(item.name)
+                if not self._needs.live(item.name) and shelf.evict(item):
+                    room -= item.size
+                    tally.gone(item.name, item.size)
+                    gone += [item.name] * wanted
+        self._count()
+        if gone:
+            self._gave_up(gone)
 
     def trim(self) -> None:
         """Evict where the store is over its budget, or its disk nearly full."""

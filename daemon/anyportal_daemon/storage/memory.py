@@ -18,7 +18,7 @@ from anyportal_daemon.errors import (
     UploadBusyError,
     UploadOffsetError,
 )
-from anyportal_daemon.storage.blobs import SILENT, BlobId
+from anyportal_daemon.storage.blobs import BEGUN, SILENT, BlobId
 from anyportal_daemon.storage.shares import Possession
 from anyportal_daemon.storage.shelf import Item, Kind, Shelf, Total
 
@@ -27,7 +27,7 @@ class MemoryBlobStore:
     """See ``blobs.BlobStore``."""
 
     def __init__(self) -> None:
-        self.silent = SILENT
+        self.silent, self.begun = SILENT, BEGUN
         self._bytes: dict[BlobId, bytes] = {}
         self._owned: set[tuple[str, BlobId]] = set()
         self._partial: dict[tuple[str, BlobId], bytearray] = {}
@@ -60,8 +60,16 @@ class MemoryBlobStore:
         if offset != committed:
             facts = {"committed_bytes": str(committed)}
             raise UploadOffsetError(f"the upload is at {committed}, not at {offset}", facts=facts)
+        if not committed:
+            self._make_way(user)
         self._busy[user, blob] = MemoryUpload(self, user, blob)
         return self._busy[user, blob]
+
+    def _make_way(self, user: str) -> None:
+        found = [key for key in self._partial if key[0] == user]
+        idle = sorted((key for key in found if key not in self._busy), key=lambda key: self._used[_part(*key)])
+        for key in idle[: max(len(found) - self.begun + 1, 0)]:
+            del self._partial[key]
 
     def open(self, user: str, blob: BlobId) -> BinaryIO:
         if (user, blob) not in self._owned:
@@ -97,7 +105,7 @@ class MemoryBlobStore:
         return {"blob": Total(len(blobs), sum(blobs)), "upload": Total(len(partials), sum(partials))}
 
     def possessed(self) -> Iterable[Possession]:
-        yield from (Possession(user, blob.sha256, blob.size) for user, blob in self._owned)
+        yield from (Possession(user, blob.sha256, blob.size, (user, blob) in self._made) for user, blob in self._owned)
         yield from (Possession(user, _part(user, blob), len(data)) for (user, blob), data in self._partial.items())
 
     def release(self, user: str, blobs: Iterable[BlobId]) -> None:

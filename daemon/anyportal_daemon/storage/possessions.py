@@ -97,7 +97,10 @@ class Possessions:
     def everything(self) -> list[Possession]:
         """Who has which blob."""
         with self._database.reading() as db:
-            return [Possession(*row) for row in db.execute("SELECT user, sha256, size FROM possessions")]
+            return [
+                Possession(user, name, size, bool(made))
+                for user, name, size, made in db.execute("SELECT user, sha256, size, made FROM possessions")
+            ]
 
     def total(self, user: str | None = None) -> Total:
         """What a user has (None: all of them together, each blob once)."""

@@ -17,6 +17,7 @@ from anyportal_core.errors import (
     ShotError,
     unknown_name,
 )
+from anyportal_daemon.storage.checkpoints import checkpoint
 from anyportal_daemon.storage.files import hash_stream
 from anyportal_daemon.storage.pinned import PinnedFolder
 
@@ -50,10 +51,12 @@ class SharedFolders:
             files = _files(whole) if self._is_open(whole.resolve(), root) else [whole]
             if not files:
                 raise MediaNotFoundError(f"there is no {path} in '{mapping}'", where=f"{field}.path")
-            found = {file.name: file.resolve() for file in files}
-            for name, real in found.items():
+            found: dict[str, Path] = {}
+            for file in files:
+                checkpoint()
+                real = found[file.name] = file.resolve()
                 if not self._is_open(real, root):
-                    raise ShotError(f"'{name}' is a link out of '{mapping}'", where=f"{field}.path")
+                    raise ShotError(f"'{file.name}' is a link out of '{mapping}'", where=f"{field}.path")
             return whole, found
 
     def file(self, mapping: str, path: str, size: int, field: str) -> Path:
@@ -133,6 +136,7 @@ def digest_files(files: Mapping[str, Path], field: str) -> str:
     with ExitStack() as held:
         folders: dict[Path, PinnedFolder] = {}
         for name, file in files.items():
+            checkpoint()
             try:
                 if file.parent not in folders:
                     folders[file.parent] = held.enter_context(closing(PinnedFolder(file.parent)))

@@ -24,11 +24,13 @@ class Possession(NamedTuple):
 
     Args:
         name: on its shelf.
+        made: a job of the user's has made it.
     """
 
     user: str
     name: str
     size: int
+    made: bool = False
 
 
 class Possessors(Protocol):
@@ -99,8 +101,8 @@ class Shares:
             f"your part of the daemon's store is full: you have {have / GIB:.2f} GiB of at most {limit / GIB:.2f} GiB"
             f" ({self.part:.0%} of {budget / GIB:.2f} GiB){asked}",
             where="your part of the daemon's store",
-            hint="fetch results and delete jobs that are no longer wanted; what no job needs goes by itself after ten"
-            " minutes; an admin can raise user_share or the budget",
+            hint="fetch results and delete jobs that are no longer wanted, then run this again; footage that no job"
+            " needs goes by itself after ten minutes; an admin can raise user_share or the budget",
         )
 
 
@@ -111,7 +113,10 @@ class Tally:
         self._limit = limit
         self._owners: dict[str, list[str]] = {}
         self._held: Counter[str] = Counter()
+        self._made: set[tuple[str, str]] = set()
         for each in possessed:
+            if each.made:
+                self._made.add((each.user, each.name))
             self._owners.setdefault(each.name, []).append(each.user)
             self._held[each.user] += each.size
 
@@ -123,6 +128,16 @@ class Tally:
     def is_of(self, user: str, name: str) -> bool:
         """Whether the user, and nobody else, has it."""
         return self._owners.get(name) == [user]
+
+    def is_made(self, name: str) -> bool:
+        """Whether it is a result for all who have it, and nobody has sent it."""
+        owners = self._owners.get(name, ())
+        return bool(owners) and all((user, name) in self._made for user in owners)
+
+    def is_surplus(self, name: str) -> bool:
+        """Whether it is a result of users who all have more than their part."""
+        owners = self._owners.get(name, ())
+        return self.is_made(name) and all(user != OWNER and self._held[user] > self._limit for user in owners)
 
     def gone(self, name: str, size: int) -> None:
         for user in self._owners.pop(name, ()):

@@ -219,9 +219,9 @@ class Worker:
         sha256, name = job.colour_file
         path = folder / "colour" / name
         self._blobs.link(sha256, path)
-        from anyportal_core.media.ocio_files import refuse_foreign_files  # as other media, not before it is needed
+        from anyportal_core.media.ocio_files import check_sent_config  # as other media, not before it is needed
 
-        refuse_foreign_files(path)
+        check_sent_config(path)
         return str(path)
 
     def _finished(self, job: RunJob, finish: str) -> frozenset[int]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 
 from anyportal_daemon.config_keys import Kind, key, number, whole
 
 GIGABYTE = 1_000_000_000
+
+MEMORY_PART = 0.9
+"""Of the machine's memory, for all workers, where nothing is said: the rest keeps daemon and system alive."""
 
 MOST_DEVICES = 64
 _DEVICE = re.compile(r"cpu|cuda:(0|[1-9]\d?)")
@@ -28,6 +32,13 @@ def devices_of(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
+def machine_memory() -> int | None:
+    """Bytes of the machine's memory; None where the system does not say."""
+    if not hasattr(os, "sysconf"):
+        return None
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
 @dataclass(frozen=True)
 class Limits:
     """Of one worker child. None: no limit."""
@@ -41,9 +52,9 @@ class Limits:
 
     memory_gigabytes: float | None = key(
         number(48),
-        "Of the machine's memory. A job that takes more is ended, and so is its process.",
+        "Of the machine's memory, for each worker. A job that takes more is ended, and so is its process.",
         None,
-        unset="no limit",
+        unset="nine tenths of it, divided among the workers",
     )
     frames: int = key(whole(100_000), "That one job may analyse: from the first to the last delivered one.", 100_000)
     picture_megapixels: float = key(
@@ -60,3 +71,14 @@ class Limits:
         None,
         unset="half of the machine's memory; on a GPU as many as leave room for the work",
     )
+
+    def most_memory(self, share: int = 1) -> int | None:
+        """Bytes that one worker may take of the machine's memory; None: nobody knows how much there is.
+
+        Args:
+            share: workers that have it in common, where nothing is said.
+        """
+        if self.memory_gigabytes is not None:
+            return int(self.memory_gigabytes * GIGABYTE)
+        whole = machine_memory()
+        return None if whole is None else int(MEMORY_PART * whole) // share

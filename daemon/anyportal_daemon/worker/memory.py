@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from types import ModuleType
 
 from anyportal_core.errors import AnyPortalError
 from anyportal_core.plugins import loaded
-from anyportal_daemon.worker.limits import GIGABYTE, Limits
+from anyportal_daemon.worker.limits import GIGABYTE, Limits, machine_memory
 
 
 def resident_budget(limits: Limits, device: str, children: int = 1) -> int | None:
@@ -19,9 +18,8 @@ def resident_budget(limits: Limits, device: str, children: int = 1) -> int | Non
     """
     if limits.resident_gigabytes is not None:
         return int(limits.resident_gigabytes * GIGABYTE)
-    if device != "cpu" or not hasattr(os, "sysconf"):
-        return None
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2 // children
+    whole = machine_memory()
+    return None if device != "cpu" or whole is None else whole // 2 // children
 
 
 def keep_resident(limits: Limits, device: str, children: int = 1) -> None:

@@ -41,7 +41,7 @@ class ChildProcess:
         self._process = context.Process(target=main, args=(theirs, setup), name="anyportal-worker", daemon=True)
         self._process.start()
         theirs.close()
-        self._limits = setup.limits
+        self._limits, self._most_memory = setup.limits, setup.limits.most_memory(setup.share)
         self._last_beat: float | None = None
         self.memory_bytes = 0
         """What it said last that it takes of the machine's memory."""
@@ -112,12 +112,13 @@ class ChildProcess:
 
     def _note(self, beat: Beat) -> None:
         self._last_beat, self.beat_at, self.memory_bytes = time.monotonic(), time.time(), beat.memory_bytes
-        most = self._limits.memory_gigabytes
-        if most is not None and beat.memory_bytes > most * GIGABYTE:
+        most = self._most_memory
+        if most is not None and beat.memory_bytes > most:
             self.kill()
             raise ChildTooLargeError(
                 MemoryLimitError(
-                    f"it took {beat.memory_bytes / GIGABYTE:.1f} GB of the machine's memory: {most:g} GB are allowed",
+                    f"it took {beat.memory_bytes / GIGABYTE:.1f} GB of the machine's memory: "
+                    f"{most / GIGABYTE:.4g} GB are allowed",
                     hint="lower work.long_side, or raise worker.memory_gigabytes in the daemon's configuration",
                 )
             )

@@ -11,6 +11,7 @@ from anyportal_daemon.jobs.book import JobBook
 from anyportal_daemon.jobs.journal import Journal
 from anyportal_daemon.jobs.scheduler import Scheduler
 from anyportal_daemon.storage.shared import SharedFolders
+from anyportal_daemon.worker.limits import Limits
 from anyportal_daemon.worker.messages import WorkerSetup
 from anyportal_daemon.worker.process import ChildMain
 from anyportal_daemon.worker.run import Patience, clear
@@ -65,6 +66,11 @@ class Workers:
         """
         known = (each for each in self._all if each.knows)
         return next(known, self._all[0]).catalogue
+
+    @property
+    def limits(self) -> Limits:
+        """Of each of them."""
+        return self._setup.limits
 
     def start(self) -> None:
         clear(self._setup)

@@ -127,6 +127,7 @@ class BlobServiceServicer(object):
         OUT_OF_RANGE `OFFSET`: the offset is beyond the end.
         DATA_LOSS `BLOB_CORRUPT`: the stored bytes are damaged (found out at the end where all of them are read, before the
         first byte of a range); the blob is missing from then on: upload it, or run the job that made it, again.
+        UNAVAILABLE `SILENT`: nothing was taken of it for minutes.
         Safe to retry from the bytes received so far.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -80,6 +80,7 @@ class BlobServiceStub:
     OUT_OF_RANGE `OFFSET`: the offset is beyond the end.
     DATA_LOSS `BLOB_CORRUPT`: the stored bytes are damaged (found out at the end where all of them are read, before the
     first byte of a range); the blob is missing from then on: upload it, or run the job that made it, again.
+    UNAVAILABLE `SILENT`: nothing was taken of it for minutes.
     Safe to retry from the bytes received so far.
     """
 
@@ -135,6 +136,7 @@ class BlobServiceAsyncStub(BlobServiceStub):
     OUT_OF_RANGE `OFFSET`: the offset is beyond the end.
     DATA_LOSS `BLOB_CORRUPT`: the stored bytes are damaged (found out at the end where all of them are read, before the
     first byte of a range); the blob is missing from then on: upload it, or run the job that made it, again.
+    UNAVAILABLE `SILENT`: nothing was taken of it for minutes.
     Safe to retry from the bytes received so far.
     """
 
@@ -211,6 +213,7 @@ class BlobServiceServicer(metaclass=_abc_1.ABCMeta):
         OUT_OF_RANGE `OFFSET`: the offset is beyond the end.
         DATA_LOSS `BLOB_CORRUPT`: the stored bytes are damaged (found out at the end where all of them are read, before the
         first byte of a range); the blob is missing from then on: upload it, or run the job that made it, again.
+        UNAVAILABLE `SILENT`: nothing was taken of it for minutes.
         Safe to retry from the bytes received so far.
         """
 

@@ -30,8 +30,8 @@ class StoreServiceStub:
     """The store: blobs, uploads that have begun, and stage results, under one budget.
 
     Over its budget, or where its disk gets full, the daemon evicts by itself what has not been used for longest. What
-    a queued or running job needs or has made stays; so does a result that its user has not fetched, and what was used
-    in the last ten minutes. An evicted blob is missing (upload it again); an evicted stage result is computed again.
+    a queued or running job needs or has made stays; so does a result that its user has not fetched (unless they have more
+    than their part, and others need the room), and what was used in the last ten minutes. An evicted blob is missing (upload it again); an evicted stage result is computed again.
 
     Errors of every rpc carry google.rpc.ErrorInfo (domain `anyportal`; its `reason` is named below).
     UNAUTHENTICATED `TOKEN`: no token, or a wrong, expired or revoked one; a retry with the same token is no use.
@@ -67,8 +67,8 @@ class StoreServiceAsyncStub(StoreServiceStub):
     """The store: blobs, uploads that have begun, and stage results, under one budget.
 
     Over its budget, or where its disk gets full, the daemon evicts by itself what has not been used for longest. What
-    a queued or running job needs or has made stays; so does a result that its user has not fetched, and what was used
-    in the last ten minutes. An evicted blob is missing (upload it again); an evicted stage result is computed again.
+    a queued or running job needs or has made stays; so does a result that its user has not fetched (unless they have more
+    than their part, and others need the room), and what was used in the last ten minutes. An evicted blob is missing (upload it again); an evicted stage result is computed again.
 
     Errors of every rpc carry google.rpc.ErrorInfo (domain `anyportal`; its `reason` is named below).
     UNAUTHENTICATED `TOKEN`: no token, or a wrong, expired or revoked one; a retry with the same token is no use.
@@ -100,8 +100,8 @@ class StoreServiceServicer(metaclass=_abc_1.ABCMeta):
     """The store: blobs, uploads that have begun, and stage results, under one budget.
 
     Over its budget, or where its disk gets full, the daemon evicts by itself what has not been used for longest. What
-    a queued or running job needs or has made stays; so does a result that its user has not fetched, and what was used
-    in the last ten minutes. An evicted blob is missing (upload it again); an evicted stage result is computed again.
+    a queued or running job needs or has made stays; so does a result that its user has not fetched (unless they have more
+    than their part, and others need the room), and what was used in the last ten minutes. An evicted blob is missing (upload it again); an evicted stage result is computed again.
 
     Errors of every rpc carry google.rpc.ErrorInfo (domain `anyportal`; its `reason` is named below).
     UNAUTHENTICATED `TOKEN`: no token, or a wrong, expired or revoked one; a retry with the same token is no use.
