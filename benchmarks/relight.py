@@ -97,13 +97,14 @@ def score(frames: Sequence[Truth], strength: float, step: int) -> dict[str, floa
         made = (composite(frame.source, frame.matte, frame.backdrop, g) for g in (strength * gain, plain))
         rows.append([*bounds(frame), *(difference(frame, picture) for picture in made)])
     naive, oracle, ours, baseline = np.mean(rows, axis=0)
-    return {
+    figures = {
         "closed": closed(naive, oracle, ours),
         "global_gain": closed(naive, oracle, baseline),
-        "naive": float(naive),
-        "oracle": float(oracle),
-        "ours": float(ours),
+        "naive": naive,
+        "oracle": oracle,
+        "ours": ours,
     }
+    return {name: round(float(value), 3) for name, value in figures.items()}
 
 
 def summary(rows: Sequence[dict[str, float]]) -> dict[str, float]:
@@ -128,7 +129,7 @@ def main() -> None:
     result: dict[str, dict[str, dict[str, float]]] = {"given": {}, "own": {}}
     for name, frames in given(asked.given):
         result["given"][name] = score(frames, asked.strength, 2)
-        print(name, {key: round(value, 3) for key, value in result["given"][name].items()}, flush=True)
+        print(name, result["given"][name], flush=True)
     if asked.own:
         pairs = list(own(asked.own))
         random.Random(0).shuffle(pairs)
