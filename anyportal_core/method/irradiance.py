@@ -71,15 +71,16 @@ def change(old: Surroundings, front: Subject, new: Surroundings, near: float) ->
     return Change(share * even, share * np.array([lit, *tints]))
 
 
-def gain(whole: Vector, right: Vector, down: Vector, across: Image, below: Image) -> Image:
-    """The log gain ``(h, w, 3)``: ``whole`` everywhere, ``right`` and ``down`` as far as the surface faces there.
+def gain(whole: Vector, right: Vector, down: Vector, rim: Vector, across: Image, below: Image) -> Image:
+    """The log gain ``(h, w, 3)``: ``whole`` everywhere, the others as far as the surface faces that way.
 
-    All three as ``opponent`` has colours.
+    All four as ``opponent`` has colours; ``rim`` is for what faces away from the camera, to whichever side.
 
     Args:
         across, below: how far the surface faces right and down, ``(h, w)``.
     """
-    parts = whole + across[..., None] * right + below[..., None] * down
+    away = across * across + below * below
+    parts = whole + across[..., None] * right + below[..., None] * down + away[..., None] * rim
     return np.asarray(from_opponent(parts), np.float32)
 
 

@@ -116,7 +116,7 @@ def test_what_is_bright_is_not_burnt_and_what_is_dark_not_killed() -> None:
 
 def test_a_gain_follows_the_surface() -> None:
     across, below = cushion(disc(), ops)
-    made = gain(np.array([0.5, 0, 0]), np.array([0.4, 0, 0]), np.zeros(3), across, below) @ LUMA
+    made = gain(np.array([0.5, 0, 0]), np.array([0.4, 0, 0]), np.zeros(3), np.zeros(3), across, below) @ LUMA
     assert made[24, 36] == pytest.approx(0.5, abs=0.03)
     assert made[24, 48] - made[24, 24] > 0.6
 

@@ -24,6 +24,7 @@ class Look:
         direction: how much of the light found from one side shows.
         colour: how much of the light's colour is taken over.
         key: log gain from the middle of the foreground to what faces the artist's own light, right and down.
+        rim: log gain from the middle of the foreground to its edges.
     """
 
     exposure: float
@@ -31,20 +32,22 @@ class Look:
     direction: float
     colour: float
     key: tuple[float, float]
+    rim: float
 
     @classmethod
     def read(cls, settings: Settings, frame: int) -> Look:
-        exposure, warmth, direction, colour, key, angle = (
-            settings.number(name, frame) for name in ("exposure", "warmth", "direction", "colour", "key", "key_angle")
-        )
+        names = ("exposure", "warmth", "direction", "colour", "key", "key_angle", "rim")
+        exposure, warmth, direction, colour, key, angle, rim = (settings.number(name, frame) for name in names)
         half = key * np.log(2.0) / 2
         turn = np.radians(angle)
         right, down = half * float(np.sin(turn)), -half * float(np.cos(turn))
-        return cls(exposure * float(np.log(2.0)), warmth, direction, colour, (right, down))
+        stop = float(np.log(2.0))
+        return cls(exposure * stop, warmth, direction, colour, (right, down), rim * stop)
 
-    def applied(self, found: Change) -> tuple[Vector, Vector, Vector]:
-        """``(whole, right, down)`` as ``irradiance.gain`` takes them."""
+    def applied(self, found: Change) -> tuple[Vector, Vector, Vector, Vector]:
+        """``(whole, right, down, rim)`` as ``irradiance.gain`` takes them."""
         coloured = np.array([1.0, self.colour, self.colour])
         whole = found.even * coloured + [self.exposure, self.warmth * _WARM, 0.0]
         right = found.side * coloured * self.direction + [self.key[0], 0.0, 0.0]
-        return whole, right, np.array([self.key[1], 0.0, 0.0])
+        down, rim = (np.array([level, 0.0, 0.0]) for level in (self.key[1], self.rim))
+        return whole, right, down, rim

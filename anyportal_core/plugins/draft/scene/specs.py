@@ -68,7 +68,7 @@ _WARP = PluginSpec(
 _LIGHT = PluginSpec(
     name="draft.light",
     role="harmonise",
-    version="11",
+    version="12",
     factory="anyportal_core.plugins.draft.scene.harmonise:Light",
     summary="Light and colour estimated from the new background and laid on the foreground as a smooth gain.",
     settings=(
@@ -92,6 +92,15 @@ _LIGHT = PluginSpec(
             "Where that key light comes from, in degrees clockwise: 0 from above, 90 from the right.",
             -360,
             360,
+            animated=True,
+        ),
+        Setting(
+            "rim",
+            "number",
+            0.0,
+            "Light from behind: by how many stops the foreground's edges are lighter than its middle.",
+            0,
+            4,
             animated=True,
         ),
     ),
