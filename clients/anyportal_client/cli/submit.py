@@ -13,6 +13,7 @@ from anyportal_client.cli.options import (
     Debug,
     Json,
     Overwrite,
+    read_corrections,
     read_rate,
     read_settings,
 )
@@ -41,6 +42,19 @@ def submit(
     ] = None,
     mask_frame: Annotated[
         int | None, typer.Option(metavar="N", help="The frame of --mask. Default: the first.")
+    ] = None,
+    corrections: Annotated[
+        list[str] | None,
+        typer.Option("--correct", metavar="N=PATH", help="A mask, or strokes, that correct the matte at frame N."),
+    ] = None,
+    clean_plate: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="The place without its foreground: a still or a clip.")
+    ] = None,
+    garbage: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="White where no foreground is: a still or a clip.")
+    ] = None,
+    holdout: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="White where foreground is: a still or a clip.")
     ] = None,
     preset: Annotated[str | None, typer.Option(metavar="NAME", help="See anyportal presets. Default: draft.")] = None,
     subject: Annotated[str | None, typer.Option(metavar="TEXT", help="Who or what is in the foreground.")] = None,
@@ -125,6 +139,10 @@ def submit(
         matte=matte,
         mask=mask,
         mask_frame=mask_frame,
+        corrections=read_corrections(corrections or []),
+        clean_plate=clean_plate,
+        garbage=garbage,
+        holdout=holdout,
         frames=frames,
         handles=handles,
         layers=split_layers(layers),
