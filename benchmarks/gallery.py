@@ -1,11 +1,11 @@
 """Contact sheets of the draft preset: every clip before every backdrop, the plate, a naive composite and ours.
 
-    python -m benchmarks.gallery [--data ../shared/data] [--out docs/gallery] [--clips 01,06] [--backdrops old_diner]
+    python -m benchmarks.gallery [--data ../shared/data] [--out docs/gallery] [--clips 01,06] [--judge]
 
 One sheet a clip, ``CLIP.jpg``, with a row for each backdrop: the plate; its own pixels through the supplied matte over
 the moving background; ours with that matte; ours with the matte that is found. Whole shots are analysed and one frame
-of each is delivered. The rows that ``picks.json`` in the folder names, with a word on why, are put together as
-``best.jpg`` and ``worst.jpg``, and ``index.md`` shows all of it. Without the data nothing is done.
+of each is delivered. The rows that ``picks.json`` in the folder names, with a word on why, are cut out and put together
+as ``best.jpg`` and ``worst.jpg``, and ``index.md`` shows all of it. Without the data nothing is done.
 """
 
 from __future__ import annotations
@@ -212,33 +212,45 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "gallery")
     parser.add_argument("--clips", default="", help="only these, by name")
-    parser.add_argument("--backdrops", default="", help="only these, by name")
+    parser.add_argument("--judge", action="store_true", help="only put the picks together anew, and the page")
     arguments = parser.parse_args()
     shots = [p for p in plates(arguments.data) if p.name in (arguments.clips or p.name).split(",")]
     stills = sorted((arguments.data / "backdrops").glob("*.jpg"))
-    stills = [path for path in stills if path.stem in (arguments.backdrops or path.stem).split(",")]
     if not shots or not stills:
         print(f"no clips and backdrops in {arguments.data}: the gallery stays as it is")
         return 0
-    make(shots, stills, arguments.out)
+    if not arguments.judge:
+        make(shots, stills, arguments.out)
+    judge(arguments.out, [still.stem for still in stills])
     return 0
 
 
 def make(shots: Sequence[Plate], stills: Sequence[Path], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    picks = read_picks(out)
-    rows: dict[str, Sequence[Picture]] = {}
     for plate in shots:
         with tempfile.TemporaryDirectory() as name:
             studio = Studio(Path(name))
-            these = [(still.stem, studio.row(plate, still)) for still in stills]
-        _save(out / f"{plate.name}.jpg", sheet(these))
-        rows |= {f"{plate.name} before {backdrop}": pictures for backdrop, pictures in these}
+            rows = [(still.stem, studio.row(plate, still)) for still in stills]
+        _save(out / f"{plate.name}.jpg", sheet(rows))
+
+
+def judge(out: Path, backdrops: Sequence[str]) -> None:
+    """Put the picked rows together, cut out of the sheets, and write the page."""
+    picks = read_picks(out)
     for kind, chosen in picks.items():
-        found = [(pick.name, rows[pick.name]) for pick in chosen if pick.name in rows]
-        if len(found) == len(chosen):
-            _save(out / f"{kind}.jpg", sheet(found))
+        rows = [_cut(_read(out / f"{pick.clip}.jpg"), pick, backdrops) for pick in chosen]
+        _save(out / f"{kind}.jpg", np.concatenate(rows))
     (out / "index.md").write_text(index(sorted(path.stem for path in _sheets(out)), picks), "utf-8")
+
+
+def _cut(whole: Picture, pick: Pick, backdrops: Sequence[str]) -> Picture:
+    """A row of a sheet under a name of its own."""
+    height = (len(whole) - _LABEL) // len(backdrops)
+    top = _LABEL + backdrops.index(pick.backdrop) * height
+    row = whole[top : top + height].copy()
+    row[:_LABEL] = _GREY
+    _write(row, pick.name, (6, 16))
+    return row
 
 
 def _sheets(out: Path) -> Iterator[Path]:

@@ -8,10 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
-from benchmarks.gallery import COLUMNS, Pick, index, read_picks, sheet
+from benchmarks.gallery import COLUMNS, Pick, index, judge, read_picks, sheet
 
 ROOT = Path(__file__).parents[2]
 GALLERY = ROOT / "docs" / "gallery"
@@ -39,6 +40,18 @@ def test_a_sheet_has_a_row_for_each_backdrop_in_the_plates_shape() -> None:
     assert made.shape[1] == 4 * 400 + 3 * 4
     assert made.shape[0] == 22 + 2 * (22 + 225)
     assert [int(made[150, 200 + 404 * place, 0]) for place in range(4)] == [0, 60, 120, 180]
+
+
+def test_picks_are_cut_out_of_the_sheets(tmp_path: Path) -> None:
+    rows = [(name, [np.full((90, 160, 3), level, np.uint8)] * 4) for name, level in (("pier", 60), ("moor", 180))]
+    cv2.imwrite(str(tmp_path / "01.jpg"), sheet(rows))
+    (tmp_path / "picks.json").write_text(json.dumps({"worst": [{"clip": "01", "backdrop": "moor", "why": "dark."}]}))
+    judge(tmp_path, ["pier", "moor"])
+    cut = cv2.imread(str(tmp_path / "worst.jpg"))
+    assert cut is not None
+    assert cut.shape == (22 + 225, 4 * 400 + 3 * 4, 3)
+    assert abs(int(cut[150, 200, 0]) - 180) < 4
+    assert "worst.jpg" in (tmp_path / "index.md").read_text()
 
 
 def test_the_page_shows_every_sheet_and_says_why_of_every_pick(tmp_path: Path) -> None:
