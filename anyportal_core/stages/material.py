@@ -13,11 +13,12 @@ import numpy as np
 
 from anyportal_core.errors import FrameRangeError, ShotError
 from anyportal_core.frames import MOST_FRAMES, ArraySource, FrameSet, FrameSource, Image
-from anyportal_core.media.clip import DEFAULT_RATE, Clip, ClipInfo, Frame, listed, open_clip
+from anyportal_core.media.clip import DEFAULT_RATE, Clip, ClipInfo, listed, open_clip
 from anyportal_core.media.encoding import SRGB, Encoding, convert
 from anyportal_core.media.framed import framed
 from anyportal_core.media.spool import Spool
 from anyportal_core.media.timecode import countable
+from anyportal_core.media.wandering import Wandering
 from anyportal_core.media.windows import Box, shrunk
 from anyportal_core.media.work import AlphaFrames, WorkFrames, alpha_says_something, matte_numbers
 from anyportal_core.recipe import Recipe
@@ -279,32 +280,25 @@ class Material:
 
 
 class BackdropReader:
-    """Pictures of a still, clip or colour by index; cheap when the index stays or rises by one."""
+    """Pictures of a still, clip or colour by index; cheap where it stays, rises by a little, or falls by one."""
 
     def __init__(self, material: Material, encoding: Encoding, long_side: int) -> None:
-        self._encoding = encoding
-        self._clip = material.backdrop_clip
-        self._flat = None
-        if self._clip is None and material.recipe.backdrop.kind == "colour":
+        self._flat: Image | None = None
+        self._pictures: Wandering | None = None
+        clip = material.backdrop_clip
+        if clip is not None:
+            own = clip.info.encoding
+            size = _limited(clip.info, long_side)
+            self._pictures = Wandering(clip, size, lambda frame: convert(frame.pixels, own, encoding))
+        elif material.recipe.backdrop.kind == "colour":
             colour = _flat(material.recipe.backdrop.value, 16, 16).read(0, 1)[0]
             self._flat = convert(colour, SRGB, encoding)
-        if self._clip is not None:
-            self._size = _limited(self._clip.info, long_side)
-        self._index = -1
-        self._image: Image | None = None
-        self._coming: Iterator[Frame] = iter(())
 
     def read(self, index: int) -> Image:
         """Picture ``index`` ``(h, w, 3)``."""
-        if self._flat is not None or self._clip is None:
+        if self._pictures is None:
             return cast(Image, self._flat)
-        if index != self._index or self._image is None:
-            if index != self._index + 1 or self._image is None:
-                self._coming = self._clip.frames(self._clip.info.numbers[index:], size=self._size)
-            frame = next(self._coming)
-            self._image = convert(frame.pixels, self._clip.info.encoding, self._encoding)
-            self._index = index
-        return self._image
+        return self._pictures.read(index)
 
 
 class _StoredAlpha:
