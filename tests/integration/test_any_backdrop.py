@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from anyportal_core.catalogue import load_catalogue
 from anyportal_core.errors import ShotError
+from anyportal_core.recipe import BackdropChoice, RecipeRequest, resolve
 from anyportal_core.shot import MediaRef, Shot
-from anyportal_core.testing.clips import moving_scene, write_images
+from anyportal_core.testing.clips import moving_scene, write_images, write_movie
 from tests.integration.core_house import read, recipe_for, render
 
 COUNT, HEIGHT, WIDTH = 12, 96, 160
@@ -61,3 +64,27 @@ def test_a_move_beyond_a_small_backdrop_is_refused_where_that_is_asked_for(tmp_p
     with pytest.raises(ShotError, match="times as large") as raised:
         before(tmp_path, shot, picture(96, 160), beyond="refuse", largest_zoom=1.05)
     assert raised.value.hint
+
+
+@pytest.mark.parametrize(
+    ("rate", "end", "expected"),
+    [
+        (24, "hold", [0, 1, 2, 3, 4, 5, 5, 5, 5, 5, 5, 5]),
+        (24, "loop", [0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5]),
+        (24, "pingpong", [0, 1, 2, 3, 4, 5, 4, 3, 2, 1, 0, 1]),
+        (12, "hold", [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]),
+        (60, "pingpong", [0, 2, 5, 3, 0, 2, 5, 3, 0, 2, 5, 3]),
+    ],
+)
+def test_a_clip_is_played_at_its_own_rate_and_on_after_its_end(
+    tmp_path: Path, shot: Shot, rate: int, end: str, expected: list[int]
+) -> None:
+    levels = np.array([0.2, 0.3, 0.4, 0.5, 0.6, 0.7], np.float32)
+    grey = np.broadcast_to(levels[:, None, None, None], (6, 48, 80, 3))
+    path = write_movie(tmp_path / "clip.mp4", grey, rate=Fraction(rate), options={"crf": "0"})
+    request = RecipeRequest(BackdropChoice("clip", "0" * 64), settings={"clip_end": end})
+    recipe = resolve(request, load_catalogue(), frozenset({"matte"}))
+    plate = replace(shot.plate, rate=Fraction(24))
+    heard = render(replace(shot, plate=plate, backdrop=MediaRef(path)), recipe, tmp_path / "out")
+    corners = [float(read(file.path)[0][0, 0, 1]) for file in heard.written]
+    assert [int(np.abs(levels - corner).argmin()) for corner in corners] == expected
