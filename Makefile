@@ -16,10 +16,14 @@ BLENDER_BIN := $(BLENDER_VENV)/bin
 BLENDER_READY := $(BLENDER_VENV)/.ready
 BLENDER := bpy==5.0.1 numpy==1.26.4 pytest==9.2.0 pytest-timeout==2.4.0 pytest-asyncio
 
-.PHONY: demo test test-diffusion test-blender check protos clean
+.PHONY: demo gallery test test-diffusion test-blender check protos clean
 
 demo: $(READY)
 	$(BIN)/anyportal demo --out demo_out
+
+# Contact sheets of real clips; without the clips it says so and leaves docs/gallery as it is.
+gallery: $(READY)
+	$(BIN)/python -m benchmarks.gallery
 
 test: $(READY)
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile

@@ -34,7 +34,7 @@ from anyportal_core.registry import Catalogue
 from anyportal_core.shot import Shot
 from anyportal_core.stages.casting import Cast
 from anyportal_core.stages.checks import check_foreground, check_one_shot, doubts
-from anyportal_core.stages.finish import CODE_VERSION, Finish
+from anyportal_core.stages.finish import CODE_VERSION, Finish, check_layers
 from anyportal_core.stages.material import CODE_VERSION as READING
 from anyportal_core.stages.material import Material
 from anyportal_core.stages.parts import Parts
@@ -102,6 +102,7 @@ def render_shot(
     models = models or Models.configured()
     cast = Cast(recipe, catalogue or load_catalogue(), observer.checkpoint, observer.log, models, device)
     planned = stages(recipe, cast)
+    check_layers(delivery, [stage.name for stage in planned])
     models.require(name for stage in planned for name in cast.used_models(stage.role))
     _check_memory(planned, cast)
     if shot.colour_config:

@@ -306,7 +306,7 @@ def _choose(
     name = asked[role].pop("plugin", None)
     if name is None:
         section = preset.get(role, {})
-        keys = [f"plugin_with_{what}" for what in ("matte", "mask") if what in given]
+        keys = [f"plugin_with_{what}" for what in ("matte", "mask", "clean_plate") if what in given]
         name = next((section[key] for key in (*keys, "plugin") if key in section), None)
     if name is None and role in OPTIONAL_ROLES:
         return None

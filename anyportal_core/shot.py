@@ -71,6 +71,11 @@ class Shot:
             (or of the same length as the plate, or as the range).
         mask: the foreground on one frame, to be carried through the shot.
         mask_frame: the plate frame that ``mask`` belongs to; None means the first of ``frames``.
+        corrections: more masks, each by the plate frame that it belongs to: white is foreground, black is not; where
+            much of one is mid-grey, it is strokes, and grey is undecided.
+        clean_plate: a picture or clip of the place without its foreground.
+        garbage: a picture or clip, white where no foreground is, whatever it looks like.
+        holdout: a picture or clip, white where foreground is, whatever it looks like.
         backdrop: the still or clip that the recipe's backdrop names by digest.
         within: the frames that are analysed, from the first of them to the last; None means from the first to the last
             delivered one. Frames of a shot that is rendered again ``within`` the same are those of the whole shot.
@@ -86,6 +91,10 @@ class Shot:
     matte: MediaRef | None = None
     mask: MediaRef | None = None
     mask_frame: int | None = None
+    corrections: Mapping[int, MediaRef] = field(default_factory=dict)
+    clean_plate: MediaRef | None = None
+    garbage: MediaRef | None = None
+    holdout: MediaRef | None = None
     backdrop: MediaRef | None = None
     within: FrameSet | None = None
     missing: MissingFrames = "error"

@@ -214,9 +214,10 @@ def peaks(done: Sequence[Clock], samples: Sequence[tuple[float, float]]) -> list
 
 
 def slope(values: Sequence[float]) -> float:
-    """MiB a frame by which memory grows, by least squares; warming up left out."""
-    kept = np.array([value for value in values[WARM:] if value])
-    return float(np.polyfit(np.arange(len(kept)), kept, 1)[0]) if len(kept) > 1 else 0.0
+    """MiB a frame by which memory grows, warming up left out: the median over all pairs of frames, as peaks scatter."""
+    kept = values[WARM:]
+    pairs = itertools.combinations(enumerate(kept), 2)
+    return float(np.median([(late - early) / (there - here) for (here, early), (there, late) in pairs] or [0.0]))
 
 
 def measure(media: Media, matte: str, layers: tuple[str, ...]) -> dict[str, Any]:
@@ -277,6 +278,7 @@ def main() -> int:
         "frames": arguments.frames,
         "limits": {"peak_pss_mib": LIMIT_MIB, "ratio": LIMIT_RATIO},
         "runs": runs,
+        "load_average": [round(value, 1) for value in os.getloadavg()],
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {psutil.virtual_memory().total >> 30} GiB",
     }
     text = json.dumps(result, indent=1)

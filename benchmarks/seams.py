@@ -40,7 +40,7 @@ from tests.integration.core_house import Heard, read, recipe_for
 
 RESULTS = Path(__file__).parent / "results"
 BY_EIGHTS = 8
-PAINTED, REFINED = (13, 4), (17, 8)
+PAINTED, REFINED = (13, 4), (17, 4)
 """Windows of the tiny models and their overlaps: of the background, and of the refinement."""
 
 

@@ -12,12 +12,12 @@ import numpy as np
 import OpenImageIO as oiio
 from numpy.typing import NDArray
 
-from anyportal_core.errors import StorageError
 from anyportal_core.frames import Image
 from anyportal_core.media import timecode
 from anyportal_core.media.clip import ClipInfo
 from anyportal_core.media.encoding import Encoding, chromaticities, convert, light_of
 from anyportal_core.media.header import DATE, TIMECODE
+from anyportal_core.media.image_out import write_image
 from anyportal_core.media.output import Written, part_of, remove, result_name, storage_errors
 from anyportal_core.media.windows import Window, place_in
 
@@ -120,7 +120,7 @@ class ExrWriter:
     def _save(self, path: Path, spec: oiio.ImageSpec, channels: Stored) -> None:
         part = part_of(path)
         try:
-            _write_image(part, path, spec, np.ascontiguousarray(channels))
+            write_image("exr", part, path, spec, channels)
             with storage_errors(path):
                 part.replace(path)
         except BaseException:
@@ -222,17 +222,3 @@ def _as_channels(layer: str, image: Stored) -> Stored:
     if layer == "comp":
         return np.concatenate([image, np.ones_like(image[..., :1])], axis=-1)
     return image[..., None] if image.ndim == 2 else image
-
-
-def _write_image(part: Path, path: Path, spec: oiio.ImageSpec, channels: Stored) -> None:
-    file: Any = oiio.ImageOutput.create("exr")
-    fine = file.open(str(part), spec) and file.write_image(channels)
-    said = file.geterror()
-    closed = file.close()
-    said = said or file.geterror()
-    if fine and closed and not said:
-        return
-    with storage_errors(path), part.open("ab") as probe:
-        # The library tells no reason that could be told apart: one more write gets the system's own.
-        probe.write(bytes(1 << 16))
-    raise StorageError(f"the EXR cannot be written ({said.strip()})", where=str(path), hint="check the folder")

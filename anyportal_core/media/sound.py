@@ -87,18 +87,17 @@ class Sound:
     def fitting(self, container: str) -> tuple[Sound | None, list[str]]:
         """The tracks that a container (``mp4`` or ``mov``) holds, and what to say of the others."""
         held = tuple(track for track in self.tracks if track.codec in _HELD[container])
-        lost = sorted({track.codec for track in self.tracks} - {track.codec for track in held})
-        name = {"mp4": "MP4", "mov": "QuickTime"}[container]
-        other = "prores" if container == "mp4" else "mp4"
-        said = [
-            f"the sound of {self.path.name} ({', '.join(lost)}) does not go into {name} as it is, so the result has "
-            f"none of it{'; ' + other + ' holds it' if all(each in _HELD[_other(container)] for each in lost) else ''}"
-        ]
-        return (replace(self, tracks=held) if held else None), said if lost else []
-
-
-def _other(container: str) -> str:
-    return "mov" if container == "mp4" else "mp4"
+        if len(held) == len(self.tracks):
+            return self, []
+        lost = {track.codec for track in self.tracks} - _HELD[container]
+        name, other, format = {"mp4": ("MP4", "mov", "prores"), "mov": ("QuickTime", "mp4", "mp4")}[container]
+        text = (
+            f"the sound of {self.path.name} ({', '.join(sorted(lost))}) does not go into {name} as it is, "
+            "so the result has none of it"
+        )
+        if lost <= _HELD[other]:
+            text += f"; {format} holds it"
+        return (replace(self, tracks=held) if held else None), [text]
 
 
 def sound_of(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 
 import cv2
 import numpy as np
@@ -16,6 +17,9 @@ from anyportal_core.media.spool import Spool
 
 # Windows overlap: of the frames read last, so many values are kept, so that going back a little decodes nothing.
 _KEPT_VALUES = 8_000_000
+
+_WORTH_SEEKING = 8
+"""Frames ahead: of a movie, one that is nearer is reached sooner by reading on than from its key frame."""
 
 
 class _Prepared:
@@ -39,7 +43,8 @@ class _Prepared:
         kept = _KEPT_VALUES // (size[0] * size[1] * 3)
         self._kept: deque[tuple[int, Image]] = deque(maxlen=min(max(kept, 1), 16))
         self._reader: Iterator[Frame] = iter(())
-        self._next = -1
+        self._next = len(numbers)  # of the reader
+        self._worth_seeking = _WORTH_SEEKING if clip.info.kind == "movie" else 1
 
     def __len__(self) -> int:
         return len(self._sources)
@@ -68,10 +73,12 @@ class _Prepared:
         return image
 
     def _decoded(self, index: int) -> Image:
-        if index != self._next:
+        if not 0 <= index - self._next < self._worth_seeking:
             size = self.height, self.width
             self._reader = self._clip.repeating(self._sources[index:], size=size, alpha=self._alpha)
-        image = self._prepare(next(self._reader))
+            self._next = index
+        frames = islice(self._reader, index - self._next, None)
+        image = self._prepare(next(frames))
         self._next = index + 1
         return image
 

@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from anyportal_core.errors import unknown_name
+from anyportal_core.media.behind import Behind
 from anyportal_core.media.clip import ClipInfo
 from anyportal_core.media.cropped import CroppedWriter, without_overscan
 from anyportal_core.media.encoding import Encoding
@@ -74,5 +75,5 @@ def open_writer(
     elif format == "tiff":
         writer = TiffWriter(folder, stem, layers, shown, wanted)
     else:
-        writer = MovieWriter(format, folder, stem, layers, shown, rate, sound, wanted)
+        writer = Behind(MovieWriter(format, folder, stem, layers, shown, rate, sound, wanted), {*layers, "matte"})
     return CroppedWriter(writer, info) if any(info.margins) else writer

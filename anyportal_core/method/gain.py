@@ -71,11 +71,6 @@ def extend(values: Any, weight: Any, ops: ImageOps) -> Any:
     return values * weight + ops.resize(coarse, height, width, "linear") * (1.0 - weight)
 
 
-def upsample_gain(log_gain: Any, height: int, width: int, ops: ImageOps) -> Any:
-    """A coarse ``(h, w, 3)`` gain at ``(height, width)``: cubic, since the eye sees the creases of linear."""
-    return ops.resize(log_gain, height, width, "cubic")
-
-
 def apply_gain(light: Any, log_gain: Any, strength: float = 1.0) -> Any:
     """Linear ``light`` times the gain to the power of ``strength``, both ``(H, W, 3)``.
 

@@ -104,6 +104,11 @@ def guided_gain(log_gain: Any, lightness: Any, matte: Any, ops: ImageOps) -> Any
     return xp.concat(list(parts), axis=0)
 
 
+def lightness(picture: Any) -> Any:
+    """Of a display-referred picture ``(H, W, 3)``: ``(H, W)``."""
+    return 0.2126 * picture[..., 0] + 0.7152 * picture[..., 1] + 0.0722 * picture[..., 2]
+
+
 def stripes(top: int, bottom: int) -> Iterator[slice]:
     """A picture's rows, some at a time."""
     for start in range(top, bottom, STRIPE):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from anyportal_core.frames import FrameSource, Image
@@ -18,11 +18,25 @@ class MatteHints:
         matte: the supplied matte at work size, ``(T, H, W, 1)``, one frame for each of the plate's; or None.
         mask: the foreground on one frame, ``(H, W)`` 0..1 at work size; or None.
         mask_index: the index (not number) of the frame that ``mask`` belongs to.
+        corrections: more masks like ``mask``, by the index of their frame. A mask with much mid-grey is strokes:
+            white inside, black outside, grey undecided.
+        clean_plate: the plate without its foreground at work size, ``(T, H, W, 3)``, or of one frame; or None.
+        garbage: what is no foreground, whatever it looks like: ``(T, H, W, 1)`` at work size, or of one frame; or None.
+        holdout: what is foreground, whatever it looks like, likewise.
     """
 
     matte: FrameSource | None = None
     mask: Image | None = None
     mask_index: int = 0
+    corrections: Mapping[int, Image] = field(default_factory=dict)
+    clean_plate: FrameSource | None = None
+    garbage: FrameSource | None = None
+    holdout: FrameSource | None = None
+
+    def masks(self) -> dict[int, Image]:
+        """All masks by the index of their frame, in order; a correction goes before ``mask``."""
+        first = {} if self.mask is None else {self.mask_index: self.mask}
+        return dict(sorted({**first, **self.corrections}.items()))
 
 
 class MattePlugin(Protocol):

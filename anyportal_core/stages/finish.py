@@ -6,7 +6,7 @@ the plate's own pixels: with strength 0 they come back bit for bit where the mat
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from itertools import compress
 from typing import cast as typed
 
@@ -15,6 +15,7 @@ import numpy as np
 from anyportal_core.delivery import Delivery
 from anyportal_core.errors import RecipeError
 from anyportal_core.frames import Image
+from anyportal_core.media.ahead import ahead
 from anyportal_core.media.clip import Frame
 from anyportal_core.media.encoding import (
     SRGB,
@@ -44,6 +45,16 @@ _SOLID = np.float32(1 - 2**-12)
 """What half float rounds to 1: there the delivered matte says that the foreground is the plate's own."""
 
 
+def check_layers(delivery: Delivery, stages: Iterable[str]) -> None:
+    """Raises RecipeError where a layer is asked for that none of the stages makes."""
+    if "clean_plate" in delivery.layers and "clean_plate" not in stages:
+        raise RecipeError(
+            "nothing in this recipe makes a clean plate",
+            where="delivery.layers",
+            hint="leave out clean_plate, or choose a preset that paints its background",
+        )
+
+
 class Finish:
     """Makes the delivered layers of every frame."""
 
@@ -53,12 +64,6 @@ class Finish:
         self._wants_comp = "comp" in delivery.layers
         self._wants_gain = "gain" in delivery.layers
         self._wants_clean_plate = "clean_plate" in delivery.layers
-        if self._wants_clean_plate and "clean_plate" not in material.results:
-            raise RecipeError(
-                "nothing in this recipe makes a clean plate",
-                where="delivery.layers",
-                hint="leave out clean_plate, or choose a preset that paints its background",
-            )
         self._ops = ops
         self._encoding = material.info.encoding
         long_side = 2 * max(material.info.width, material.info.height)
@@ -79,6 +84,8 @@ class Finish:
         if not any(wanted):
             return
         frames = material.plate_clip.frames(list(compress(material.deliver.numbers, wanted)))
+        if material.info.kind == "movie":  # of files, headers and windows are asked for while theirs are read
+            frames = ahead(frames)
         for frame, given in zip(frames, compress(material.full_matte(), wanted), strict=False):
             yield frame.number, self._layers(frame, frame.number - first, given)
 

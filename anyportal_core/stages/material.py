@@ -7,17 +7,18 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
 import numpy as np
 
 from anyportal_core.errors import FrameRangeError, ShotError
 from anyportal_core.frames import MOST_FRAMES, ArraySource, FrameSet, FrameSource, Image
-from anyportal_core.media.clip import DEFAULT_RATE, Clip, ClipInfo, Frame, listed, open_clip
+from anyportal_core.media.clip import DEFAULT_RATE, Clip, ClipInfo, listed, open_clip
 from anyportal_core.media.encoding import SRGB, Encoding, convert
 from anyportal_core.media.framed import framed
 from anyportal_core.media.spool import Spool
 from anyportal_core.media.timecode import countable
+from anyportal_core.media.wandering import Wandering
 from anyportal_core.media.windows import Box, shrunk
 from anyportal_core.media.work import AlphaFrames, WorkFrames, alpha_says_something, matte_numbers
 from anyportal_core.recipe import Recipe
@@ -25,6 +26,7 @@ from anyportal_core.roles import RoleContext, Stored
 from anyportal_core.roles.background import Backdrop, BackgroundPlugin
 from anyportal_core.shot import MediaRef, MissingFrames, Shot
 from anyportal_core.sizes import Limits, shown_aspect, work_size
+from anyportal_core.stages.guides import Guides
 from anyportal_core.stages.results import Result
 
 CODE_VERSION = 4
@@ -32,6 +34,9 @@ CODE_VERSION = 4
 
 _LARGE = 8
 """Times the work size's pixels: a plate of more of them is decoded once for all stages, not by each."""
+
+SMALLER: Final = 0.75
+"""Where a plug-in's limits make pictures smaller than that share of what was asked for, it is said."""
 
 
 class Material:
@@ -57,11 +62,13 @@ class Material:
         info = self.info
         self.rate = shot.plate.rate or info.rate or DEFAULT_RATE
         long_side = recipe.work.integer("long_side")
+        self._asked = work_size(info.width, info.height, long_side, info.pixel_aspect)
         self.height, self.width = work_size(info.width, info.height, long_side, info.pixel_aspect, limits)
         large = info.width * info.height >= _LARGE * self.width * self.height
         self._spool = Spool((self.height, self.width, 3)) if large else None
         self.matte_clip = self._open_matte()
         self.mask_clip = framed(shot.mask, self._open_whole(shot.mask), info, "mask") if shot.mask else None
+        self.guides = Guides(shot, self._open_whole, info, self.numbers, (self.height, self.width))
         self.backdrop_clip = self._open_backdrop()
         self.mask_index = self._mask_index()
 
@@ -108,6 +115,8 @@ class Material:
         found["plate"] += f" {FrameSet(tuple(self.numbers))}"
         if "mask" in found:
             found["mask"] += f" {self.mask_index}"
+        if guides := self.guides.digest():
+            found["guides"] = guides
         if self.backdrop_clip is None:
             found["backdrop"] = self.recipe.backdrop.value
         return found
@@ -138,6 +147,9 @@ class Material:
         yield from _filled(info, self.numbers)
         if self.matte_clip is not None:
             yield from _filled(self.matte_clip.info, matte_numbers(self.matte_clip.info, info, self.numbers))
+        if self.height < SMALLER * self._asked[0] and self.width < SMALLER * self._asked[1]:
+            asked = f"{self._asked[1]}x{self._asked[0]}"
+            yield f"models see {self.width}x{self.height}, not {asked}: one of them was made for no more pixels"
         for clip in self._clips:
             if clip.info.layer:
                 yield f"{clip.info.path.name} holds several pictures: its layer {clip.info.layer} is taken"
@@ -268,32 +280,25 @@ class Material:
 
 
 class BackdropReader:
-    """Pictures of a still, clip or colour by index; cheap when the index stays or rises by one."""
+    """Pictures of a still, clip or colour by index; cheap where it stays, rises by a little, or falls by one."""
 
     def __init__(self, material: Material, encoding: Encoding, long_side: int) -> None:
-        self._encoding = encoding
-        self._clip = material.backdrop_clip
-        self._flat = None
-        if self._clip is None and material.recipe.backdrop.kind == "colour":
+        self._flat: Image | None = None
+        self._pictures: Wandering | None = None
+        clip = material.backdrop_clip
+        if clip is not None:
+            own = clip.info.encoding
+            size = _limited(clip.info, long_side)
+            self._pictures = Wandering(clip, size, lambda frame: convert(frame.pixels, own, encoding))
+        elif material.recipe.backdrop.kind == "colour":
             colour = _flat(material.recipe.backdrop.value, 16, 16).read(0, 1)[0]
             self._flat = convert(colour, SRGB, encoding)
-        if self._clip is not None:
-            self._size = _limited(self._clip.info, long_side)
-        self._index = -1
-        self._image: Image | None = None
-        self._coming: Iterator[Frame] = iter(())
 
     def read(self, index: int) -> Image:
         """Picture ``index`` ``(h, w, 3)``."""
-        if self._flat is not None or self._clip is None:
+        if self._pictures is None:
             return cast(Image, self._flat)
-        if index != self._index or self._image is None:
-            if index != self._index + 1 or self._image is None:
-                self._coming = self._clip.frames(self._clip.info.numbers[index:], size=self._size)
-            frame = next(self._coming)
-            self._image = convert(frame.pixels, self._clip.info.encoding, self._encoding)
-            self._index = index
-        return self._image
+        return self._pictures.read(index)
 
 
 class _StoredAlpha:

@@ -40,7 +40,7 @@ class Stage:
 
 _BACKGROUND = ("background", "clean_background")
 STAGES = (
-    Stage("matte", "matte", matte.CODE_VERSION, ("plate", "matte", "mask"), (), 0.35, matte.run),
+    Stage("matte", "matte", matte.CODE_VERSION, ("plate", "matte", "mask", "guides"), (), 0.35, matte.run),
     Stage("clean_plate", "clean_plate", clean_plate.CODE_VERSION, ("plate",), ("matte",), 0.3, clean_plate.run),
     Stage("tracks", "tracks", tracks.CODE_VERSION, ("plate",), ("clean_plate",), 0.05, tracks.run),
     Stage("motion", "motion", motion.CODE_VERSION, ("plate",), ("matte", "clean_plate", "tracks"), 0.1, motion.run),

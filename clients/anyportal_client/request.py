@@ -51,13 +51,17 @@ class ShotRequest:
             so); found by the preset where it is absent.
         mask: the foreground on one frame (a still), to be carried through the shot.
         mask_frame: the plate frame that `mask` belongs to; None means the first of the range.
+        corrections: more masks (stills), each by the plate frame that it belongs to; felt before and after it.
+        clean_plate: the place without its foreground: a still, or a clip on the plate's frames.
+        garbage: white where no foreground is, whatever it looks like; likewise.
+        holdout: white where foreground is, whatever it looks like; likewise.
         frames: frames to deliver in the plate's own numbers, such as `1001-1100` or `1005,1009-1010`; empty means
             all. A movie's count from 0.
         handles: extra frames delivered on both sides, as far as the plate has them.
         settings: by role (`{"matte": {"plugin": "draft.key"}}`), dotted (`{"matte.plugin": "draft.key"}`), or by a
             setting's own name where only one role has it. A number may be a table `{"1001": 0.2, "1040": 1}`.
-        layers: of comp, foreground, background, matte, gain.
-        format: auto, mp4, prores, png or exr.
+        layers: of comp, foreground, background, matte, gain, clean_plate, shadow, wrap.
+        format: auto, mp4, h265, prores, prores4444, dnxhr, png, tiff or exr.
         compression: of EXR files: zip, piz, none, or dwab, which is lossy.
         out_colour_space: of the results, by its name in the colour configuration; empty: the plate's own, in EXR the
             scene-linear one that belongs to it.
@@ -82,6 +86,10 @@ class ShotRequest:
     matte: Path | str | None = None
     mask: Path | str | None = None
     mask_frame: int | None = None
+    corrections: Mapping[int, Path | str] = field(default_factory=dict)
+    clean_plate: Path | str | None = None
+    garbage: Path | str | None = None
+    holdout: Path | str | None = None
     preset: str = "draft"
     subject: str = ""
     frames: str = ""

@@ -20,7 +20,8 @@ def shortened(ready: ReadyShot, folder: Path, say: Say, checkpoint: Callable[[],
     A matte movie goes by the plate's frames only where it has as many. `say` is told why a movie stays whole;
     `checkpoint` is called often, and may raise to stop.
     """
-    if ready.analysed is None:
+    # A movie of garbage goes by the frames of the whole plate.
+    if ready.analysed is None or any(clip.kind == "movie" for clip in ready.guides.values()):
         return ready
     first, last = ready.analysed
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from anyportal_client.request import (
     with_own_alpha,
 )
 
+_CORRECTION = "correction_"
+
 
 @dataclass(frozen=True)
 class ReadyShot:
@@ -31,6 +33,7 @@ class ReadyShot:
 
     Args:
         analysed: first and last frame that the daemon looks at; None: all that the plate has.
+        guides: what else helps the matte: `clean_plate`, `garbage`, `holdout`, and a `correction_N` of each frame N.
     """
 
     request: ShotRequest
@@ -42,10 +45,12 @@ class ReadyShot:
     backdrop: Backdrop
     backdrop_clip: Clip | None
     colours: ColourConfig
+    guides: Mapping[str, Clip] = field(default_factory=dict)
 
     def clips(self) -> Iterator[Clip]:
         """Everything it is made from."""
         yield from (clip for clip in (self.plate, self.matte, self.mask, self.backdrop_clip) if clip is not None)
+        yield from self.guides.values()
 
     def paths(self) -> Iterator[Path]:
         """Every file that the daemon needs."""
@@ -63,6 +68,7 @@ class ReadyShot:
     def folders(self) -> dict[str, Path]:
         """Where the files of each role lie; the daemon calls them `plate/NAME`, `matte/NAME` and so on."""
         clips = {"plate": self.plate, "matte": self.matte, "mask": self.mask, "backdrop": self.backdrop_clip}
+        clips |= self.guides
         found = {role: clip.files[0].path.parent for role, clip in clips.items() if clip is not None and clip.files}
         if self.colours.file is not None:
             found["colour"] = self.colours.file.parent
@@ -103,6 +109,12 @@ class ReadyShot:
             shot.mask.CopyFrom(self.mask.manifest(blob))
         if request.mask_frame is not None:
             shot.mask_frame = request.mask_frame
+        for role, clip in self.guides.items():
+            if role.startswith(_CORRECTION):
+                frame = int(role.removeprefix(_CORRECTION))
+                shot.corrections.append(jobs_pb2.Correction(frame=frame, mask=clip.manifest(blob)))
+            else:
+                getattr(shot, role).CopyFrom(clip.manifest(blob))
         recipe = jobs_pb2.Recipe(preset=request.preset, subject=request.subject, seed=request.seed)
         if self.backdrop_clip is not None:
             backdrop = self.backdrop_clip.manifest(blob, colour_space=request.backdrop_colour_space)
@@ -147,12 +159,6 @@ def make_ready(request: ShotRequest) -> ReadyShot:
     frames = FrameNumbers.parse(request.frames) if request.frames.strip() else None
     within = FrameNumbers.parse(request.within) if request.within.strip() else None
     _check_numbers(request)
-    if request.mask_frame is not None and request.mask is None:
-        raise UsageError(
-            f"frame {request.mask_frame} is said to be the mask's, but there is no mask",
-            where="mask_frame",
-            hint="add --mask PATH, or leave --mask-frame away",
-        )
     if not request.layers:
         raise UsageError("no layer is asked for", where="layers", hint="name some: --layers comp,matte")
     backdrop = read_backdrop(request.backdrop)
@@ -161,19 +167,33 @@ def make_ready(request: ShotRequest) -> ReadyShot:
     matte = find_clip(Path(request.matte), "matte") if request.matte is not None else None
     mask = find_clip(Path(request.mask), "mask") if request.mask is not None else None
     media = find_clip(Path(backdrop.value), "backdrop") if backdrop.kind == "media" else None
+    guides = _guides(request)
     _check_within(frames, within)
     for wanted in (within, frames):
         if wanted is not None and not (filled and plate.kind == "sequence"):
             _check_inside(wanted, plate)
     analysed = _analysed(frames, request.handles, within)
-    if analysed is not None:
+    if analysed is not None and not any(clip.kind == "movie" for clip in guides.values()):
         plate, matte = _needed(analysed, plate, matte, filled)
     if plate.kind == "sequence" and not filled:
         _check_whole(plate, within or frames)
-    for clip, what in ((plate, "plate"), (matte, "matte"), (mask, "mask"), (media, "backdrop")):
+    _check_files({"plate": plate, "matte": matte, "mask": mask, "backdrop": media, **guides})
+    return ReadyShot(request, frames, analysed, plate, matte, mask, backdrop, media, find_colours(request), guides)
+
+
+def _check_files(clips: Mapping[str, Clip | None]) -> None:
+    for role, clip in clips.items():
         if clip is not None:
-            check_files(clip, what)
-    return ReadyShot(request, frames, analysed, plate, matte, mask, backdrop, media, find_colours(request))
+            check_files(clip, role.replace("_", " "))
+
+
+def _guides(request: ShotRequest) -> dict[str, Clip]:
+    """What else helps the matte, by the names that its files have at the daemon."""
+    named = {name: getattr(request, name) for name in ("clean_plate", "garbage", "holdout")}
+    named |= {f"{_CORRECTION}{frame}": path for frame, path in sorted(request.corrections.items())}
+    return {
+        role: find_clip(Path(path), role.replace("_", " ")) for role, path in named.items() if path not in (None, "")
+    }
 
 
 def _check_texts(request: ShotRequest) -> None:
@@ -198,6 +218,12 @@ def _words(value: object) -> Iterator[str]:
 
 def _check_numbers(request: ShotRequest) -> None:
     """Numbers that can be sent, and make sense."""
+    if request.mask_frame is not None and request.mask is None:
+        raise UsageError(
+            f"frame {request.mask_frame} is said to be the mask's, but there is no mask",
+            where="mask_frame",
+            hint="add --mask PATH, or leave --mask-frame away",
+        )
     if not isinstance(request.seed, int) or not -(2**63) <= request.seed < 2**63:
         raise RecipeError(
             f"the seed {request.seed} is no whole number of 64 bits",

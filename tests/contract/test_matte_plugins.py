@@ -30,6 +30,15 @@ def mask_at_the_end(scene: Scene, count: int) -> MatteHints:
     return MatteHints(mask=(scene.matte[count - 1] > 0.5).astype(np.float32), mask_index=count - 1)
 
 
+def mask_at_both_ends(scene: Scene, count: int) -> MatteHints:
+    ends = {0, count - 1}
+    return MatteHints(corrections={index: (scene.matte[index] > 0.5).astype(np.float32) for index in ends})
+
+
+def clean_plate(scene: Scene, count: int) -> MatteHints:
+    return MatteHints(clean_plate=ArraySource(scene.background[:1]))
+
+
 @cache
 def cases() -> dict[str, MatteCase]:
     person = drawn_person(count=3)
@@ -42,11 +51,25 @@ def cases() -> dict[str, MatteCase]:
         "picked": MatteCase(SPECS["draft.key"], green, settings={"screen": "picked", "screen_colour": "#1eb446"}),
         "mask in the middle": MatteCase(SPECS["draft.propagate"], walking, mask_in_the_middle),
         "mask at the end": MatteCase(SPECS["draft.propagate"], walking, mask_at_the_end),
+        "masks at both ends": MatteCase(SPECS["draft.propagate"], walking, mask_at_both_ends),
+        "clean plate": MatteCase(SPECS["draft.difference"], walking, clean_plate),
         "person": MatteCase(SPECS["draft.person"], person),
+        "person, corrected": MatteCase(SPECS["draft.person"], person, mask_at_both_ends),
     }
 
 
-NAMES = ("supplied", "green", "blue", "picked", "mask in the middle", "mask at the end", "person")
+NAMES = (
+    "supplied",
+    "green",
+    "blue",
+    "picked",
+    "mask in the middle",
+    "mask at the end",
+    "masks at both ends",
+    "clean plate",
+    "person",
+    "person, corrected",
+)
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)

@@ -133,14 +133,15 @@ def test_a_node_in_a_group_is_rendered_there(nuke: FakeNuke, media: Path) -> Non
     assert nuke.messages == nuke.errors == [] and "/Group1.Grade1/v002/" in read["file"].value()
 
 
-def test_overscan_comes_back_outside_the_format(nuke: FakeNuke, tmp_path: Path) -> None:
+def test_rendered_overscan_comes_back_outside_the_format(nuke: FakeNuke, tmp_path: Path) -> None:
     """hosts.md: "Reformat to the constant full format; keep `node.bbox()` and format to restore overscan"."""
     pattern = house.write_sequence(tmp_path / "over", kind="exr", window=(8, 4, 80, 56))
     plate = house.make_read(nuke, pattern)
     plate["last"].setValue(1002)
     assert plate.image(1001).box == (-8, -4, 88, 60)
-    read = replace(nuke, [plate], STRAIGHT)
-    assert read is not None and "outside its format" in said(read)["sent"]
+    nuke.root_node["last_frame"].setValue(1002)
+    read = replace(nuke, [nuke.make("Grade", [plate])], STRAIGHT)
+    assert read is not None and "no untouched Read" in said(read)["sent"]
     comp = comp_of(nuke).image(1001)
     assert (comp.format.wide, comp.format.high, comp.box) == (80, 56, (-8, -4, 88, 60))
     # The new background reaches to the corner of the overscan, and the foreground stands where it stood.

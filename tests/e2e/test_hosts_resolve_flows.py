@@ -175,6 +175,21 @@ def test_a_rerun_adds_a_take_and_marks_the_clip_anew(resolve: Resolve, stage: Se
     assert (record["job"], record["host"]["clip"], record["wish"]["range"]) == (tag(item)["job"], item._id, "7-20")
 
 
+def test_a_camera_s_log_comes_back_as_such_in_any_format(resolve: Resolve, stage: Set, run: Any) -> None:
+    resolve.project.settings = {"colorScienceMode": "davinciYRGBColorManagedv2"}
+    plate = MediaPoolItem(stage.sequence, 1001, 1030, **{"Input Color Space": "ARRI LogC4"})
+    item = resolve.clip(plate, 4, 6)
+    before = resolve.timeline.numbers(item)
+    [shot] = run("current", format="exr")
+    assert shot.state == "done" and "linear light" not in shot.said
+    record = json.loads((Path(shot.path).parent / "anyportal.json").read_text("utf-8"))
+    assert record["wish"]["colour_space"] == record["wish"]["out_colour_space"] == "ARRI LogC4"
+    assert item.take.media.properties["Input Color Space"] == "ARRI LogC4"  # type: ignore[union-attr]
+    assert resolve.timeline.numbers(item) == before  # the very code values
+    [shot] = run("current", format="exr", out_colour_space="ACEScg")
+    assert shot.state == "done" and "linear light" in shot.said
+
+
 def test_on_a_track_directly_above_and_a_rerun_is_a_take_of_that(resolve: Resolve, stage: Set, run: Any) -> None:
     plate, fast = MediaPoolItem(stage.plate), MediaPoolItem(stage.fast)
     clips = [resolve.clip(plate, 10, 8), resolve.clip(fast, 5, 12, at=8), resolve.clip(plate, 4, 6, at=20, speed=2.0)]

@@ -15,6 +15,7 @@ import pytest
 from anyportal_core.cache import DirectoryCache
 from anyportal_core.catalogue import load_catalogue
 from anyportal_core.delivery import Delivery
+from anyportal_core.errors import RecipeError
 from anyportal_core.frames import FrameSet
 from anyportal_core.media.clip import open_clip
 from anyportal_core.media.writers import Written
@@ -161,3 +162,12 @@ def test_the_plate_is_read_by_its_own_size(tmp_path: Path, footage: tuple[np.nda
     lit = plate * gain.astype(np.float32)
     assert np.abs(np.log(gain[core].astype(np.float32))).max() > 0.02
     np.testing.assert_allclose(foreground[core], lit[core], rtol=2e-3, atol=1e-4)
+
+
+def test_a_clean_plate_that_nothing_makes_is_refused_before_anything_is_done(
+    tmp_path: Path, footage: tuple[np.ndarray, np.ndarray]
+) -> None:
+    backdrop = write_image(tmp_path / "backdrop.exr", zone_plate(HEIGHT, WIDTH), "half")
+    with pytest.raises(RecipeError, match="clean plate"):
+        render(tmp_path, *footage, backdrop, ("comp", "clean_plate"))
+    assert not (tmp_path / "out").exists()

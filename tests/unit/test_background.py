@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -210,6 +211,33 @@ def test_motion_0_freezes_the_camera_and_may_be_animated() -> None:
     animated = make(pan(6, 0.03), coordinates(90, 160)[None], motion={"1001": 0, "1006": 1})["placement"]
     places = corners(animated)[:, 0, 0]
     assert np.diff(places, n=2).min() > 0
+
+
+def test_a_backdrop_is_put_out_of_focus_as_the_plates_background_is() -> None:
+    generator = np.random.default_rng(0)
+    sharp = cv2.resize(generator.uniform(0, 1, (5, 8, 3)).astype(np.float32), (320, 180), interpolation=0)
+    inside = np.zeros((180, 320, 1), np.float32)
+    inside[40:, 120:200] = 1
+    person = sharp[::-1] * inside  # in focus, and not what counts
+    notes: list[str] = []
+
+    def blur(sigma: float, **values: object) -> np.ndarray:
+        filmed = cv2.GaussianBlur(sharp, (0, 0), sigma) if sigma else sharp
+        shot = ArraySource(np.stack([filmed * (1 - inside) + person] * 3), range(1001, 1004))
+        matte = ArraySource(np.stack([inside] * 3))
+        backdrop = Backdrop("still", frames=ArraySource(np.ascontiguousarray(sharp[:, ::-1])[None]))
+        given = BackgroundInputs(shot, matte, Motion(pan(3, 0)), backdrop, 24)
+        (chunk,) = Warp().make(given, context(notes, **values))
+        return np.asarray(chunk["blur"]) * 180
+
+    assert blur(0, defocus=1).max() < 0.5
+    for sigma in (2, 6):
+        np.testing.assert_allclose(blur(sigma, defocus=1), sigma, rtol=0.35)
+    assert "softer" in notes[-1]
+    full = blur(6, defocus=1)[0]
+    np.testing.assert_allclose(blur(6, defocus={"1001": 0, "1003": 1}), [0, full / 2, full], atol=1e-6)
+    np.testing.assert_allclose(blur(6, defocus=1, blur=5), np.hypot(full, 9), atol=1e-6)
+    assert not blur(6).any()
 
 
 def test_a_clip_is_timed_to_the_shot() -> None:

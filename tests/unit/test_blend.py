@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from anyportal_core.method.blend import joined, weights
+from anyportal_core.ops import opencv
+from anyportal_core.overlaps import chain
+from anyportal_core.testing.seams import seam
 from anyportal_core.windows import Window, cut
 
 
@@ -53,6 +57,36 @@ def test_windows_are_joined_as_they_come(count: int, length: int, overlap: int) 
     parts = list(joined(windows, make))
     np.testing.assert_allclose(np.concatenate(parts)[:, 0, 0, 1], expected, atol=1e-6)
     assert max(map(len, parts)) <= length and made == list(range(len(windows)))
+
+
+def test_what_differs_keeps_more_of_its_detail_and_what_agrees_is_left_alone() -> None:
+    same, *own = np.random.default_rng(1).random((3, 18, 40, 40, 3), np.float32)
+    windows = [Window(0, 12, ()), Window(6, 18, ())]
+    agreed = list(joined(windows, lambda number, window: same[window.start : window.stop], opencv))
+    np.testing.assert_allclose(np.concatenate(agreed), same, atol=2e-7)
+    plain, kept = (
+        np.concatenate(list(joined(windows, lambda number, window: own[number][window.start : window.stop], *ops)))
+        for ops in ((), (opencv,))
+    )
+    np.testing.assert_array_equal(plain[:6], kept[:6])
+    detail = [frames.std((1, 2, 3)) for frames in (plain, kept)]
+    assert detail[0][8] < 0.8 * detail[0][0] and 0.8 * detail[0][0] < detail[1][8] < detail[0][0]
+    assert kept.min() >= 0 and kept.max() <= 1
+
+
+@pytest.mark.parametrize("moves", [0, 1])
+def test_fading_shows_neither_in_what_moves_along_nor_in_what_is_new_in_every_frame(moves: int) -> None:
+    rng, windows = np.random.default_rng(2), chain(200, 49, 8)
+    field = rng.random((len(windows), 40, 300, 3), np.float32)
+    noise = rng.random((len(windows), 200, 40, 60, 3), np.float32)
+
+    def make(number: int, window: Window) -> np.ndarray:
+        at = range(window.start, window.stop)
+        return (
+            np.stack([field[number][:, t : t + 60] for t in at]) if moves else noise[number][window.start : window.stop]
+        )
+
+    assert seam(np.concatenate(list(joined(windows, make, opencv))), windows) == pytest.approx(1, abs=0.1)
 
 
 def test_a_single_window_is_joined_as_it_is() -> None:

@@ -40,3 +40,8 @@ def test_a_patch_covers_the_hole_and_fades_into_the_plate() -> None:
     np.testing.assert_array_equal(made[:60], plate[:60])
     share = patched(np.zeros_like(plate), np.ones_like(plate), matte, ops)
     assert np.abs(np.diff(share, axis=1)).max() < 0.05
+
+
+def test_a_picture_of_that_size_already_stays_as_it_is() -> None:
+    picture = np.random.default_rng(1).random((24, 40, 3), np.float32)
+    np.testing.assert_array_equal(enlarge(picture, 24, 40, ops), picture)

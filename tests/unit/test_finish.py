@@ -20,7 +20,7 @@ from anyportal_core.ops import opencv
 from anyportal_core.plugins.draft.matte.supplied import Supplied
 from anyportal_core.recipe import FINISH
 from anyportal_core.settings import Settings
-from anyportal_core.stages.finish import Finish
+from anyportal_core.stages.finish import Finish, check_layers
 from anyportal_core.stages.relighting import relight
 
 HEIGHT, WIDTH = 288, 320
@@ -70,7 +70,7 @@ class OneFrame:
             results["clean_plate"] = Stored(frames=self.clean)
         height, width = self.alpha.shape
         material = SimpleNamespace(
-            info=SimpleNamespace(encoding=self.encoding, width=width, height=height),
+            info=SimpleNamespace(kind="movie", encoding=self.encoding, width=width, height=height),
             backdrop_reader=lambda encoding, long_side: None,
             recipe=SimpleNamespace(finish=Settings.check(FINISH, self.settings or {}, "finish")),
             results=results,
@@ -199,9 +199,11 @@ def test_a_clean_plate_is_the_plate_but_for_the_foreground(shot: OneFrame) -> No
     assert (made[:8, :8] == shot.plate[:8, :8]).all()
 
 
-def test_no_clean_plate_is_promised_where_none_is_made(shot: OneFrame) -> None:
+def test_no_clean_plate_is_promised_where_none_is_made() -> None:
+    check_layers(Delivery(("comp",)), ["matte"])
+    check_layers(Delivery(("comp", "clean_plate")), ["matte", "clean_plate"])
     with pytest.raises(RecipeError, match="clean plate"):
-        shot.finish("comp", "clean_plate")
+        check_layers(Delivery(("comp", "clean_plate")), ["matte", "clean_background"])
 
 
 def test_relighting_in_stripes_is_relighting_at_once(shot: OneFrame, monkeypatch: pytest.MonkeyPatch) -> None:

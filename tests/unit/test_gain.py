@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anyportal_core.method.gain import apply_gain, extend, log_gain, upsample_gain
+from anyportal_core.method.gain import apply_gain, extend, log_gain
 from anyportal_core.ops import opencv as ops
 
 
@@ -70,17 +70,6 @@ def test_extension_is_smooth_across_the_edge() -> None:
     ramp = np.broadcast_to(np.linspace(0, 1, 64, dtype=np.float32)[:, None], (48, 64, 1))
     out = extend(np.ascontiguousarray(ramp), block(), ops)
     assert np.abs(np.diff(out[25, :, 0])).max() < 0.08
-
-
-def test_a_smooth_gain_is_enlarged_without_creases() -> None:
-    y, x = np.mgrid[0:24, 0:32].astype(np.float32) / 32
-    coarse = np.stack([np.sin(3 * x), np.cos(2 * y), x * y], -1)
-    full = upsample_gain(coarse, 240, 320, ops)
-    assert full.shape == (240, 320, 3)
-    inner = full[20:-20, 20:-20]
-    fy, fx = np.mgrid[0:240, 0:320].astype(np.float32)[:, 20:-20, 20:-20]
-    fx, fy = ((fx + 0.5) / 10 - 0.5) / 32, ((fy + 0.5) / 10 - 0.5) / 32
-    np.testing.assert_allclose(inner, np.stack([np.sin(3 * fx), np.cos(2 * fy), fx * fy], -1), atol=0.01)
 
 
 def test_strength_0_and_gain_0_return_the_input_bit_for_bit() -> None:

@@ -12,6 +12,7 @@ from anyportal_core.media import movie
 from anyportal_core.media.encoding import SRGB
 from anyportal_core.recipe import BackdropChoice, RecipeRequest, resolve
 from anyportal_core.shot import MediaRef, Shot
+from anyportal_core.sizes import Limits
 from anyportal_core.stages.material import Material
 from anyportal_core.testing.clips import moving_scene, write_image, write_images, write_movie
 
@@ -115,6 +116,14 @@ def test_which_layer_is_taken_is_said(tmp_path: Path) -> None:
     file = write_image(tmp_path / "a.exr", np.zeros((24, 32, 6), np.float32), "half", names=names)
     remarks = list(Material(Shot(MediaRef(file)), RECIPE).remarks())
     assert remarks == ["a.exr holds several pictures: its layer rgba is taken"]
+
+
+def test_pictures_much_smaller_than_asked_for_are_spoken_of(plate: Path) -> None:
+    shot = Shot(MediaRef(plate / "plate.%04d.png"))
+    assert not list(Material(shot, RECIPE, [Limits(most_pixels=24 * 32), Limits(multiple=16)]).remarks())
+    made = Material(shot, RECIPE, [Limits(most_pixels=12 * 16)])
+    assert (made.height, made.width) == (12, 16)
+    assert list(made.remarks()) == ["models see 16x12, not 32x24: one of them was made for no more pixels"]
 
 
 def test_a_timecode_that_is_left_out_is_spoken_of(tmp_path: Path) -> None:

@@ -65,6 +65,31 @@ def test_overlapping_windows_decode_every_frame_once(movie: Clip, monkeypatch: p
     assert decoded == list(range(60))[: len(decoded)]
 
 
+@pytest.mark.parametrize(("step", "begun"), [(1, 1), (3, 1), (12, 5)])
+def test_every_few_frames_of_a_movie_are_read_in_one_go(
+    movie: Clip, monkeypatch: pytest.MonkeyPatch, step: int, begun: int
+) -> None:
+    opened_at = []
+    frames = type(movie).frames
+
+    def counted(self: Clip, numbers: Sequence[int], *rest: object) -> object:
+        opened_at.append(numbers[0])
+        return frames(self, numbers, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(movie), "frames", counted)
+    source = WorkFrames(movie, range(60), (32, 48))
+    assert [read_number(source.read(index, index + 1)[0]) for index in range(0, 60, step)] == list(range(0, 60, step))
+    assert len(opened_at) == begun
+
+
+def test_files_in_between_are_not_read(tmp_path: Path) -> None:
+    write_images(tmp_path / "a.%04d.png", numbered_frames(9))
+    clip = opened(tmp_path)
+    (tmp_path / "a.1003.png").write_bytes(b"not a picture")
+    source = WorkFrames(clip, range(1001, 1010), (32, 48))
+    assert [read_number(source.read(index, index + 1)[0]) for index in range(0, 9, 4)] == [0, 4, 8]
+
+
 def test_work_frames_are_shown_light(tmp_path: Path) -> None:
     write_images(tmp_path / "a.%04d.exr", np.full((2, 8, 8, 3), 0.18, np.float32), storage="float")
     source = WorkFrames(opened(tmp_path), [1001, 1002], (4, 4))

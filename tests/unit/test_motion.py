@@ -206,3 +206,14 @@ def test_points_near_one_another_do_not_decide_on_a_homography() -> None:
     fits = [fit_models(points, points + np.float32([2, 1]), (HEIGHT, WIDTH)) for points in (spread, corner)]
     assert fits[0] is not None and fits[1] is not None
     assert fits[0].uncertainty < 1 < fits[1].uncertainty
+
+
+@pytest.mark.parametrize("noise", [0.1, 0.8])
+def test_grain_does_not_hide_that_a_plane_leans(noise: float) -> None:
+    generator = np.random.default_rng(0)
+    start = generator.uniform(0, 1, (300, 2)).astype(np.float32) * [WIDTH, HEIGHT]
+    for leaning, steps in ((False, 0), (True, 2.5)):
+        moved = transform(tilt(steps), start) + generator.normal(0, noise, start.shape)
+        fit = fit_models(start.astype(np.float32), moved.astype(np.float32), (HEIGHT, WIDTH))
+        assert fit is not None
+        assert (fit.homography_cost < fit.similarity_cost) == leaning

@@ -21,11 +21,12 @@ from anyportal_core.frames import FrameSource, Image, chunks
 from anyportal_core.method.blend import joined
 from anyportal_core.method.carry import carried
 from anyportal_core.method.fitting import continued, cut_out
-from anyportal_core.method.gain import apply_gain, coarse_gain, upsample_gain
+from anyportal_core.method.gain import apply_gain, coarse_gain
 from anyportal_core.method.refinement import DETAIL, Block, Edit, Plan, paper, refine, released
 from anyportal_core.method.sampling import Predict, Step
 from anyportal_core.method.schedule import first_step
 from anyportal_core.method.srgb import to_display, to_light
+from anyportal_core.method.upsampling import guided_gain, lightness
 from anyportal_core.ops import opencv as ops
 from anyportal_core.plugins.cogvideox.boxed import BoxedCodec, BoxedTransfers, foreground_box
 from anyportal_core.plugins.cogvideox.denoiser import ControlledDenoiser
@@ -65,10 +66,10 @@ class Shot:
         if "relit" in self.harmonised.names:
             return np.asarray(self.harmonised.read("relit", start, stop), np.float32)
         gains = np.asarray(self.harmonised.read("log_gain", start, stop), np.float32)
-        matte, background = self.matte.read(start, stop), self.background.read(start, stop)
-        height, width = matte.shape[1:3]
-        full = np.stack([upsample_gain(gain, height, width, ops) for gain in gains])
-        lit = np.clip(to_display(apply_gain(to_light(self.plate.read(start, stop)), full)), 0, 1)
+        plate, matte, background = (part.read(start, stop) for part in (self.plate, self.matte, self.background))
+        shown = zip(gains, plate, matte, strict=True)
+        full = np.stack([guided_gain(gain, lightness(frame), alpha[..., 0], ops) for gain, frame, alpha in shown])
+        lit = np.clip(to_display(apply_gain(to_light(plate), full)), 0, 1)
         return np.asarray(lit * matte + background * (1 - matte), np.float32)
 
     def place(self) -> Fit:

@@ -21,6 +21,7 @@ from anyportal_core.errors import RecipeError, ShotError
 from anyportal_core.frames import Image, chunks
 from anyportal_core.method.blend import joined
 from anyportal_core.method.carry import carried
+from anyportal_core.method.enlarging import enlarge
 from anyportal_core.method.fitting import continued, cut_out
 from anyportal_core.method.sampling import OnStep
 from anyportal_core.method.schedule import NoiseSchedule, swinging_guidance
@@ -78,7 +79,8 @@ class DasBackground:
     def render(self, stored: Stored, backdrop: Image | None, height: int, width: int, context: RoleContext) -> Image:
         """The background ``(height, width, 3)``: what was painted, enlarged; or the backdrop, covering the frame."""
         if backdrop is None:
-            return ops.resize(np.asarray(stored["frames"], np.float32), height, width, "cubic")
+            painted = np.asarray(stored["frames"], np.float32)
+            return np.asarray(enlarge(painted, height, width, ops), np.float32)
         return cover(backdrop, height, width, float(stored["wider"]))
 
 
@@ -143,7 +145,7 @@ def _painted(inputs: BackgroundInputs, context: RoleContext) -> Iterator[Chunk]:
             first = tail[0]
         return painted
 
-    for frames in joined(windows, paint):
+    for frames in joined(windows, paint, ops):
         yield {"frames": frames}
 
 

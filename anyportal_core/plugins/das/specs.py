@@ -7,7 +7,7 @@ from anyportal_core.sizes import Limits
 BACKGROUND = PluginSpec(
     name="das.background",
     role="background",
-    version="3",
+    version="4",
     factory="anyportal_core.plugins.das.plugin:DasBackground",
     summary="The new place as a moving picture: Diffusion-as-Shader, from the first frame, along the plate's motion. "
     "A clip or a colour is the background as it is.",

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Iterable
 from fractions import Fraction
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -30,6 +31,7 @@ Overwrite = Annotated[
 JobName = Annotated[str, typer.Argument(metavar="JOB", help="The job: jobs/ID, or just the ID.")]
 
 _NTSC = [Fraction(whole * 1000, 1001) for whole in (24, 30, 48, 60, 120)]
+_WHOLE = re.compile(r"-?\d{1,18}")
 _RATE = re.compile(r"\d{1,12}(\.\d{1,20})?|\d{1,12}/\d{1,12}")
 
 
@@ -62,6 +64,23 @@ def _value(text: str) -> object:
         return text
     known = isinstance(value, (bool, int, float, str, dict))
     return value if known and not (isinstance(value, float) and math.isinf(value)) else text
+
+
+def read_corrections(texts: list[str]) -> dict[int, Path]:
+    """Masks by their frame, each written as `N=PATH`.
+
+    Raises:
+        UsageError: no frame, no path, or two masks of one frame.
+    """
+    found: dict[int, Path] = {}
+    for text in texts:
+        number, _, path = text.partition("=")
+        if not _WHOLE.fullmatch(number.strip()) or not path:
+            raise UsageError(f"'{text}' is no mask of a frame", where="--correct", hint="write 1040=mask.png")
+        if int(number) in found:
+            raise UsageError(f"frame {int(number)} has two masks", where="--correct", hint="give one")
+        found[int(number)] = Path(path)
+    return found
 
 
 def read_rate(text: str) -> Fraction:

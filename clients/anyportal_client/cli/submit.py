@@ -13,6 +13,7 @@ from anyportal_client.cli.options import (
     Debug,
     Json,
     Overwrite,
+    read_corrections,
     read_rate,
     read_settings,
 )
@@ -42,6 +43,19 @@ def submit(
     mask_frame: Annotated[
         int | None, typer.Option(metavar="N", help="The frame of --mask. Default: the first.")
     ] = None,
+    corrections: Annotated[
+        list[str] | None,
+        typer.Option("--correct", metavar="N=PATH", help="A mask, or strokes, that correct the matte at frame N."),
+    ] = None,
+    clean_plate: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="The place without its foreground: a still or a clip.")
+    ] = None,
+    garbage: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="White where no foreground is: a still or a clip.")
+    ] = None,
+    holdout: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="White where foreground is: a still or a clip.")
+    ] = None,
     preset: Annotated[str | None, typer.Option(metavar="NAME", help="See anyportal presets. Default: draft.")] = None,
     subject: Annotated[str | None, typer.Option(metavar="TEXT", help="Who or what is in the foreground.")] = None,
     frames: Annotated[
@@ -56,9 +70,12 @@ def submit(
         Path | None, typer.Option(metavar="FILE", help="A recipe in TOML; options here win over it.")
     ] = None,
     seed: Annotated[int | None, typer.Option(metavar="N", help="Source of every random draw. Default: 0.")] = None,
-    layers: Annotated[str, typer.Option(metavar="A,B", help="Of comp, foreground, background, matte, gain.")] = "comp",
+    layers: Annotated[
+        str,
+        typer.Option(metavar="A,B", help="Of comp, foreground, background, matte, gain, clean_plate, shadow, wrap."),
+    ] = "comp",
     output_format: Annotated[
-        str, typer.Option("--format", metavar="NAME", help="auto, mp4, prores, png or exr.")
+        str, typer.Option("--format", metavar="NAME", help="auto, mp4, h265, prores, prores4444, dnxhr, png, tiff, exr")
     ] = "auto",
     compression: Annotated[
         str, typer.Option(metavar="NAME", help="Of EXR files: zip, piz, none, or dwab, which is lossy.")
@@ -122,6 +139,10 @@ def submit(
         matte=matte,
         mask=mask,
         mask_frame=mask_frame,
+        corrections=read_corrections(corrections or []),
+        clean_plate=clean_plate,
+        garbage=garbage,
+        holdout=holdout,
         frames=frames,
         handles=handles,
         layers=split_layers(layers),

@@ -40,7 +40,7 @@ def batch(
         str, typer.Option(metavar="A,B", help="Of comp, foreground, background, matte, gain. Default: comp.")
     ] = "",
     output_format: Annotated[
-        str, typer.Option("--format", metavar="NAME", help="auto, mp4, prores, png or exr. Default: auto.")
+        str, typer.Option("--format", metavar="NAME", help="As of submit. Default: auto, as the plate.")
     ] = "",
     rate: Annotated[
         str, typer.Option(metavar="FPS", help="The rate of an EDL, which does not say it: 25, 23.976.")

@@ -40,6 +40,9 @@ class Request:
     matte: str = ""
     mask: str = ""
     mask_frame: int | None = None
+    clean_plate: str = ""
+    garbage: str = ""
+    holdout: str = ""
     preset: str = "draft"
     subject: str = ""
     seed: int = 0
@@ -63,7 +66,7 @@ _KINDS: dict[str, Any] = {
     "settings": dict,
     "layers": (list, tuple, str),
 }
-_PATHS = ("backdrop", "matte", "mask")
+_PATHS = ("backdrop", "matte", "mask", "clean_plate", "garbage", "holdout")
 
 
 Source = tuple[str, Mapping[str, Any]]

@@ -26,8 +26,12 @@ MATTES = (
 FORMATS = (
     ("auto", "As the plate", "A movie for a movie, a sequence for a sequence"),
     ("mp4", "H.264", "An MP4 movie"),
-    ("prores", "ProRes", "A QuickTime movie"),
+    ("h265", "H.265", "An MP4 movie of 10 bits"),
+    ("prores", "ProRes 422 HQ", "A QuickTime movie"),
+    ("prores4444", "ProRes 4444", "A QuickTime movie with alpha"),
+    ("dnxhr", "DNxHR", "A QuickTime movie for Avid"),
     ("png", "PNG", "16-bit PNG"),
+    ("tiff", "TIFF", "16-bit TIFF"),
     ("exr", "EXR", "Scene-linear EXR"),
 )
 

@@ -91,13 +91,13 @@ def shot_of(scene: Any, strip: Any, wish: dict[str, Any], folder: str = "") -> S
     wish = wish | {"name": paths.safe_name(strip.name) + "_{version}"}
     why = source.why_rendered(strip)
     if why:
-        return replace(shot, wish=wish | {"rate": _rate(scene), "colour_space": rendering.colour_space()}, why=why)
+        return replace(shot, wish=wish | {"rate": _rate(scene)} | colour.wish_of(rendering.colour_space()), why=why)
     found = source.source_of(strip)
-    said = found.colour_space
-    if wish.get("format") == "exr" and not said:
+    said, light = found.colour_space, wish.get("format") == "exr" and not colour.is_light(found.plate)
+    if light and not said:
         # Blender shows all SDR video by the curve of sRGB: light has to be made of it by that one as well.
         said = colour.spoken(strip.colorspace_settings.name) or ""
-    wish |= {"plate": found.plate, "range": found.range, "colour_space": said}
+    wish |= {"plate": found.plate, "range": found.range} | colour.wish_of(said, light)
     if found.start is not None and strip.type == "IMAGE":
         wish["rate"] = _rate(scene)
     return replace(shot, wish=wish, start=found.start)

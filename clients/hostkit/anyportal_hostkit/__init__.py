@@ -7,7 +7,7 @@ Nothing of AnyPortal is imported into a host: hosts load their own protobuf and 
     done = work.follow(on_event, cancelled)
 """
 
-from anyportal_hostkit import daemons, doctor, frames, paths, record, report
+from anyportal_hostkit import colours, daemons, doctor, frames, paths, record, report
 from anyportal_hostkit.command import CommandNotFound, clean_environment, find_command
 from anyportal_hostkit.frames import BadFrames
 from anyportal_hostkit.paths import file_of, has_counter
@@ -30,6 +30,7 @@ __all__ = [
     "arguments_of",
     "ask",
     "clean_environment",
+    "colours",
     "daemons",
     "doctor",
     "file_of",

@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional
 import anyportal_hostkit as hostkit
 
 import nuke
-from anyportal_nuke import checkup, comparing, fetching, flow, panel, ranges, tab
+from anyportal_nuke import again, checkup, comparing, fetching, flow, panel, ranges, tab
 from anyportal_nuke.asked import remembered
 from anyportal_nuke.footage import footage_of, read_of
 from anyportal_nuke.job import running, said
@@ -57,7 +57,7 @@ def rerun(node: nuke.Node) -> None:
         asked, plate, find = asked_again(node)
         answers = panel.ask("AnyPortal: rerun", asked, plate, [], _frames_of(plate), results_folder())
         if answers is not None:
-            flow.work_in_background(flow.begin_again(Plan(plate, answers, find), node))
+            flow.work_in_background(flow.begin_again(Plan(plate, answers, find, again.analysed(node)), node))
 
 
 def on_selected(action: Callable[[Any], None]) -> Callable[[], None]:
@@ -157,5 +157,5 @@ def _check_result(node: Optional[nuke.Node]) -> None:
 def _frames_of(plate: nuke.Node) -> str:
     """The whole range, for the panel."""
     read = read_of(plate)
-    footage = footage_of(read)[0] if read is not None else None
+    footage = footage_of(read, "hold")[0] if read is not None else None  # what fills gaps is yet to be asked
     return str(hostkit.frames.text_of(ranges.choose(plate, footage).frames))

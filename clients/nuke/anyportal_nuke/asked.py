@@ -11,6 +11,8 @@ import nuke
 from anyportal_nuke.refused import Refused
 
 LAYERS = "comp,foreground,background,matte,gain"
+CONTEXT = 8
+MISSING = ("error", "hold", "black")
 COLOURS = ("photographed", "premultiplied", "straight")
 DEFAULTS: Dict[str, Any] = {
     "backdrop": "",  # a picture, a clip, #rrggbb, or words
@@ -19,14 +21,18 @@ DEFAULTS: Dict[str, Any] = {
     "mask_frame": "",  # of the script; else the number in the mask's name, else the first
     "colours": "",  # one of COLOURS: how the plate's colours stand to the matte
     "frames": "",  # all, or 1005,1009-1010
-    "context": 8,  # neighbours that a part of a shot is worked out with
+    "context": "",  # neighbours that a part of a shot is worked out with; else CONTEXT, and the whole shot in a rerun
+    "missing": "",  # what stands in for files that are not there, one of MISSING; else as the Read says
     "preset": "draft",
     "subject": "",
     "seed": 0,
     "settings": {},
     "size": "full",  # or proxy
     "colour_space": "",  # stated by the person, instead of what the script says
+    "colour_config": "",  # a path, a built-in one's name or `none`, instead of the script's
+    "backdrop_colour_space": "",
     "layers": LAYERS,
+    "compression": "",
     "folder": "",
     "view": "",
     "daemon": "",
@@ -47,6 +53,9 @@ def complete(given: Dict[str, Any]) -> Dict[str, Any]:
         raise Refused("Nobody can ask for {}.".format(", ".join(unknown)), "Known: " + ", ".join(sorted(DEFAULTS)))
     asked = dict(DEFAULTS, **given)
     for name in ("context", "seed", "priority"):
+        if name == "context" and str(asked[name]).strip() == "":
+            asked[name] = ""
+            continue
         try:
             asked[name] = int(asked[name])
         except (TypeError, ValueError):
@@ -54,10 +63,12 @@ def complete(given: Dict[str, Any]) -> Dict[str, Any]:
             raise Refused(wrong, "Write one, such as 0.") from None
     if not re.fullmatch(r"\s*(-?\d+)?\s*", str(asked["mask_frame"])):
         raise Refused("'{}' is no frame of a mask.".format(asked["mask_frame"]), "Write its number, such as 1001.")
-    if asked["context"] < 0:
+    if asked["context"] != "" and asked["context"] < 0:
         raise Refused("The context cannot be {} frames.".format(asked["context"]), "Write 0 or more.")
     if asked["size"] not in ("full", "proxy"):
         raise Refused("'{}' is no size.".format(asked["size"]), "Write full or proxy.")
+    if asked["missing"] not in ("", *MISSING):
+        raise Refused("'{}' says nothing about missing frames.".format(asked["missing"]), "Write " + ", ".join(MISSING))
     if not str(asked["backdrop"]).strip():
         raise Refused("There is no backdrop.", "Give a picture, a clip, a colour as #rrggbb, or words.")
     return asked

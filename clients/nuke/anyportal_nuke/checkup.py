@@ -8,7 +8,7 @@ from typing import Any, List, Tuple
 import anyportal_hostkit as hostkit
 
 import nuke
-from anyportal_nuke import colour
+from anyportal_nuke import colour, configuration, spaces
 from anyportal_nuke.plan import results_folder
 
 Check = Tuple[str, str, str, str]
@@ -30,10 +30,10 @@ def _nuke() -> Check:
 
 
 def _colour() -> Check:
-    identity = colour.identity()
+    identity = configuration.identity()
     text = "{management}, {config}, working space {working_space}".format(**identity)
-    if colour.known_working() is None:
-        hint = "Reads in {} can be sent; nothing can be rendered in this working space.".format(colour.names())
+    if colour.sent_rendered("", configuration.to_send("")) is None:
+        hint = "Reads in {} can be sent; nothing can be rendered in this working space.".format(spaces.names())
         return "colour", "warning", "{}, which anyportal does not know".format(text), hint
     return "colour", "ok", text, ""
 

@@ -21,6 +21,7 @@ IMAGES = frozenset(
 _SHIFTED = re.compile(r"\s*frame\s*(?:([+-])\s*(\d+))?\s*")
 _WHOLE = re.compile(r"\s*-?\d+\s*")
 _VIEW = re.compile(r"%[vV]")
+_STAND_INS = {"nearest frame": "hold", "black": "black"}  # a checkerboard is an error that one can look at
 _UNTOUCHED = ("Dot", "NoOp", "PostageStamp", "Write")
 
 Footage = NamedTuple(
@@ -53,8 +54,11 @@ def read_of(node: nuke.Node) -> Optional[nuke.Node]:
     return None
 
 
-def footage_of(read: nuke.Node) -> Tuple[Optional[Footage], str]:
+def footage_of(read: nuke.Node, missing: str = "error") -> Tuple[Optional[Footage], str]:
     """A Read's files, or why they cannot be sent as they are.
+
+    Args:
+        missing: what stands in for files that a sequence lacks: error, hold or black.
 
     Raises:
         Refused: they are not there.
@@ -73,8 +77,15 @@ def footage_of(read: nuke.Node) -> Tuple[Optional[Footage], str]:
     if kind == "movie":
         first, last, shift = first - 1, last - 1, shift + 1
     found = Footage(read, path, first, last, shift, kind)
-    _check_there(found)
+    if missing == "error" or kind != "sequence" or not paths.present(path):
+        _check_there(found)
     return found, ""
+
+
+def missing_of(node: nuke.Node) -> str:
+    """What a node's Read shows for files that are not there, as `--missing` has it."""
+    read = read_of(node)
+    return _STAND_INS.get(str(read["on_error"].value()), "error") if read is not None else "error"
 
 
 def frames_of(footage: Footage) -> List[int]:

@@ -11,8 +11,8 @@ from typing import Any, Dict, List, Optional
 import anyportal_hostkit as hostkit
 
 import nuke
-from anyportal_nuke import actions, checkup, flow
-from anyportal_nuke.asked import COLOURS, DEFAULTS, LAYERS, read_settings
+from anyportal_nuke import actions, again, checkup, flow
+from anyportal_nuke.asked import COLOURS, DEFAULTS, LAYERS, MISSING, read_settings
 from anyportal_nuke.job import said
 from anyportal_nuke.plan import Plan
 from anyportal_nuke.refused import Refused
@@ -30,10 +30,13 @@ _TEXTS = (
     ("preset", "NAME", "see anyportal presets"),
     ("subject", "TEXT", "who or what is in the foreground"),
     ("seed", "N", "source of every random draw"),
-    ("context", "N", "neighbours that a part of a shot is worked out with"),
+    ("context", "N", "neighbours that a part of a shot is worked out with; else 8, and the whole shot in a rerun"),
     ("layers", "A,B", "of {}".format(LAYERS)),
     ("folder", "DIR", "where versions go; else anyportal beside the script"),
     ("colour-space", "NAME", "the plate's, instead of what the script says"),
+    ("colour-config", "FILE|NAME|none", "the OpenColorIO configuration of names, instead of the script's"),
+    ("backdrop-colour-space", "NAME", "the backdrop's, where its file does not say"),
+    ("compression", "NAME", "of the EXR files: zip, piz, none, or dwab, which is lossy"),
     ("view", "NAME", "of a script with several"),
     ("daemon", "HOST:PORT", "the daemon to use; any: the one done first; local: this machine's"),
     ("priority", "N", "jobs of a greater one run first"),
@@ -63,7 +66,8 @@ def process_again(read: nuke.Node, **changed: Any) -> nuke.Node:
         As `process`.
     """
     asked, plate, find = actions.asked_again(read)
-    flow.wait_for(flow.begin_again(Plan(plate, dict(asked, **changed), find), read))
+    plan = Plan(plate, dict(asked, **changed), find, again.analysed(read))
+    flow.wait_for(flow.begin_again(plan, read))
     return read
 
 
@@ -104,6 +108,7 @@ def _parse(arguments: List[str]) -> argparse.Namespace:
     for name, shown, text in _TEXTS:
         parser.add_argument("--" + name, metavar=shown, help=text)
     parser.add_argument("--colours", choices=COLOURS, help="how the plate's colours stand to the matte")
+    parser.add_argument("--missing", choices=MISSING, help="what stands in for missing frames; else as the Read says")
     parser.add_argument("--range", dest="frames", metavar="A-B", help="frames: --range=1005,1009-1010")
     parser.add_argument("--set", action="append", default=[], dest="settings", metavar="NAME=VALUE", help="a setting")
     parser.add_argument("--proxy", action="store_true", help="a quick look at proxy size, labelled so")

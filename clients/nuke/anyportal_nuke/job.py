@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, List, Optional
 import anyportal_hostkit as hostkit
 
 import nuke
-from anyportal_nuke import colour, plates, result, tab, upstream
+from anyportal_nuke import configuration, plates, result, tab, upstream
 from anyportal_nuke.kept import Kept
 from anyportal_nuke.plan import Plan
 from anyportal_nuke.plates import Show
@@ -220,7 +220,7 @@ class Job(object):
             "script": str(nuke.root().name()),
             "node": plan.node.fullName(),
             "asked": plan.asked,
-            "colour": colour.identity(),
+            "colour": configuration.identity(),
             "proxy": plan.proxy,
             "rendered": plan.reason,
             "shift": plan.shift,

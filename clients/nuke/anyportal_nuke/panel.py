@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Optional
 
 import nuke
 from anyportal_nuke import daemons
-from anyportal_nuke.asked import COLOURS, read_settings, write_settings
+from anyportal_nuke.asked import COLOURS, MISSING, read_settings, write_settings
 from anyportal_nuke.matte import ALPHA
 
 _BACKDROP = "Backdrop (file, #rrggbb or words)"
@@ -17,7 +17,10 @@ _COLOURS = "The plate's colours are"
 _FRAMES = "Frames"
 _CONTEXT = "Context around a part"
 _SIZE = "Size"
+_MISSING = "Missing frames"
 _SPACE = "Colour space"
+_CONFIG = "Colour configuration"
+_BACKDROP_SPACE = "Backdrop's colour space"
 _PRESET = "Preset"
 _SUBJECT = "Subject"
 _SEED = "Seed"
@@ -32,6 +35,9 @@ _SAY = "say which"
 _FULL = "full"
 _PROXY = "proxy (a quick look)"
 _FROM_SCRIPT = "as the script says"
+_FROM_FILE = "as its file says"
+_FROM_READ = "as the Read says"
+_BY_ITSELF = "8, in a rerun the whole shot"
 
 
 def choose_plate(nodes: List[nuke.Node]) -> Optional[nuke.Node]:
@@ -66,13 +72,16 @@ def ask(
     panel.addFilenameSearch(_DETAIL, _detail(asked))
     panel.addEnumerationPulldown(_COLOURS, _items(_first([_SAY, *COLOURS], str(asked["colours"]) or _SAY)))
     panel.addSingleLineInput(_FRAMES, str(asked["frames"]) or frames)
-    panel.addSingleLineInput(_CONTEXT, str(asked["context"]))
+    panel.addSingleLineInput(_CONTEXT, str(asked["context"]) or _BY_ITSELF)
+    panel.addEnumerationPulldown(_MISSING, _items(_first([_FROM_READ, *MISSING], str(asked["missing"]) or _FROM_READ)))
     panel.addSingleLineInput(_PRESET, str(asked["preset"]))
     panel.addSingleLineInput(_SUBJECT, str(asked["subject"]))
     panel.addSingleLineInput(_SEED, str(asked["seed"]))
     panel.addSingleLineInput(_SETTINGS, write_settings(asked["settings"]))
     panel.addEnumerationPulldown(_SIZE, _items(_first([_FULL, _PROXY], _PROXY if asked["size"] == "proxy" else _FULL)))
     panel.addSingleLineInput(_SPACE, str(asked["colour_space"]) or _FROM_SCRIPT)
+    panel.addSingleLineInput(_CONFIG, str(asked["colour_config"]) or _FROM_SCRIPT)
+    panel.addSingleLineInput(_BACKDROP_SPACE, str(asked["backdrop_colour_space"]) or _FROM_FILE)
     panel.addFilenameSearch(_FOLDER, str(asked["folder"]) or folder)
     panel.addEnumerationPulldown(daemon, _items(list(offered)))
     if not panel.show():
@@ -87,22 +96,28 @@ def _answers(
     def said(name: str) -> str:
         return str(panel.value(name) or "").strip()
 
+    def unless(name: str, usual: str) -> str:
+        return "" if said(name) == usual else said(name)
+
     chosen, detail = said(_MATTE), said(_DETAIL)
     matte = {_CHANNEL: "channel:" + detail, _FILE: detail, _MASK: ""}.get(chosen, mattes.get(chosen, ""))
     answers = {
         "backdrop": said(_BACKDROP),
         "matte": matte,
         "mask": detail if chosen == _MASK else "",
-        "colours": "" if said(_COLOURS) == _SAY else said(_COLOURS),
-        "frames": "" if said(_FRAMES) == frames else said(_FRAMES),
-        "context": said(_CONTEXT) or "0",
+        "colours": unless(_COLOURS, _SAY),
+        "frames": unless(_FRAMES, frames),
+        "context": unless(_CONTEXT, _BY_ITSELF),
+        "missing": unless(_MISSING, _FROM_READ),
         "preset": said(_PRESET),
         "subject": said(_SUBJECT),
         "seed": said(_SEED) or "0",
         "settings": read_settings(said(_SETTINGS)),
         "size": "proxy" if said(_SIZE) == _PROXY else "full",
-        "colour_space": "" if said(_SPACE) == _FROM_SCRIPT else said(_SPACE),
-        "folder": "" if said(_FOLDER) == folder else said(_FOLDER),
+        "colour_space": unless(_SPACE, _FROM_SCRIPT),
+        "colour_config": unless(_CONFIG, _FROM_SCRIPT),
+        "backdrop_colour_space": unless(_BACKDROP_SPACE, _FROM_FILE),
+        "folder": unless(_FOLDER, folder),
     }
     return dict(asked, **answers)
 

@@ -10,10 +10,10 @@ from anyportal_hostkit import frames, paths
 
 import nuke
 from anyportal_nuke import ranges, upstream
-from anyportal_nuke.asked import complete
-from anyportal_nuke.footage import Footage, footage_of, read_of
+from anyportal_nuke.asked import CONTEXT, complete
+from anyportal_nuke.footage import Footage, footage_of, missing_of, read_of
 from anyportal_nuke.matte import read_matte
-from anyportal_nuke.source import Wanted, source_of
+from anyportal_nuke.source import Wanted, rendered, source_of
 from anyportal_nuke.undo import full_size
 
 _NUMBER = re.compile(r"[._](-?\d+)\.\w+$")
@@ -26,16 +26,24 @@ class Plan(object):
         node: what is processed.
         asked: what a person asks for, as in asked.py.
         find: gives the node of a name, or refuses.
+        before: where a result is made again: the files that it was analysed with; none where nobody knows any more.
 
     Raises:
         Refused: it cannot be done.
     """
 
-    def __init__(self, node: nuke.Node, asked: Dict[str, Any], find: Callable[[str], nuke.Node]) -> None:
+    def __init__(
+        self,
+        node: nuke.Node,
+        asked: Dict[str, Any],
+        find: Callable[[str], nuke.Node],
+        before: Optional[List[int]] = None,
+    ) -> None:
         self.asked = complete(asked)
         self.node = node
         with full_size():
             self._think(node, find)
+            self._look_around(before)
         # Frozen here, in the main thread: the work asks from its own, and the script may be saved elsewhere meanwhile.
         self._rate = "{:.6g}".format(float(nuke.root()["fps"].value()))
         self._results = str(self.asked["folder"]) or results_folder()
@@ -48,12 +56,37 @@ class Plan(object):
         if self.matte.node is not None and self.matte.node is not node:
             upstream.check_upstream(self.matte.node)
             read_of(self.matte.node)
-        divided = self.matte.colours == "premultiplied"
-        space = str(self.asked["colour_space"]).strip()
-        self.footage, self.look, self.reason = source_of(node, Wanted(space, divided, self.proxy))
+        self.missing = str(self.asked["missing"]) or missing_of(node)
+        self.footage, self.look, self.reason = source_of(node, self._wanted())
         self.range = ranges.choose(node, self._shown(), str(self.asked["frames"]))
         self.box, self.whole = self._boxes()
-        self.context = int(self.asked["context"]) if len(self.range.frames) < len(self.range.whole) else 0
+
+    def _wanted(self) -> Wanted:
+        space, config = (str(self.asked[name]).strip() for name in ("colour_space", "colour_config"))
+        divided, apart = self.matte.colours == "premultiplied", self.matte.kind == "channel"
+        return Wanted(space, config, divided, apart, self.proxy, self.missing)
+
+    def _look_around(self, before: Optional[List[int]]) -> None:
+        """What a part of a shot is worked out with: a few neighbours; made again, the whole that it is a part of."""
+        self.context, self.within = 0, []
+        chosen, whole = self.range.frames, self.range.whole
+        if self.still or len(chosen) == len(whole):
+            return
+        if before is None or self.asked["context"] != "":
+            self.context = int(self.asked["context"]) if self.asked["context"] != "" else CONTEXT
+            return
+        analysed = [frame + self.shift for frame in before] or whole
+        first, last = max(min(analysed), min(whole)), min(max(analysed), max(whole))
+        self.within = list(range(min(first, chosen[0]), max(last, chosen[-1]) + 1))
+
+    def render_instead(self, box: upstream.Frame, reason: str) -> None:
+        """Have the node rendered, within a box, though its files could be sent.
+
+        Raises:
+            Refused: in this working space it cannot be.
+        """
+        self.footage, self.look, self.reason = rendered(self.node, self._wanted(), reason)
+        self.box = box
 
     @property
     def rendered(self) -> bool:
@@ -85,7 +118,7 @@ class Plan(object):
             return [], False
         if self.still:
             return [self.range.frames[0]], True
-        return ranges.around(self.range.frames, self.context, self.range.whole), alone
+        return self.within or ranges.around(self.range.frames, self.context, self.range.whole), alone
 
     def wish(self) -> Dict[str, Any]:
         """What `anyportal submit` is told, but for rendered files and the results' name."""
@@ -98,13 +131,19 @@ class Plan(object):
             "range": "" if self.still else frames.text_of(self.wanted),
             "handles": 0 if self.still else self.context,
             "matte": self._matte_argument(),
+            "within": frames.text_of([frame - self.shift for frame in self.within]),
             "colour_space": self.look.space.name,
+            "out_colour_space": self.look.out,
+            "colour_config": self.look.config,
             "settings": settings,
             "format": "exr",
         }
         wish.update((name, asked[name]) for name in ("backdrop", "preset", "subject", "seed", "layers"))
         wish.update(self._mask())
-        wish.update((name, asked[name]) for name in ("daemon", "priority") if asked[name])
+        optional = ("backdrop_colour_space", "compression", "daemon", "priority")
+        wish.update((name, asked[name]) for name in optional if asked[name])
+        if not self.rendered and self.missing != "error":
+            wish["missing"] = self.missing
         if self.footage is None or self.footage.kind == "sequence":
             wish["rate"] = self._rate
         return wish
@@ -123,6 +162,8 @@ class Plan(object):
         if self.overscan:
             lines.append("overscan is kept: {}x{} pixels".format(*size(self.box)))
         lines.append("colours: {}".format(self.look.space.name))
+        if self.within:
+            lines.append("worked out with {}, as before".format(frames.text_of(self.within)))
         if self.proxy:
             lines.append("PROXY: the result is a quick look, not for delivery")
         return "\n".join(lines)
@@ -135,7 +176,7 @@ class Plan(object):
         if self.footage is not None:
             return self.footage
         read = read_of(self.node)
-        return footage_of(read)[0] if read is not None else None
+        return footage_of(read, self.missing)[0] if read is not None else None
 
     def _boxes(self) -> Tuple[upstream.Frame, upstream.Frame]:
         whole = upstream.format_of(self.node)

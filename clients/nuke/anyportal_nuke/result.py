@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Optional
 from anyportal_hostkit import frames, paths
 
 import nuke
-from anyportal_nuke import again, colour, tab
+from anyportal_nuke import again, configuration, tab
 from anyportal_nuke.asked import remember
 from anyportal_nuke.plan import Plan, size
 from anyportal_nuke.undo import one_step, unrecorded
@@ -17,7 +17,11 @@ _LAYERS = {
     "background": ["background.red", "background.green", "background.blue"],
     "matte": ["matte.alpha"],
     "gain": ["gain.red", "gain.green", "gain.blue"],
+    "clean_plate": ["clean_plate.red", "clean_plate.green", "clean_plate.blue"],
+    "shadow": ["shadow.alpha"],
+    "wrap": ["wrap.red", "wrap.green", "wrap.blue"],
 }
+_ALPHAS = ("matte", "shadow")
 _SHOWN = ("file", "first", "last", "origfirst", "origlast", "frame_mode", "frame", "raw", "colorspace")
 _FAILED = 0xC03030FF
 _RIGHT, _DOWN = 110, 80
@@ -131,7 +135,7 @@ def remove(made: Result) -> None:
 
 def note(made: Result, plan: Plan) -> None:
     """Write down what was asked for."""
-    asked, identity = plan.asked, colour.identity()
+    asked, identity = plan.asked, configuration.identity()
     tab.write(
         made.read,
         backdrop=asked["backdrop"],
@@ -188,7 +192,7 @@ def _shuffle(source: nuke.Node, layer: str) -> nuke.Node:
     node = nuke.nodes.Shuffle(inputs=[source], label=layer)
     node["in"].setValue(layer)
     for channel in ("red", "green", "blue", "alpha"):
-        node[channel].setValue("alpha" if layer == "matte" else "white" if channel == "alpha" else channel)
+        node[channel].setValue("alpha" if layer in _ALPHAS else "white" if channel == "alpha" else channel)
     return node
 
 

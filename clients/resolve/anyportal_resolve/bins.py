@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Iterator, List, Optional, Sequence
 
 import anyportal_hostkit as hostkit
 
+from anyportal_resolve.colours import IDT, INPUT
 from anyportal_resolve.media import path_of
 from anyportal_resolve.refusal import Refused
 from anyportal_resolve.restoring import current_bin
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from anyportal_resolve.host import Folder, MediaPool, MediaPoolItem, Project
 
 ROOT = "AnyPortal"
-_COLOUR = ("Input Color Space", "IDT")
+_COLOUR = (INPUT, IDT)
 
 
 def import_result(desk: Desk, path: str, frames: Sequence[int], version: str) -> MediaPoolItem:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 
 import anyportal_hostkit as hostkit
 
-from anyportal_resolve import baking, bins, placing, tags
+from anyportal_resolve import baking, bins, colours, placing, tags
 from anyportal_resolve.choosing import find_item
 from anyportal_resolve.clips import Clip
 from anyportal_resolve.connection import check_open
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 BAKED_SHARE = 0.3
 """Of a clip's progress, where it is rendered first."""
+LIGHT = "it is linear light, and its plate is not"
 Change = Callable[..., None]
 Cancelled = Callable[[], bool]
 
@@ -113,6 +114,8 @@ class Shot(object):
         plate = self._bake(self._cancelled) if self._baked else self._source()
         name = hostkit.paths.safe_name(os.path.splitext(self.clip.name)[0])
         wish = dict(self._wish, name=name + "_{version}", **plate)
+        if not self._baked:  # what Resolve renders says by its tags what it is
+            wish.update(colours.wish_of(colours.stated(self._desk.project, self.clip.plate), wish))
         self._work = hostkit.Work(self._folder, wish, self._host())
         self._change("waiting", stage="sending")
 
@@ -196,7 +199,10 @@ class Shot(object):
         check_open(self._desk)
         found = find_item(self._desk.timeline, self.clip.id)
         media = bins.import_result(self._desk, self.path, hostkit.frames.parse(done["frames"]), self.version)
-        self.problems += bins.copy_colour(self._desk.project, self.clip.plate, media, self._baked)
+        if colours.is_as_its_plate(work.wish, self.path):
+            self.problems += bins.copy_colour(self._desk.project, self.clip.plate, media, self._baked)
+        else:
+            self.problems.append("set the colour space of the result by hand: {}".format(LIGHT))
         if found is None:
             raise Refused("The clip is no longer on the timeline", placing.IN_BIN)
         now = Clip(found[0], found[1], self.clip.rate, self.clip.edit)

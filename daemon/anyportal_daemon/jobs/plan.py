@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from typing import Final
 
 from google.protobuf import struct_pb2
 from google.protobuf.json_format import MessageToDict
@@ -36,6 +37,11 @@ from anyportal_daemon.storage.shared import SharedFolders, digest_files
 
 MAX_TEXT = 10_000
 MAX_LABELS = 64
+MAX_CORRECTIONS = 1000
+GUIDES: Final = ("clean_plate", "garbage", "holdout")
+HINTS: Final = ("matte", "mask", "clean_plate")
+"""What a shot may bring by which a preset chooses how its matte is made."""
+
 MAX_PRIORITY = 100
 _SEVERAL_LINES = ("recipe.subject", "recipe.backdrop.prompt")
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
@@ -74,6 +80,7 @@ def plan(asked: Job, catalogue: Catalogue, folders: SharedFolders, most_frames: 
             _check_shared(clip.shared, folders, f"{field}.shared")
     _check_frames(job.shot, most_frames)
     _check_missing(job.shot)
+    _check_corrections(job.shot)
     check_colour_config(job.shot)
     recipe = _resolve(job, catalogue, folders)
     delivery = _delivery(job.delivery)
@@ -94,6 +101,11 @@ def _clips(job: Job) -> Iterator[tuple[str, media_pb2.ClipManifest]]:
         yield "shot.matte", job.shot.matte
     if job.shot.HasField("mask"):
         yield "shot.mask", job.shot.mask
+    for name in GUIDES:
+        if job.shot.HasField(name):
+            yield f"shot.{name}", getattr(job.shot, name)
+    for index, correction in enumerate(job.shot.corrections):
+        yield f"shot.corrections[{index}].mask", correction.mask
     if job.recipe.backdrop.HasField("media"):
         yield "recipe.backdrop.media", job.recipe.backdrop.media
 
@@ -188,6 +200,15 @@ def _check_inside(frames: FrameSet, there: tuple[int, int], field: str) -> None:
         raise FrameRangeError(f"the range {frames} is not inside the clip", where=field, hint=hint)
 
 
+def _check_corrections(shot: jobs_pb2.Shot) -> None:
+    numbers = [correction.frame for correction in shot.corrections]
+    if len(numbers) > MAX_CORRECTIONS:
+        raise ShotError(f"{len(numbers)} masks", where="shot.corrections", hint=f"at most {MAX_CORRECTIONS}")
+    for index, number in enumerate(numbers):
+        if number in numbers[:index]:
+            raise ShotError(f"frame {number} has two masks", where=f"shot.corrections[{index}].frame", hint="give one")
+
+
 def _check_missing(shot: jobs_pb2.Shot) -> None:
     if shot.missing_frames and shot.missing_frames not in MISSING_FRAMES:
         raise unknown_name("policy", shot.missing_frames, MISSING_FRAMES, where="shot.missing_frames")
@@ -208,7 +229,7 @@ def _resolve(job: Job, catalogue: Catalogue, folders: SharedFolders) -> Recipe:
         seed=asked.seed,
         settings=_settings(asked.settings, "recipe.settings"),
     )
-    return resolve(request, catalogue, frozenset(name for name in ("matte", "mask") if job.shot.HasField(name)))
+    return resolve(request, catalogue, frozenset(name for name in HINTS if job.shot.HasField(name)))
 
 
 def _settings(settings: struct_pb2.Struct, field: str) -> dict[str, object]:

@@ -49,6 +49,13 @@ def assignment(job_id: str, job: Job, finished: Finished, folders: SharedFolders
         missing=shot.missing_frames or "error",
         colour_config=colour.name,
         colour_file=(file.blob.sha256, file.filename) if file else None,
+        clean_plate=clip(shot.clean_plate, "shot.clean_plate") if shot.HasField("clean_plate") else None,
+        garbage=clip(shot.garbage, "shot.garbage") if shot.HasField("garbage") else None,
+        holdout=clip(shot.holdout, "shot.holdout") if shot.HasField("holdout") else None,
+        corrections={
+            each.frame: clip(each.mask, f"shot.corrections[{index}].mask")
+            for index, each in enumerate(shot.corrections)
+        },
         finish=finished.key,
         finished=finished.frames,
     )

@@ -197,6 +197,8 @@ class Worker:
     def _shot(self, job: RunJob, folder: Path, loan: Loan) -> Shot:
         """What a job is about, its files laid. Raises as ``_laid`` does."""
         clips = {"plate": job.plate, "matte": job.matte, "mask": job.mask, "backdrop": job.backdrop}
+        clips |= {"clean_plate": job.clean_plate, "garbage": job.garbage, "holdout": job.holdout}
+        clips |= {f"correction_{number}": clip for number, clip in job.corrections.items()}
         laid = self._laid({role: clip for role, clip in clips.items() if clip}, folder, loan)
         return Shot(
             plate=laid["plate"],
@@ -205,6 +207,10 @@ class Worker:
             matte=laid.get("matte"),
             mask=laid.get("mask"),
             mask_frame=job.mask_frame,
+            corrections={number: laid[f"correction_{number}"] for number in job.corrections},
+            clean_plate=laid.get("clean_plate"),
+            garbage=laid.get("garbage"),
+            holdout=laid.get("holdout"),
             backdrop=laid.get("backdrop"),
             within=FrameSet.parse(job.within) if job.within else None,
             missing=cast(MissingFrames, job.missing),

@@ -95,6 +95,10 @@ class RunJob:
     missing: str = "error"
     colour_config: str = ""
     colour_file: tuple[str, str] | None = None
+    clean_plate: ClipInput | None = None
+    garbage: ClipInput | None = None
+    holdout: ClipInput | None = None
+    corrections: Mapping[int, ClipInput] = field(default_factory=dict)
     finish: str = ""
     finished: frozenset[int] = frozenset()
 

@@ -37,6 +37,10 @@ class Shot(_message.Message):
     WITHIN_FIELD_NUMBER: _builtins.int
     MISSING_FRAMES_FIELD_NUMBER: _builtins.int
     COLOUR_CONFIG_FIELD_NUMBER: _builtins.int
+    CORRECTIONS_FIELD_NUMBER: _builtins.int
+    CLEAN_PLATE_FIELD_NUMBER: _builtins.int
+    GARBAGE_FIELD_NUMBER: _builtins.int
+    HOLDOUT_FIELD_NUMBER: _builtins.int
     frames: _builtins.str
     """The frames to deliver in the plate's own numbers, ends included: `1001-1100`, `1005,1009-1010`. Empty: all."""
     handles: _builtins.int
@@ -66,6 +70,24 @@ class Shot(_message.Message):
     def colour_config(self) -> Global___ColourConfig:
         """What the names of colour spaces mean. Unset: the built-in ACES studio configuration."""
 
+    @_builtins.property
+    def corrections(self) -> _containers.RepeatedCompositeFieldContainer[Global___Correction]:
+        """More masks, each of one frame; two of one frame are refused. White is foreground and black is not; where much of one
+        is mid-grey it is strokes, and grey is undecided.
+        """
+
+    @_builtins.property
+    def clean_plate(self) -> _media_pb2.ClipManifest:
+        """The place without its foreground: a still, or a clip on the plate's frames."""
+
+    @_builtins.property
+    def garbage(self) -> _media_pb2.ClipManifest:
+        """White where no foreground is, whatever it looks like: a still, or a clip on the plate's frames."""
+
+    @_builtins.property
+    def holdout(self) -> _media_pb2.ClipManifest:
+        """White where foreground is, whatever it looks like: a still, or a clip on the plate's frames."""
+
     def __init__(
         self,
         *,
@@ -78,16 +100,45 @@ class Shot(_message.Message):
         within: _builtins.str = ...,
         missing_frames: _builtins.str = ...,
         colour_config: Global___ColourConfig | None = ...,
+        corrections: _abc.Iterable[Global___Correction] | None = ...,
+        clean_plate: _media_pb2.ClipManifest | None = ...,
+        garbage: _media_pb2.ClipManifest | None = ...,
+        holdout: _media_pb2.ClipManifest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_mask_frame", b"_mask_frame", "colour_config", b"colour_config", "mask", b"mask", "mask_frame", b"mask_frame", "matte", b"matte", "plate", b"plate"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_mask_frame", b"_mask_frame", "clean_plate", b"clean_plate", "colour_config", b"colour_config", "garbage", b"garbage", "holdout", b"holdout", "mask", b"mask", "mask_frame", b"mask_frame", "matte", b"matte", "plate", b"plate"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_mask_frame", b"_mask_frame", "colour_config", b"colour_config", "frames", b"frames", "handles", b"handles", "mask", b"mask", "mask_frame", b"mask_frame", "matte", b"matte", "missing_frames", b"missing_frames", "plate", b"plate", "within", b"within"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_mask_frame", b"_mask_frame", "clean_plate", b"clean_plate", "colour_config", b"colour_config", "corrections", b"corrections", "frames", b"frames", "garbage", b"garbage", "handles", b"handles", "holdout", b"holdout", "mask", b"mask", "mask_frame", b"mask_frame", "matte", b"matte", "missing_frames", b"missing_frames", "plate", b"plate", "within", b"within"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__mask_frame: _TypeAlias = _typing.Literal["mask_frame"]  # noqa: Y015
     _WhichOneofArgType__mask_frame: _TypeAlias = _typing.Literal["_mask_frame", b"_mask_frame"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__mask_frame) -> _WhichOneofReturnType__mask_frame | None: ...
 
 Global___Shot: _TypeAlias = Shot  # noqa: Y015
+
+@_typing.final
+class Correction(_message.Message):
+    """A mask that corrects the matte at one frame of the plate, and is felt before and after it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FRAME_FIELD_NUMBER: _builtins.int
+    MASK_FIELD_NUMBER: _builtins.int
+    frame: _builtins.int
+    @_builtins.property
+    def mask(self) -> _media_pb2.ClipManifest: ...
+    def __init__(
+        self,
+        *,
+        frame: _builtins.int = ...,
+        mask: _media_pb2.ClipManifest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["mask", b"mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frame", b"frame", "mask", b"mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Correction: _TypeAlias = Correction  # noqa: Y015
 
 @_typing.final
 class ColourConfig(_message.Message):
@@ -206,7 +257,9 @@ class Delivery(_message.Message):
     COMPRESSION_FIELD_NUMBER: _builtins.int
     COLOUR_SPACE_FIELD_NUMBER: _builtins.int
     format: _builtins.str
-    """auto, mp4, prores, png, exr. Empty or auto: a movie for a movie, a sequence for a sequence."""
+    """auto, mp4, h265, prores, prores4444, dnxhr, png, tiff, exr. Empty or auto: a movie for a movie, a sequence for a
+    sequence.
+    """
     compression: _builtins.str
     """Of EXR files: zip, piz, none, or dwab, which is lossy. Empty: zip."""
     colour_space: _builtins.str
@@ -215,7 +268,7 @@ class Delivery(_message.Message):
     """
     @_builtins.property
     def layers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """comp, foreground, background, matte, gain. Empty: comp."""
+        """comp, foreground, background, matte, gain, clean_plate, shadow, wrap. Empty: comp."""
 
     def __init__(
         self,

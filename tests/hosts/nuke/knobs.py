@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from tests.hosts.nuke.nodes import Node
 
 
+ROLES = ("default", "scene_linear", "compositing_log")  # entries such as "scene_linear (ACEScg)", as Nuke 15 shows them
+
+
 class Knob:
     """A value on a node. Every change is a node edit: in the main thread, and a step to undo."""
 
@@ -92,6 +95,7 @@ class ColourKnob(Knob):
 
     def _taken(self, value: Any) -> Any:
         known = {name for entry in self.entries() for name in re.split(r"[\t,]", entry)}
+        known |= {name.rpartition(" (")[2].rstrip(")") for name in known if name.partition(" ")[0] in ROLES}
         if value not in known | {"default"}:
             raise ValueError(f"{value!r} is no colour space of this configuration")
         return value

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tests.hosts.nuke import images
+from tests.hosts.nuke import configs, images
 from tests.hosts.nuke.images import Format, Image
 from tests.hosts.nuke.knobs import ChannelKnob, ColourKnob, FileKnob, FileTypeKnob, Knob, ReloadKnob, evaluated
 
@@ -194,7 +194,7 @@ class Node:
         hashes = re.sub(r"#+", lambda found: f"%0{len(found[0])}d", str(path))
         path = Path(re.sub(r"%0?\d*d", lambda found: found[0] % number, hashes))
         if not path.is_file():
-            if self._value("on_error") != "checkerboard":
+            if self._value("on_error") == "error":
                 raise RuntimeError(f"{self.title}: {path}: No such file or directory")
             blank = np.zeros((64, 96), np.float32)
             return Image(Format(96, 64), (0, 0, 96, 64), dict.fromkeys(RGBA, blank), {}, checkerboard=True)
@@ -203,6 +203,8 @@ class Node:
         space = self._value("colorspace")
         if space == "default":
             space = self.nuke.root_node["int8Lut" if path.suffix == ".png" else "floatLut"].content
+        if self.nuke.root_node["OCIO_config"].content == "custom" and not self._value("raw"):
+            return configs.to_working(self.nuke, image, space)
         if self._value("raw") or "sRGB" not in space or "Linear" in space:
             return image
         colours = {name: images.decoded(image.planes[name]) for name in RGBA[:3]}

@@ -61,9 +61,7 @@ def _autocropped(image: images.Image) -> images.Image:
     left, _, _, top = image.box
     if not len(rows):
         return image
-    return image.cropped(
-        (left + columns.min(), top - rows.max() - 1, left + columns.max() + 1, top - rows.min())
-    )
+    return image.cropped((left + columns.min(), top - rows.max() - 1, left + columns.max() + 1, top - rows.min()))
 
 
 def frames_of(first: int, last: int, step: int) -> Any:

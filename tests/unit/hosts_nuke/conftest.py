@@ -31,10 +31,10 @@ def read(nuke: FakeNuke, plate: Path) -> Node:
 
 @pytest.fixture
 def asked(nuke: FakeNuke) -> Any:
-    """Plan something: `asked(node, **what)`."""
+    """Plan something: `asked(node, **what)`; once more with the files `before`."""
 
-    def make(node: Node, *others: Node, **what: Any) -> Any:
+    def make(node: Node, *others: Node, before: list[int] | None = None, **what: Any) -> Any:
         find = house.load("anyportal_nuke.flow").find_in([node, *others])
-        return house.load("anyportal_nuke.plan").Plan(node, {"backdrop": "#102030", **what}, find)
+        return house.load("anyportal_nuke.plan").Plan(node, {"backdrop": "#102030", **what}, find, before)
 
     return make

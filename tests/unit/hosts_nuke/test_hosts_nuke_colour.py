@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from anyportal_core.media.encoding import SRGB, named
-from tests.hosts.nuke import house
+from anyportal_core.media.ocio import DEFAULT_CONFIG, open_config
+from anyportal_core.media.primaries import matrix_to_aces
+from tests.hosts.nuke import configs, house
 from tests.hosts.nuke.module import ACES_SPACES, FakeNuke
 from tests.hosts.nuke.nodes import Node
 
@@ -23,9 +26,16 @@ def refused() -> Any:
 
 
 def test_every_space_of_the_table_is_one_that_the_core_knows(nuke: FakeNuke) -> None:
-    for space, _ in house.load("anyportal_nuke.colour")._SPACES:
+    for space, words in house.load("anyportal_nuke.spaces").SPACES:
         encoding = named(space.name, SRGB)
-        assert (encoding.primaries, encoding.transfer == "linear") == (space.primaries, space.linear)
+        assert (encoding.transfer == "linear") == space.linear, space
+        if space.primaries:
+            assert encoding.primaries == space.primaries
+        if space.light:  # its curve alone lies between
+            light = named(space.light, SRGB)
+            assert light.transfer == "linear"
+            assert np.allclose(matrix_to_aces(light.primaries), matrix_to_aces(encoding.primaries), atol=1e-6)
+        assert words == "".join(c for c in words.lower() if c.isalnum() or c == " ")
 
 
 @pytest.mark.parametrize(
@@ -39,7 +49,11 @@ def test_every_space_of_the_table_is_one_that_the_core_knows(nuke: FakeNuke) -> 
         ("Linear Rec.709 (sRGB),lin_rec709", "Linear Rec.709"),
         ("nothing,lin_ap1", "ACEScg"),
         ("linear", "Linear Rec.709"),
-        ("AlexaV3LogC", None),
+        ("AlexaV3LogC", "ARRI LogC3 (EI800)"),
+        ("ARRI LogC3 (EI800)", "ARRI LogC3 (EI800)"),  # no role
+        ("compositing_log (ACEScct)", "ACEScct"),
+        ("Input - Sony - S-Log3 - S-Gamut3.Cine\tInput/Sony/S-Log3", "S-Log3 S-Gamut3.Cine"),
+        ("SLog3", None),  # of which gamut?
         ("Output - Rec.709", None),  # a display, not the camera's curve
     ],
 )
@@ -71,7 +85,7 @@ def test_the_config_is_the_environment_s_then_the_custom_then_the_stock_one(
     nuke: FakeNuke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """hosts.md: "Config order: `$OCIO`, custom, stock path"."""
-    identity = house.load("anyportal_nuke.colour").identity
+    identity = house.load("anyportal_nuke.configuration").identity
     assert identity()["config"] == "nuke-default"
     for name, value in (
         ("colorManagement", "OCIO"), ("OCIO_config", "aces_1.2"), ("customOCIOConfigPath", "/show/config.ocio"),
@@ -82,6 +96,117 @@ def test_the_config_is_the_environment_s_then_the_custom_then_the_stock_one(
     assert identity()["config"] == "/show/config.ocio"
     monkeypatch.setenv("OCIO", "/site/config.ocio")
     assert identity()["config"] == "/site/config.ocio"
+
+
+FOUNDRY = (
+    "fn-nuke_studio-config-v1.0.0_aces-v1.3_ocio-v2.1", "fn-nuke_cg-config-v2.2.0_aces-v1.3_ocio-v2.4",
+    "fn-nuke_studio-config-v3.0.0_aces-v2.0_ocio-v2.4", "aces_1.2", "nuke-default",
+)  # fmt: skip
+"""What Nuke 15 to 17 list in `OCIO_config`; the first two are OpenColorIO's own under another name."""
+
+
+def test_the_configuration_that_is_sent_is_the_script_s(
+    nuke: FakeNuke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    to_send = house.load("anyportal_nuke.configuration").to_send
+    assert to_send("") == ("", False)
+    nuke.root_node["colorManagement"].setValue("OCIO")
+    sent = []
+    for name in FOUNDRY:
+        nuke.root_node["OCIO_config"].setValue(name)
+        sent.append(to_send(""))
+    assert sent == [(name[len("fn-nuke_") :], True) for name in FOUNDRY[:2]] + [("", False)] * 3
+    assert all(open_config(name).names() for name, explains in sent if explains)
+    nuke.root_node["OCIO_config"].setValue("custom")
+    monkeypatch.setenv("SHOW", "hero")
+    nuke.root_node["customOCIOConfigPath"].setValue("[getenv SHOW]/config.ocio")
+    nuke.root_node["project_directory"].setValue(str(tmp_path))
+    assert to_send("") == (f"{tmp_path}/hero/config.ocio", True)
+    assert (to_send("none"), to_send("/a/b.ocio")) == (("", False), ("/a/b.ocio", True))
+    monkeypatch.setenv("OCIO", "/site/config.ocio")
+    assert to_send("") == ("/site/config.ocio", True)
+
+
+def test_names_are_never_explained_by_an_environment_that_is_not_the_script_s(
+    nuke: FakeNuke, read: Node, asked: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command would take $OCIO, which Nuke's own curves have nothing to do with."""
+    assert asked(read).wish()["colour_config"] == ""
+    monkeypatch.setenv("OCIO", "/site/config.ocio")
+    assert asked(read).wish()["colour_config"] == DEFAULT_CONFIG
+    nuke.root_node["colorManagement"].setValue("OCIO")
+    assert asked(read).wish()["colour_config"] == "/site/config.ocio"
+    assert asked(read, colour_config="none").wish()["colour_config"] == DEFAULT_CONFIG
+
+
+def looks(plan: Any) -> tuple[Any, ...]:
+    """The plate's space, the results', and how the Read takes these."""
+    wish = plan.wish()
+    return wish["colour_space"], wish["out_colour_space"], plan.look.raw, plan.look.entry
+
+
+def test_spaces_of_a_custom_configuration_need_no_rendering(
+    nuke: FakeNuke, read: Node, asked: Any, tmp_path: Path
+) -> None:
+    configs.use(nuke, configs.write_show(tmp_path))
+    assert looks(asked(read)) == ("show_log", "scene_linear", False, "lin")
+    for value in ("compositing_log (show_log)", "show_log", "cameras/show_log"):
+        read["colorspace"].setValue(value)
+        assert looks(asked(read)) == ("show_log", "scene_linear", False, "lin")
+    assert asked(read).wish()["colour_config"] == f"{tmp_path}/config.ocio"
+    graded = asked(nuke.make("Grade", [read]))
+    assert graded.rendered and looks(graded) == ("lin", "lin", True, "")
+    # Data, and raw, are taken for the working space's values, as Nuke takes them.
+    read["colorspace"].setValue("plates/raw")
+    assert looks(asked(read)) == ("lin", "lin", True, "")
+    read["colorspace"].setValue("show_log")
+    read["raw"].setValue(True)
+    assert looks(asked(read)) == ("lin", "lin", True, "")
+
+
+def test_without_the_role_s_name_results_come_in_the_working_space(nuke: FakeNuke, read: Node, asked: Any) -> None:
+    use_stock(nuke, ["cam\tInput/cam", "work\tWork/work\t\twork alias,w"])
+    nuke.root_node["workingSpaceLUT"].setValue("w")
+    read["colorspace"].setValue("cam")
+    assert looks(asked(read)) == ("cam", "work", True, "")
+
+
+def test_light_of_a_configuration_comes_back_in_its_own_name(nuke: FakeNuke, read: Node, asked: Any) -> None:
+    use_stock(nuke, ["scene_linear (ACEScg)", "ACES2065-1\tACES/ACES2065-1\t\tlin_ap0", "ACEScg"])
+    read["colorspace"].setValue("lin_ap0")
+    assert looks(asked(read)) == ("ACES2065-1", "ACES2065-1", False, "ACES2065-1")  # bit for bit
+
+
+def use_stock(nuke: FakeNuke, spaces: list[str]) -> None:
+    """One of Nuke's own that is OpenColorIO's; entries as Nuke 17 lists them: name, path, nothing, aliases."""
+    nuke.root_node["colorManagement"].setValue("OCIO")
+    nuke.root_node["OCIO_config"].setValue(FOUNDRY[0])
+    nuke.colour_spaces = spaces
+
+
+def test_a_camera_s_log_of_nuke_s_own_comes_back_in_the_camera_s_gamut(nuke: FakeNuke, read: Node, asked: Any) -> None:
+    read["colorspace"].setValue("AlexaV3LogC")
+    own = ("ARRI LogC3 (EI800)", "Linear ARRI Wide Gamut 3", False, "linear")
+    assert looks(asked(read)) == own
+    nuke.root_node["colorManagement"].setValue("OCIO")  # Nuke's own curves as a configuration
+    assert looks(asked(read)) == own
+    nuke.root_node["OCIO_config"].setValue("aces_1.2")
+    nuke.colour_spaces = [*ACES_SPACES, "Input - ARRI - V3 LogC (EI800) - Wide Gamut"]
+    read["colorspace"].setValue("Input - ARRI - V3 LogC (EI800) - Wide Gamut")
+    assert looks(asked(read)) == ("ARRI LogC3 (EI800)", "ACEScg", False, "ACES - ACEScg")
+
+
+def test_a_space_that_a_person_states(nuke: FakeNuke, read: Node, asked: Any, tmp_path: Path) -> None:
+    nuke.colour_spaces.append("SLog3")
+    read["colorspace"].setValue("SLog3")
+    assert "SLog3" in asked(read).reason
+    stated = asked(read, colour_space="S-Gamut3.Cine/S-Log3")
+    assert looks(stated) == ("S-Log3 S-Gamut3.Cine", "Linear S-Gamut3.Cine", False, "linear")
+    # What only the command may know comes back in the working space.
+    assert looks(asked(read, colour_space="Apple Log")) == ("Apple Log", "Linear Rec.709", True, "")
+    config = str(configs.write_show(tmp_path))
+    show = asked(read, colour_space="show_log", colour_config=config)
+    assert looks(show) == ("show_log", "scene_linear", True, "") and show.wish()["colour_config"] == config
 
 
 def test_a_read_goes_in_its_own_space_and_its_result_in_the_light_of_that(
@@ -129,6 +254,22 @@ def test_default_of_the_plate_is_not_default_of_its_result(nuke: FakeNuke, read:
     nuke.colour_spaces = list(ACES_SPACES)
     nuke.root_node["int8Lut"].setValue("ACES - ACEScg")
     assert asked(read).look.entry == "ACES - ACEScg"  # an EXR's default would be another
+
+
+def test_frames_that_are_kept_and_new_ones_are_in_one_space(
+    nuke: FakeNuke, read: Node, asked: Any, tmp_path: Path
+) -> None:
+    module, again = house.load("anyportal_nuke.result"), house.load("anyportal_nuke.again")
+    plan = asked(read)
+    made = module.create(plan, "v001", f"{tmp_path}/v001/r.%04d.exr", plan.wanted)
+    (tmp_path / "v001").mkdir()
+    house.load("anyportal_hostkit").record.write(str(tmp_path / "v001"), {"schema": 1, "wish": plan.wish()})
+    again.fit(asked(read, frames="1003"), made.read)
+    configs.use(nuke, configs.write_show(tmp_path / "show"))
+    with refused() as told:
+        again.fit(asked(read, frames="1003"), made.read)
+    assert "v001 are in sRGB" in str(told.value) and "scene_linear of" in str(told.value)
+    again.fit(asked(read), made.read)
 
 
 # Mattes

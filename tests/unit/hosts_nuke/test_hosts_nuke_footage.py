@@ -145,9 +145,12 @@ def test_overscan_of_one_frame_is_overscan(
                       window=(8, 4, house.WIDE, house.HIGH))  # fmt: skip
     monkeypatch.setattr(images.Format, "pixelAspect", lambda self: 2.0)
     nuke.at = 1005
-    plan = asked(plate)
-    assert plan.rendered and plan.box[:4] == (-8, -4, house.WIDE + 8, house.HIGH + 4)
-    assert asked(plate, frames="1005").box == plan.box  # a part has the size of the whole
+    assert not asked(plate).rendered and not asked(plate).overscan  # results have the windows of the files
+    matte = {"matte": f"node:{plate.title}"}
+    plan = asked(plate, **matte)
+    assert plan.rendered and "its matte" in plan.reason
+    assert plan.box[:4] == (-8, -4, house.WIDE + 8, house.HIGH + 4)
+    assert asked(plate, frames="1005", **matte).box == plan.box  # a part has the size of the whole
     house.load("anyportal_nuke.result").create(plan, "v001", f"{tmp_path}/r.%04d.exr", plan.wanted)
     assert next(node for node in nuke.all if node.kind == "Reformat")["box_pixel_aspect"].value() == 2.0
     assert nuke.at == 1005  # where a person left it
@@ -202,8 +205,82 @@ def test_a_part_is_worked_out_with_its_neighbours(nuke: FakeNuke, read: Node, as
     plan = asked(read, frames="1002,1005", context=2)
     assert (plan.wish()["range"], plan.wish()["handles"]) == ("1002,1005", 2)
     assert asked(read).wish()["handles"] == 0  # a whole shot has none
+    assert (asked(read, frames="1002").wish()["handles"], asked(read, frames="1002").wish()["within"]) == (8, "")
     plan = asked(nuke.make("Grade", [read]), frames="1002,1004-1005", context=2)
     assert plan.renders() == (list(range(1001, 1008)), False)  # what lies between is context, too
+
+
+def test_made_again_a_part_is_worked_out_with_what_the_whole_was(nuke: FakeNuke, read: Node, asked: Any) -> None:
+    plan = asked(read, frames="1003", before=[1002, 1003, 1004, 1005])
+    wish = plan.wish()
+    assert (wish["range"], wish["handles"], wish["within"]) == ("1003", 0, "1002-1005")
+    assert asked(read, frames="1003", before=[]).wish()["within"] == "1001-1006"  # nobody knows any more
+    assert asked(read, frames="1006", before=[1002, 1003]).wish()["within"] == "1002-1006"
+    assert asked(read, frames="1003", before=[900, 1003]).wish()["within"] == "1001-1003"  # the media were cut since
+    assert asked(read, before=[1002]).wish()["within"] == ""  # all of it: nothing lies around
+    plan = asked(read, frames="1003", context=1, before=[1001, 1006])
+    assert (plan.wish()["handles"], plan.wish()["within"]) == (1, "")  # as a person says
+    graded = asked(nuke.make("Grade", [read]), frames="1003", before=[1001, 1005])
+    assert graded.renders() == ([1001, 1002, 1003, 1004, 1005], False)
+    read["frame_mode"].setValue("start at")
+    read["frame"].setValue("1")
+    plan = asked(read, frames="3", before=[1002, 1005])
+    assert (plan.wish()["range"], plan.wish()["within"], plan.within) == ("1003", "1002-1005", [2, 3, 4, 5])
+
+
+def test_what_the_whole_was_worked_out_with_is_in_its_record(nuke: FakeNuke, read: Node, tmp_path: Path) -> None:
+    analysed = house.load("anyportal_nuke.again").analysed
+    read["file"].setValue(f"{tmp_path}/r.%04d.exr")
+    assert analysed(read) == []
+    for wish, numbers in (
+        ({"range": "1003,1005", "handles": 2}, list(range(1001, 1008))),
+        ({"range": "1003", "within": "1001-1009"}, list(range(1001, 1010))),
+        ({"range": ""}, []),
+        ({"range": "5-1"}, []),
+    ):
+        house.load("anyportal_hostkit").record.write(str(tmp_path), {"schema": 1, "wish": wish})
+        assert analysed(read) == numbers
+
+
+def test_a_result_of_rendered_overscan_is_made_again_so(
+    nuke: FakeNuke, asked: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its nodes put the overscan in place: files that bring their own would be moved twice."""
+    plate = house.make_read(nuke, house.write_sequence(tmp_path, kind="exr", window=(8, 4, 80, 56)))
+    plan = asked(plate)
+    assert not plan.rendered
+    place = {"proxy": False, "box": [-8, -4, 88, 60], "whole": list(plan.whole[:4])}
+    monkeypatch.setattr(house.load("anyportal_nuke.tab"), "read_place", lambda node: place)
+    house.load("anyportal_nuke.again").fit(plan, plate)
+    assert plan.rendered and plan.overscan and plan.box[:4] == (-8, -4, 88, 60)
+    assert (plan.wish()["plate"], plan.look.raw) == ("", True)
+
+
+# Frames that are not there
+
+
+def test_gaps_are_filled_as_the_read_fills_them_or_as_a_person_says(nuke: FakeNuke, asked: Any, tmp_path: Path) -> None:
+    """Foundry's Read: `on_error` is error, black, checkerboard or nearest frame."""
+    read = house.make_read(nuke, house.write_sequence(tmp_path))
+    assert "missing" not in asked(read).wish()
+    (tmp_path / "plate.1006.png").unlink()
+    for on_error, missing in (("nearest frame", "hold"), ("black", "black")):
+        read["on_error"].setValue(on_error)
+        assert asked(read).wish()["missing"] == missing
+    assert "missing" not in asked(nuke.make("Grade", [read])).wish()  # Nuke renders what stands in
+    for on_error in ("error", "checkerboard"):
+        read["on_error"].setValue(on_error)
+        with refused() as told:
+            asked(read)
+        assert "1006.png is not there" in str(told.value)
+    assert asked(read, missing="hold").wish()["missing"] == "hold"
+    assert house.load("anyportal_nuke.actions")._frames_of(read) == "1001-1006"  # the panel opens all the same
+    with refused() as told:
+        asked(read, missing="skip")
+    assert "error, hold, black" in str(told.value)
+    read["file"].setValue("/gone/plate.%04d.png")
+    with refused():
+        asked(read, missing="hold")  # nothing is there at all
 
 
 @pytest.mark.parametrize(

@@ -177,11 +177,11 @@ def test_the_terminal_says_what_is_wrong(
 
 def test_the_doctor_looks_at_nuke_itself(nuke: FakeNuke, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANYPORTAL_COMMAND", "/gone/anyportal")
-    nuke.root_node["workingSpaceLUT"].setValue("AlexaV3LogC")
+    nuke.root_node["workingSpaceLUT"].setValue("SLog3")
     nuke.env["indie"] = True
     found = {check[0]: check for check in house.load("anyportal_nuke.checkup").checks()}
     assert found["nuke"][1] == "warning" and "ten others" in found["nuke"][3]
-    assert found["colour"][1] == "warning" and "AlexaV3LogC" in found["colour"][2]
+    assert found["colour"][1] == "warning" and "SLog3" in found["colour"][2]
     assert found["script"][1] == found["results"][1] == "ok"
     assert found["command"][1] == "broken" and "/gone/anyportal" in found["command"][3]
     house.load().doctor()

@@ -41,6 +41,13 @@ class Colours:
         return np.clip(cv2.blur(table[_bins(frame)], (3, 3)), -_LIMIT, _LIMIT)
 
 
+def likeness(frame: Image, inside: NDArray[np.bool_], outside: NDArray[np.bool_]) -> Image:
+    """Log of how much likelier each pixel's colour is among those ``inside`` than ``outside``: ``(H, W)``, -3..3."""
+    bins = _bins(frame)
+    odds = np.log((_histogram(bins[inside]) + 1e-4) / (_histogram(bins[outside]) + 1e-4))
+    return np.clip(odds, -_LIMIT, _LIMIT).astype(np.float32)[bins]
+
+
 def _bins(frame: Image) -> NDArray[np.int32]:
     """The histogram bin of each pixel, in Lab scaled to fill the cube: ``(H, W)``."""
     lab = cv2.cvtColor(frame, cv2.COLOR_RGB2LAB)

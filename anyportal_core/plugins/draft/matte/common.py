@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import cast
 
+import cv2
 import numpy as np
 
 from anyportal_core.frames import FrameSource, Image
@@ -29,10 +30,10 @@ def each_frame(source: FrameSource, start: int = 0, stop: int | None = None) -> 
         yield from source.read(first, min(first + CHUNK, end))
 
 
-def each_frame_back(source: FrameSource, start: int) -> Iterator[Image]:
-    """Frames from index ``start`` down to 0, read in runs forwards, since sources go back slowly."""
-    for stop in range(start + 1, 0, -2 * CHUNK):
-        yield from source.read(max(0, stop - 2 * CHUNK), stop)[::-1]
+def each_frame_back(source: FrameSource, start: int, last: int = 0) -> Iterator[Image]:
+    """Frames from index ``start`` down to ``last``, read in runs forwards, since sources go back slowly."""
+    for stop in range(start + 1, last, -2 * CHUNK):
+        yield from source.read(max(last, stop - 2 * CHUNK), stop)[::-1]
 
 
 def in_chunks(alphas: Iterator[Image]) -> Iterator[Chunk]:
@@ -53,6 +54,17 @@ def reach(frame: Image, context: RoleContext) -> int:
     return max(4, round(context.settings.number("edge_reach") / 100 * side))
 
 
+def held(alpha: Image, stored: Stored) -> Image:
+    """Alpha ``(H, W)`` at any size without what is garbage, and with what is held, as far as that was stored."""
+    size = alpha.shape[1], alpha.shape[0]
+    if "garbage" in stored:
+        garbage = np.asarray(stored["garbage"], np.float32)
+        alpha = alpha * (1 - cast(Image, cv2.resize(garbage, size)))
+    if "holdout" in stored:
+        alpha = np.maximum(alpha, cast(Image, cv2.resize(np.asarray(stored["holdout"], np.float32), size)))
+    return np.asarray(alpha, np.float32)
+
+
 def render_edges(frame: Image, stored: Stored, context: RoleContext) -> Image:
     """The stored alpha at the frame's own size ``(H, W)``, along its edges."""
     settings = context.settings
@@ -66,4 +78,4 @@ def render_edges(frame: Image, stored: Stored, context: RoleContext) -> Image:
         settings.number("white"),
         OPS,
     )
-    return fine
+    return held(fine, stored)

@@ -10,7 +10,7 @@ import numpy as np
 from anyportal_core.errors import ShotError
 from anyportal_core.frames import FrameSource, Image, chunks
 from anyportal_core.method.keying import ScreenKind, key, screen_share
-from anyportal_core.plugins.draft.matte.common import CHUNK, OPS
+from anyportal_core.plugins.draft.matte.common import CHUNK, OPS, held
 from anyportal_core.roles import Chunk, RoleContext, Stored
 from anyportal_core.roles.matte import MatteHints
 
@@ -36,7 +36,7 @@ class Key:
 
     def render(self, frame: Image, stored: Stored, given: Image | None, context: RoleContext) -> Image:
         black, white = context.settings.number("black"), context.settings.number("white")
-        return cast(Image, key(frame, stored["screen"].astype(np.float32), black, white, OPS))
+        return held(cast(Image, key(frame, stored["screen"].astype(np.float32), black, white, OPS)), stored)
 
 
 def _screen(plate: FrameSource, setting: str, picked: str) -> tuple[Image, ScreenKind | None]:

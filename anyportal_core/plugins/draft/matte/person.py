@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from anyportal_core.errors import NoForegroundError
 from anyportal_core.frames import FrameSource, Image, chunks
 from anyportal_core.method.matting import settle
 from anyportal_core.plugins.draft.flow import Flow, follow
-from anyportal_core.plugins.draft.matte.common import OPS, each_frame, in_chunks, reach, render_edges
+from anyportal_core.plugins.draft.matte.common import OPS, each_frame, reach, render_edges
+from anyportal_core.plugins.draft.matte.corrections import Corrections
+from anyportal_core.plugins.draft.matte.judged import Judged, judged_chunks
+from anyportal_core.plugins.draft.matte.people import Who, chosen
 from anyportal_core.plugins.draft.matte.selfie import Selfie
 from anyportal_core.roles import Chunk, RoleContext, Stored
 from anyportal_core.roles.matte import MatteHints
@@ -21,6 +28,7 @@ _RUN = 32  # frames after which what was found is kept
 _UNIT = np.float32(65535)
 _SURE = 0.7  # probability
 _ISLAND = 0.02  # of the largest island's sure area; smaller ones are ghosts
+_DOUBT, _WAVER = 0.25, 0.025  # shares of the person that, undecided or wavering, halve the confidence
 _LEAST = 0.002  # of the frame's area; less is no person but a mistake
 
 
@@ -28,17 +36,21 @@ class Person:
     """Segments people on every frame, fuses the frames along the flow, and fits soft edges."""
 
     def find(self, plate: FrameSource, hints: MatteHints, context: RoleContext) -> Iterator[Chunk]:
-        return in_chunks(self._alphas(plate, context))
+        return judged_chunks(self._alphas(plate, hints, context), plate, context)
 
     def render(self, frame: Image, stored: Stored, given: Image | None, context: RoleContext) -> Image:
         return render_edges(frame, stored, context)
 
-    def _alphas(self, plate: FrameSource, context: RoleContext) -> Iterator[Image]:
+    def _alphas(self, plate: FrameSource, hints: MatteHints, context: RoleContext) -> Iterator[Judged]:
         selfie, most, before = Selfie(), 0.0, None
-        for number, (start, stop) in enumerate(chunks(len(plate), _RUN)):
-            run = context.part(number, partial(_run, selfie, plate, start, stop, before, context))
-            most, before = max(most, float(run["most"])), np.asarray(run["last"], np.float32)
-            yield from np.asarray(run["alpha"], np.float32) / _UNIT
+        felt = context.settings.integer("correction_frames")
+        with Corrections(plate, hints.masks(), selfie, felt, context.checkpoint) as corrected:
+            for number, (start, stop) in enumerate(chunks(len(plate), _RUN)):
+                search = _Search(selfie, corrected, plate, context)
+                run = context.part(number, partial(search.run, start, stop, before))
+                most, before = max(most, float(run["most"])), np.asarray(run["last"], np.float32)
+                alphas = np.asarray(run["alpha"], np.float32) / _UNIT
+                yield from map(Judged, alphas, np.asarray(run["sure"], np.float64).tolist())
         if most < _LEAST:
             raise NoForegroundError(
                 "nobody was found in the shot",
@@ -46,22 +58,63 @@ class Person:
             )
 
 
-def _run(
-    selfie: Selfie, plate: FrameSource, start: int, stop: int, before: Image | None, context: RoleContext
-) -> Chunk:
-    """The ``alpha`` of a run of frames, 0..65535; the ``most`` found of a frame; the ``last`` frame's probability.
+@dataclass(frozen=True)
+class _Search:
+    """What finds people in one run of frames."""
 
-    Args:
-        before: the probability on the frame before the run.
-    """
-    most, last, alphas = 0.0, np.empty(0, np.float32), []
-    for frame, last in _fused(selfie, plate, start, stop, before, context):
-        most = max(most, float((last > 0.5).mean()))
-        alphas.append(settle(frame, _without_ghosts(last), reach(frame, context), OPS))
-        context.progress((start + len(alphas)) / len(plate))
-    # As the stage stores it: half of what would have to be written otherwise, and no other result.
-    stored = np.rint(np.clip(np.stack(alphas), 0, 1) * _UNIT).astype(np.uint16)
-    return {"alpha": stored, "most": np.array(most), "last": last}
+    selfie: Selfie
+    corrected: Corrections
+    plate: FrameSource
+    context: RoleContext
+
+    def run(self, start: int, stop: int, before: Image | None) -> Chunk:
+        """The ``alpha`` of a run of frames, 0..65535; how ``sure``; the ``most`` found; the ``last`` probability.
+
+        Args:
+            before: the probability on the frame before the run.
+        """
+        most, last, alphas, sure = 0.0, np.empty(0, np.float32), [], []
+        for frame, last, trust in self._fused(start, stop, before):
+            most = max(most, float((last > 0.5).mean()))
+            alphas.append(settle(frame, _without_ghosts(last), reach(frame, self.context), OPS))
+            sure.append(trust)
+            self.context.progress((start + len(alphas)) / len(self.plate))
+        # As the stage stores it: half of what would have to be written otherwise, and no other result.
+        stored = np.rint(np.clip(np.stack(alphas), 0, 1) * _UNIT).astype(np.uint16)
+        return {"alpha": stored, "sure": np.array(sure), "most": np.array(most), "last": last}
+
+    def _fused(self, start: int, stop: int, last: Image | None) -> Iterator[tuple[Image, Image, float]]:
+        """Frames with their probabilities, each averaged with what the frame before became, along the flow."""
+        settings, flow = self.context.settings, Flow(shrink=2)
+        who, steadiness = cast(Who, settings.text("people")), settings.number("steadiness")
+        spot = settings.number("pick_x") / 100, settings.number("pick_y") / 100
+        before = None if last is None else (self.plate.read(start - 1, start)[0], last)
+        for index, frame in enumerate(each_frame(self.plate, start, stop), start):
+            self.context.checkpoint()
+            found = self.corrected(index, self.selfie(frame))
+            carried, trust = None, _decidedness(found)
+            if before is not None:
+                pair = flow.pair(frame, before[0])
+                carried = follow(before[1], pair.forward)
+            found = chosen(found, who, spot, carried)
+            if carried is not None:
+                trust *= _agreement(found, carried, pair.seen)
+                found = found + pair.seen * np.float32(steadiness) * (carried - found)
+            before = frame, found
+            yield frame, found, trust
+
+
+def _decidedness(found: Image) -> float:
+    """How far the models are sure of what they found: 0..1, 1 where nobody is to be seen."""
+    area = float(found.sum())
+    doubt = float((4 * found * (1 - found)).sum())
+    return 1 / (1 + (doubt / (area + 4 * math.sqrt(area) + 0.02 * found.size) / _DOUBT) ** 2)
+
+
+def _agreement(found: Image, carried: Image, seen: NDArray[np.bool_]) -> float:
+    """How like what was found is to what was found before and is still seen: 0..1."""
+    off = float((np.abs(found - carried) * seen).sum())
+    return 1 / (1 + (off / (float(np.maximum(found, carried).sum()) + 0.02 * found.size) / _WAVER) ** 2)
 
 
 def _without_ghosts(found: Image) -> Image:
@@ -70,20 +123,3 @@ def _without_ghosts(found: Image) -> Image:
     sure = np.bincount(islands.ravel(), weights=(found > _SURE).ravel())
     kept = sure >= max(1.0, _ISLAND * sure.max())
     return np.where(kept[islands], found, np.float32(0))
-
-
-def _fused(
-    selfie: Selfie, plate: FrameSource, start: int, stop: int, last: Image | None, context: RoleContext
-) -> Iterator[tuple[Image, Image]]:
-    """Frames with their probabilities, each averaged with what the frame before became, along the flow."""
-    steadiness, flow = context.settings.number("steadiness"), Flow(shrink=2)
-    before = None if last is None else (plate.read(start - 1, start)[0], last)
-    for frame in each_frame(plate, start, stop):
-        context.checkpoint()
-        found = selfie(frame)
-        if before is not None and steadiness > 0:
-            pair = flow.pair(frame, before[0])
-            heed = pair.seen * np.float32(steadiness)
-            found = found + heed * (follow(before[1], pair.forward) - found)
-        before = frame, found
-        yield frame, found

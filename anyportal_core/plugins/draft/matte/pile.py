@@ -42,8 +42,12 @@ class Pile:
 
     def unpile(self) -> Iterator[Image]:
         """All of them, last to first."""
-        height, width = self._shape
         for index in reversed(range(self._count)):
-            self._file.seek(index * height * width)
-            levels = np.frombuffer(self._file.read(height * width), np.uint8)
-            yield levels.reshape(self._shape) * np.float32(1 / 255)
+            yield self.read(index)
+
+    def read(self, index: int) -> Image:
+        """The one that was put on after ``index`` others."""
+        height, width = self._shape
+        self._file.seek(index * height * width)
+        levels = np.frombuffer(self._file.read(height * width), np.uint8)
+        return levels.reshape(self._shape) * np.float32(1 / 255)

@@ -1,8 +1,10 @@
-"""A mask of one frame, carried through the shot."""
+"""Masks of some frames, carried through the shot."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import cast
 
 import cv2
@@ -10,73 +12,151 @@ import numpy as np
 
 from anyportal_core.errors import NoForegroundError, ShotError
 from anyportal_core.frames import FrameSource, Image
-from anyportal_core.method.matting import settle
-from anyportal_core.plugins.draft.flow import Flow, follow
-from anyportal_core.plugins.draft.matte.colours import Colours
-from anyportal_core.plugins.draft.matte.common import OPS, each_frame, each_frame_back, in_chunks, reach, render_edges
+from anyportal_core.method.masks import looseness
+from anyportal_core.method.matting import levels
+from anyportal_core.plugins.draft.matte.common import OPS, each_frame, each_frame_back, reach, render_edges
+from anyportal_core.plugins.draft.matte.judged import Judged, judged_chunks
 from anyportal_core.plugins.draft.matte.pile import Pile
+from anyportal_core.plugins.draft.matte.scribbles import decided
+from anyportal_core.plugins.draft.matte.tracker import Carried, Tracker
 from anyportal_core.roles import Chunk, RoleContext, Stored
 from anyportal_core.roles.matte import MatteHints
 
-_SEEN, _UNSEEN = 0.35, 1.0  # how much colours count where the flow is sure, and where it is not
-_HEED = 0.3  # how much the carried mask counts where the flow is not sure
+_LOOSEST = 0.0125  # of the picture's size: what is painted wider than that is meant so
+_FOUND_WIDER = 0.0042  # of the picture's size that the foreground is found wider than it is
+_HOLE = 6e-4  # of the picture's area: smaller holes of a mask are none
 
 
 class Propagate:
-    """Carries the mask along the flow in both directions; colours and edges keep it from drifting."""
+    """Carries masks along the motion in both directions; between two of them, each counts the more the nearer it is."""
 
     def find(self, plate: FrameSource, hints: MatteHints, context: RoleContext) -> Iterator[Chunk]:
-        if hints.mask is None:
+        masks = hints.masks()
+        if not masks:
             raise ShotError(
                 "no mask was given", where="shot.mask", hint="paint the foreground of one frame and give it with --mask"
             )
-        if not (hints.mask > 0.5).any():
+        masks = {index: decided(plate.read(index, index + 1)[0], mask) for index, mask in sorted(masks.items())}
+        if not any((mask > 0.5).any() for mask in masks.values()):
             raise NoForegroundError(
                 "the mask is empty", where="shot.mask", hint="white is foreground: paint it, or give another mask"
             )
-        return in_chunks(_both_ways(plate, hints.mask, hints.mask_index, context))
+        return judged_chunks(_Way(plate, masks, context).alphas(), plate, context)
 
     def render(self, frame: Image, stored: Stored, given: Image | None, context: RoleContext) -> Image:
         return render_edges(frame, stored, context)
 
 
-def _both_ways(plate: FrameSource, mask: Image, index: int, context: RoleContext) -> Iterator[Image]:
-    """Alphas of all frames in order. Those before ``index`` are found last to first, and wait on disk."""
-    with Pile(plate.height, plate.width) as pile:
-        earlier = _carried(each_frame_back(plate, index), mask, context)
-        next(earlier)
-        for alpha in earlier:
-            pile.push(alpha)
-        yield from pile.unpile()
-    yield from _carried(each_frame(plate, index), mask, context)
+class _Way:
+    """The way through the shot: from the first mask back to the start, and on from each to the next."""
+
+    def __init__(self, plate: FrameSource, masks: Mapping[int, Image], context: RoleContext) -> None:
+        self._plate, self._masks, self._context = plate, masks, context
+        self._size = plate.height, plate.width
+        self._loose = self._looseness()
+        self._painted = self._loose > 0 and context.settings.text("edges") == "painted"
+        if self._loose:
+            context.note(
+                f"the mask is painted about {self._loose} pixels of {max(self._size)} wider than the foreground: "
+                "edges = found finds its own edge, edges = painted keeps what was painted"
+            )
+
+    def alphas(self) -> Iterator[Judged]:
+        at = list(self._masks)
+        first = self._plate.read(at[0], at[0] + 1)[0]
+        tracker = Tracker(*self._size, self._loose, 0 if self._painted else reach(first, self._context))
+        known = tracker.told(first, self._masks[at[0]])
+        yield from self._before(tracker.branch(), at[0])
+        yield self._told(known, at[0])
+        for left, right in pairwise(at):
+            yield from self._between(tracker, left, right)
+        for frame in each_frame(self._plate, at[-1] + 1):
+            yield self._alpha(self._found(tracker, frame))
+
+    def _before(self, tracker: Tracker, index: int) -> Iterator[Judged]:
+        """What lies before the first mask: found last to first, it waits on disk."""
+        with Pile(*self._size) as pile:
+            sure = []
+            for frame in each_frame_back(self._plate, index - 1):
+                alpha = self._alpha(self._found(tracker, frame))
+                pile.push(alpha.alpha)
+                sure.append(alpha.sure)
+            yield from map(Judged, pile.unpile(), reversed(sure))
+
+    def _between(self, tracker: Tracker, left: int, right: int) -> Iterator[Judged]:
+        """What lies between two masks, and the right one itself, to which ``tracker`` goes on.
+
+        The way there waits on disk for the way back, which knows the background that the first one has seen.
+        """
+        with Pile(*self._size) as there, Pile(*self._size) as both:
+            sure, trust = [], []
+            for frame in each_frame(self._plate, left + 1, right):
+                carried = self._found(tracker, frame)
+                there.push(carried.probability)
+                sure.append(carried.sure)
+            last = self._plate.read(right, right + 1)[0]
+            known = tracker.told(last, self._masks[right])
+            twin = tracker.branch()
+            back = each_frame_back(self._plate, right - 1, left + 1)
+            for index, (frame, earlier) in enumerate(zip(back, there.unpile(), strict=True)):
+                carried = self._found(twin, frame)
+                mixed = _mixed(earlier, carried.probability, 1 - (index + 1) / (right - left))
+                alpha = self._alpha(Carried(mixed, max(carried.sure, sure[-1 - index])))
+                both.push(alpha.alpha)
+                trust.append(alpha.sure)
+            yield from map(Judged, both.unpile(), reversed(trust))
+        yield self._told(known, right)
+
+    def _found(self, tracker: Tracker, frame: Image) -> Carried:
+        self._context.checkpoint()
+        return tracker.found(frame)
+
+    def _told(self, known: Carried, index: int) -> Judged:
+        """The alpha where a mask was given: as it was painted, but for its edge."""
+        return Judged(_soft(self._masks[index]) if self._painted else known.probability, 1.0)
+
+    def _alpha(self, carried: Carried) -> Judged:
+        probability = _filled(carried.probability)
+        if self._painted:
+            radius = max(0, self._loose - round(_FOUND_WIDER * math.sqrt(probability.size)))
+            disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+            probability = _soft(_filled(cast(Image, cv2.dilate(_decided(probability), disc))))
+        return Judged(probability, carried.sure)
+
+    def _looseness(self) -> int:
+        """By how many pixels the masks are wider than the foreground: what most of them agree on."""
+        most = max(1, round(_LOOSEST * max(self._size)))
+        found = []
+        for index, mask in self._masks.items():
+            frame = self._plate.read(index, index + 1)[0]
+            found.append(looseness(frame, (mask > 0.5).astype(np.float32), most, OPS))
+        loose = sorted(found)[(len(found) - 1) // 2]
+        return loose if loose > 1 else 0
 
 
-def _carried(frames: Iterable[Image], mask: Image, context: RoleContext) -> Iterator[Image]:
-    """Alphas of ``frames``, the first of which ``mask`` belongs to."""
-    flow, colours = Flow(), Colours()
-    before: tuple[Image, Image] | None = None
-    for frame in frames:
-        context.checkpoint()
-        rough = _blur(mask) if before is None else _moved(frame, *before, flow, colours)
-        alpha = settle(frame, rough, reach(frame, context), OPS)
-        colours.learn(frame, alpha)
-        before = frame, alpha
-        yield alpha
+def _mixed(there: Image, here: Image, share: float) -> Image:
+    """Both ways' probabilities, by their log odds; ``share`` is how much the way back counts."""
+    odds = (1 - share) * _log_odds(there) + share * _log_odds(here)
+    return cast(Image, levels(1 / (1 + np.exp(-odds)), 0.02, 0.98))
 
 
-def _moved(frame: Image, frame_before: Image, alpha_before: Image, flow: Flow, colours: Colours) -> Image:
-    """Probability ``(H, W)`` of foreground: the alpha before, moved, and the colours' evidence near it."""
-    pair = flow.pair(frame, frame_before)
-    moved = follow(alpha_before, pair.forward)
-    seen = cv2.GaussianBlur(pair.seen.astype(np.float32), (0, 0), 1)
-    prior = np.clip(_blur(moved), 0.02, 0.98)
-    heed, weigh = _HEED + (1 - _HEED) * seen, _UNSEEN + (_SEEN - _UNSEEN) * seen
-    odds = heed * np.log(prior / (1 - prior)) + weigh * colours.evidence(frame)
-    side = 2 * round(0.03 * max(moved.shape)) + 1
-    near = cv2.dilate(moved, np.ones((side, side), np.uint8)) > 0.3
-    return np.where(near, 1 / (1 + np.exp(-odds)), np.float32(0))
+def _log_odds(probability: Image) -> Image:
+    sure = np.clip(probability, 0.02, 0.98)
+    return cast(Image, np.log(sure / (1 - sure)))
 
 
-def _blur(alpha: Image) -> Image:
-    """Soft, since neither the flow nor a painted mask is exact to a pixel."""
-    return cast(Image, cv2.GaussianBlur(alpha, (0, 0), 2))
+def _decided(probability: Image) -> Image:
+    return (probability > 0.5).astype(np.float32)
+
+
+def _filled(probability: Image) -> Image:
+    """Small holes closed: what lies inside all around is inside."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((probability < 0.5).astype(np.uint8), connectivity=4)
+    small = np.zeros(count, bool)
+    small[1:] = stats[1:, cv2.CC_STAT_AREA] < _HOLE * probability.size
+    return np.where(small[labels], np.maximum(probability, np.float32(1)), probability) if small.any() else probability
+
+
+def _soft(mask: Image) -> Image:
+    """An edge two pixels wide."""
+    return cast(Image, cv2.GaussianBlur(mask, (0, 0), 0.7))

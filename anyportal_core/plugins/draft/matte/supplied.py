@@ -8,7 +8,7 @@ import numpy as np
 
 from anyportal_core.errors import ShotError
 from anyportal_core.frames import FrameSource, Image, chunks
-from anyportal_core.plugins.draft.matte.common import CHUNK
+from anyportal_core.plugins.draft.matte.common import CHUNK, held
 from anyportal_core.roles import Chunk, RoleContext, Stored
 from anyportal_core.roles.matte import MatteHints
 
@@ -27,4 +27,4 @@ class Supplied:
     def render(self, frame: Image, stored: Stored, given: Image | None, context: RoleContext) -> Image:
         if given is None:
             raise ShotError("no matte was supplied, and the plate has no alpha channel", where="shot.matte", hint=_HINT)
-        return given
+        return held(given, stored) if {"garbage", "holdout"}.intersection(stored) else given

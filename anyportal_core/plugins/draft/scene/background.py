@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from anyportal_core.errors import ShotError
 from anyportal_core.frames import Image, chunks
+from anyportal_core.method.sharpness import missing_blur
 from anyportal_core.ops import opencv as ops
+from anyportal_core.plugins.draft.scene.defocus import defocus, plate_defocus, samples
 from anyportal_core.plugins.draft.scene.framing import Look, place
 from anyportal_core.roles import Chunk, RoleContext, Stored
 from anyportal_core.roles.background import BackgroundInputs
@@ -45,12 +47,38 @@ class Warp:
         times = np.floor(np.arange(len(looks)) * speed + 1e-6).astype(np.int64)
         index = _clip_frames(times, len(frames), settings.text("clip_end"))
         blur = np.array([settings.number("blur", number) / 100 for number in plate.numbers])
+        shares = np.array([settings.number("defocus", number) for number in plate.numbers])
+        if shares.any():
+            blur = np.hypot(blur, shares * self._lacking(inputs, framing.placement, index, context))
         for start, stop in chunks(len(looks), 256):
             yield {
                 "placement": framing.placement[start:stop],
                 "backdrop_index": index[start:stop],
                 "blur": blur[start:stop],
             }
+
+    def _lacking(
+        self,
+        inputs: BackgroundInputs,
+        placement: NDArray[np.float64],
+        index: NDArray[np.int64],
+        context: RoleContext,
+    ) -> float:
+        """The blur that the backdrop, as it is seen, lacks beside the plate's own background, in heights."""
+        plate, pictures = inputs.plate, inputs.backdrop.frames
+        assert pictures is not None
+        shown = []
+        for at in samples(len(plate)):
+            picture = pictures.read(int(index[at]), int(index[at]) + 1)[0]
+            stored = {"placement": placement[at], "backdrop_index": index[at], "blur": np.float64(0)}
+            shown.append(self.render(stored, picture, plate.height, plate.width, context))
+        wanted = plate_defocus(plate, inputs.matte)
+        lacking = missing_blur(wanted, defocus(shown, [np.ones(image.shape[:2], np.float32) for image in shown]))
+        if lacking:
+            context.note(f"the plate's background is softer than the backdrop by {100 * lacking:.2f} % of its height")
+        else:
+            context.note("the backdrop is not sharper than the plate's background, as far as its edges tell")
+        return lacking
 
     def render(self, stored: Stored, backdrop: Image | None, height: int, width: int, context: RoleContext) -> Image:
         """The background ``(height, width, 3)``, read-only: a frame that stands still is drawn once."""

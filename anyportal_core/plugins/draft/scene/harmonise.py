@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anyportal_core.frames import FrameSource, Image, chunks
+from anyportal_core.frames import FrameSource, chunks
+from anyportal_core.method.illuminant import Subject, Surroundings, Vector
+from anyportal_core.method.irradiance import Change, change, gain
 from anyportal_core.method.smoothing import smooth
-from anyportal_core.method.srgb import to_light
-from anyportal_core.ops import opencv as ops
 from anyportal_core.plugins.draft.scene.grid import grid_size
-from anyportal_core.plugins.draft.scene.light import Vector, describe, even_gain, uneven_gain
+from anyportal_core.plugins.draft.scene.light import cover, facing, light, new_light, old_light
+from anyportal_core.plugins.draft.scene.look import Look
 from anyportal_core.roles import Chunk, RoleContext
-from anyportal_core.settings import Settings
 
 Described = NDArray[np.float64]
-"""``(t, 4)``: a place over time as ``describe`` tells it."""
+"""``(t, n)``: a place over time, a row for each frame."""
 
 _READ = 8  # frames read at once
-_EVERY = 3  # the new surroundings change slowly: so many frames lie between two looks at them
-_GRID = 64  # long side of the grid
+_EVERY = 3  # light changes slowly: so many frames lie between two looks at it
+_GRID = 80  # long side of the grid that the gain is made on
+_LOOKED = 144  # and of that which pictures are measured on: a small foreground needs a finer one
 _SLOWNESS = 2000.0  # of the light of a place: changes faster than about 40 frames come from what moves in it
-_WARM = np.array([0.25, 0.0, -0.25])
 
 
 class Light:
@@ -35,76 +34,74 @@ class Light:
     ) -> Iterator[Chunk]:
         """Yield ``log_gain``. Two passes: the light is measured in all frames and steadied before it is used."""
         size = grid_size(plate.height, plate.width, _GRID)
-        behind, subject, around = _measured(plate, matte, background, size, context)
-        if subject is None or around is None:
-            for start, stop in chunks(len(plate), _READ):
-                yield {"log_gain": np.zeros((stop - start, *size, 3), np.float32)}
-            return
-        behind = subject if behind is None else behind
+        changes = _changes(plate, matte, background, context)
         for start, stop in chunks(len(plate), _READ):
             context.checkpoint()
+            if changes is None:
+                yield {"log_gain": np.zeros((stop - start, *size, 3), np.float32)}
+                continue
             gains = []
-            for index, alpha, picture in zip(
-                range(start, stop), matte.read(start, stop), background.read(start, stop), strict=True
-            ):
-                look = _Look.read(context.settings, plate.numbers[index])
-                even = even_gain(behind[index], subject[index], around[index], look.colour)
-                uneven = uneven_gain(_light(picture, size), _cover(alpha, size))
-                gains.append(even + look.added + look.direction * uneven)
-            yield {"log_gain": np.stack(gains).astype(np.float32)}
+            for index, alpha in zip(range(start, stop), matte.read(start, stop), strict=True):
+                look = Look.read(context.settings, plate.numbers[index])
+                across, below = facing(cover(alpha, size))
+                gains.append(gain(*look.applied(changes[index]), across, below))
+            yield {"log_gain": np.stack(gains)}
 
 
-@dataclass(frozen=True)
-class _Look:
-    """What the artist asks of the light at one frame; ``added`` ``(3,)`` is a gain of its own."""
+def _changes(
+    plate: FrameSource, matte: FrameSource, background: FrameSource, context: RoleContext
+) -> list[Change] | None:
+    """The change of light in every frame; None where there is never a foreground."""
+    behind, front, around = _measured(plate, matte, background, context, _EVERY)
+    if front is None:  # it may be there for a few frames only, between two looks
+        behind, front, around = _measured(plate, matte, background, context, 1)
+    if front is None or around is None:
+        return None
+    if behind is None:  # the foreground fills every frame: what lit it is told by itself alone
+        behind = np.stack([_unseen(Subject(*row)) for row in front])
+    rows = zip(behind, front, around, strict=True)
+    return [change(Surroundings(*old), Subject(*own), Surroundings(*new[:-1]), new[-1]) for old, own, new in rows]
 
-    colour: float
-    direction: float
-    added: Vector
 
-    @classmethod
-    def read(cls, settings: Settings, frame: int) -> _Look:
-        warmth, stops = settings.number("warmth", frame), settings.number("exposure", frame)
-        added = warmth * _WARM + stops * np.log(2.0)
-        return cls(settings.number("colour", frame), settings.number("direction", frame), added)
+def _unseen(front: Subject) -> Surroundings:
+    """Surroundings that nothing is seen of, as the foreground would have them be."""
+    return Surroundings(front.level, front.level, front.amber, front.green, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def _measured(
-    plate: FrameSource, matte: FrameSource, background: FrameSource, size: tuple[int, int], context: RoleContext
+    plate: FrameSource, matte: FrameSource, background: FrameSource, context: RoleContext, every: int
 ) -> tuple[Described | None, ...]:
     """Old surroundings, foreground and new surroundings over time, each steadied; None for what is never seen."""
-    found: list[tuple[Vector | None, ...]] = []
-    everywhere = np.ones(size, np.float32)
-    for start, stop in chunks(len(plate), _READ):
+    found: list[tuple[Vector | None, ...]] = [(None, None, None)] * len(plate)
+    size = grid_size(plate.height, plate.width, _LOOKED)
+    for index in range(0, len(plate), every):
         context.checkpoint()
-        for index, frame, alpha in zip(
-            range(start, stop), plate.read(start, stop), matte.read(start, stop), strict=True
-        ):
-            light, cover = _light(frame, size), _cover(alpha, size)
-            clear = 1 - np.minimum(1, 10 * cover)
-            around = None
-            if index % _EVERY == 0:
-                around = describe(_light(background.read(index, index + 1)[0], size), everywhere)
-            found.append((describe(light, clear), describe(light, cover), around))
+        frame, alpha, picture = (source.read(index, index + 1)[0] for source in (plate, matte, background))
+        covered = cover(alpha, size)
+        behind, front = old_light(light(frame, size), covered, facing(covered)[0])
+        place, near = new_light(light(picture, size), covered)
+        parts = (None if part is None else np.array(part) for part in (behind, front))
+        found[index] = (*parts, np.array([*place, near]))
     return tuple(_steadied(column) for column in zip(*found, strict=True))
-
-
-def _light(picture: Image, size: tuple[int, int]) -> Image:
-    return np.asarray(to_light(ops.resize(picture, *size, "area")), np.float32)
-
-
-def _cover(alpha: Image, size: tuple[int, int]) -> Image:
-    return ops.resize(alpha[..., 0], *size, "area")
 
 
 def _steadied(values: Sequence[Vector | None]) -> Described | None:
     """The values over time without what is quick; frames of no value get their neighbours'."""
-    known = np.array([value for value in values if value is not None])
-    if not len(known):
+    there = [index for index, value in enumerate(values) if value is not None]
+    if not there:
         return None
-    mean = known.mean(axis=0)
+    known = _without_flashes(np.array([values[index] for index in there]))
     if len(known) < 2:
-        return np.broadcast_to(mean, (len(values), len(mean)))
-    weights = np.array([value is not None for value in values], np.float64)
-    steady = smooth(np.array([mean if value is None else value for value in values]), weights, _SLOWNESS)
-    return np.clip(steady, known.min(axis=0), known.max(axis=0))
+        return np.broadcast_to(known[0], (len(values), known.shape[1]))
+    filled, weights = np.tile(known.mean(axis=0), (len(values), 1)), np.zeros(len(values))
+    filled[there], weights[there] = known, 1.0
+    return np.clip(smooth(filled, weights, _SLOWNESS), known.min(axis=0), known.max(axis=0))
+
+
+def _without_flashes(known: Described) -> Described:
+    """Each the median of itself and its two neighbours: lightning and a camera's flash are no light of a place."""
+    if len(known) < 3:
+        return known
+    kept = known.copy()
+    kept[1:-1] = np.median([known[:-2], known[1:-1], known[2:]], axis=0)
+    return kept

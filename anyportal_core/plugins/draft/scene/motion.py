@@ -19,6 +19,8 @@ Mask = NDArray[np.uint8]
 
 _READ = 8  # frames read at once
 _FEATURES = 400
+_WINDOW = 1 / 30  # of the long side: how much around a feature it is found again by
+_LEVELS = 3  # pictures of half the size each, on which a feature is looked for first
 _CONTRAST = 4e-5  # of a corner before contrast is equalised: below it is noise
 _ENOUGH = 12  # matches below which a frame's motion is not believed
 _LEFT = 0.7  # a keyframe is given up when less than this share of its features is left
@@ -115,8 +117,9 @@ def _found(tracks: _Tracks, grey: Grey, free: Mask) -> tuple[Points, NDArray[np.
     """Where the features are now, and which of them find their way back and lie on background."""
     if not len(tracks.start):
         return tracks.now, np.zeros(0, bool)
-    end, there = _flow(tracks.grey, grey, tracks.start, tracks.now)
-    back, here = _flow(grey, tracks.grey, end, tracks.start)
+    end, there = _flow(tracks.grey, grey, tracks.start, tracks.now, _LEVELS)
+    # The way back begins where it should end, so no coarse picture has to lead there.
+    back, here = _flow(grey, tracks.grey, end, tracks.start, 1)
     height, width = grey.shape
     x, y = np.rint(end).astype(int).T
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
@@ -124,17 +127,18 @@ def _found(tracks: _Tracks, grey: Grey, free: Mask) -> tuple[Points, NDArray[np.
     return end, there & here & inside & clear & (np.abs(back - tracks.start).max(1) < 0.7)
 
 
-def _flow(a: Grey, b: Grey, points: Points, guess: Points) -> tuple[Points, NDArray[np.bool_]]:
+def _flow(a: Grey, b: Grey, points: Points, guess: Points, levels: int) -> tuple[Points, NDArray[np.bool_]]:
+    side = max(17, 2 * round(max(a.shape) * _WINDOW / 2) + 1)
     end, found, _ = cv2.calcOpticalFlowPyrLK(
-        a, b, points, guess.copy(), winSize=(17, 17), maxLevel=3, flags=cv2.OPTFLOW_USE_INITIAL_FLOW
+        a, b, points, guess.copy(), winSize=(side, side), maxLevel=levels, flags=cv2.OPTFLOW_USE_INITIAL_FLOW
     )
     good = (found[:, 0] > 0) & np.isfinite(end).all(1)
     return np.where(good[:, None], end, 0).astype(np.float32), good
 
 
 def _free(alpha: Image) -> Mask:
-    """Where background is seen, away from the foreground and its soft edge: 255, else 0."""
-    margin = 0.025 * max(alpha.shape)
+    """Where background is seen and nothing else near: 255, else 0."""
+    margin = _WINDOW / 2 * max(alpha.shape)
     empty = (alpha < 0.05).astype(np.uint8)
     away: Mask = (cv2.distanceTransform(empty, cv2.DIST_L2, 3) > margin).astype(np.uint8) * 255
     return away

@@ -92,7 +92,7 @@ def _put_together(motions: Sequence[Matrix | None], corners: Matrix, size: int) 
             flat = transform(plain, corners)
             lean = quad - flat
             most = float(np.abs(lean).max()) / np.hypot(plain[0, 0], plain[1, 0])
-            quad = flat + lean / (1 + (most / (_LEANING * size)) ** 4) ** 0.25
+            quad = flat + lean / (1 + (most / (_LEANING * size)) ** 8) ** 0.125
             place = through_corners(corners, quad)
         quads.append(transform(place, corners).astype(np.float64))
     return np.array(quads)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 Matrix = NDArray[np.float64]
 Points = NDArray[np.float32]
 
-_NOISE = 0.2  # of a match, in pixels
+_NOISE = 0.2  # of a match, in pixels, at least
+_MEDIAN = 2 * np.log(2)  # of the squared length of a normal error with unit variance along either axis
 
 
 @dataclass(frozen=True)
@@ -47,28 +48,34 @@ def fit_models(start: Points, end: Points, shape: tuple[int, ...]) -> Models | N
 
     The cost is Torr's GRIC ("Geometric motion segmentation and model selection", 1998): the squared errors in
     units of the noise, held at 4, plus a price for each parameter. Each match weighs as much as it lies on the
-    plane, so that what is nearer or farther does not choose between the two.
+    plane, so that what is nearer or farther does not choose between the two. The noise is that of the matches on the
+    plane: were it taken for less, all errors in grainy footage would be held, and the fewer parameters would win.
     """
     found, inlying = cv2.findHomography(start, end, cv2.USAC_MAGSAC, 1.0, maxIters=2000, confidence=0.999)
     if found is None or not np.isfinite(found).all() or (inlying > 0).sum() < 4:
         return None
-    homography = np.asarray(found / found[2, 2], np.float64)
-    weights = 1 / (1 + _errors(homography, start, end))
+    homography, lies = np.asarray(found / found[2, 2], np.float64), inlying[:, 0] > 0
+    squares = _squares(homography, start, end)
+    variance = max(_NOISE**2, float(np.median(squares[lies])) / _MEDIAN)
+    weights = 1 / (1 + squares / variance)
     similarity = fit_similarity(start, end, weights)
     price = np.log(4 * len(start))
+    plain, leaning = (
+        float(weights @ np.minimum(each / variance, 4)) for each in (_squares(similarity, start, end), squares)
+    )
     return Models(
         similarity=similarity,
         homography=homography,
-        similarity_cost=float(weights @ np.minimum(_errors(similarity, start, end), 4) + 4 * price),
-        homography_cost=float(weights @ np.minimum(_errors(homography, start, end), 4) + 8 * price),
-        inlying=inlying[:, 0] > 0,
-        uncertainty=_uncertainty(start[inlying[:, 0] > 0], shape),
+        similarity_cost=plain + 4 * price,
+        homography_cost=leaning + 8 * price,
+        inlying=lies,
+        uncertainty=_uncertainty(start[lies], shape),
     )
 
 
-def _errors(matrix: Matrix, start: Points, end: Points) -> NDArray[np.float64]:
-    """Squared distances in units of the noise, ``(n,)``."""
-    return np.asarray(np.square(transform(matrix, start) - end).sum(1) / _NOISE**2, np.float64)
+def _squares(matrix: Matrix, start: Points, end: Points) -> NDArray[np.float64]:
+    """Squared distances ``(n,)``, in pixels."""
+    return np.asarray(np.square(transform(matrix, start) - end).sum(1), np.float64)
 
 
 def _uncertainty(points: Points, shape: tuple[int, ...]) -> float:

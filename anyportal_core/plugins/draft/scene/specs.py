@@ -6,7 +6,7 @@ from anyportal_core.settings import Setting
 _HOMOGRAPHY = PluginSpec(
     name="draft.homography",
     role="motion",
-    version="1",
+    version="2",
     factory="anyportal_core.plugins.draft.scene.motion:Homography",
     summary="The camera's motion as homographies of the background, from features followed through the shot.",
     settings=(
@@ -25,7 +25,7 @@ _HOMOGRAPHY = PluginSpec(
 _WARP = PluginSpec(
     name="draft.warp",
     role="background",
-    version="2",
+    version="3",
     factory="anyportal_core.plugins.draft.scene.background:Warp",
     summary="A picture, clip or colour that covers the frame and moves as the plate's camera does.",
     settings=(
@@ -35,6 +35,15 @@ _WARP = PluginSpec(
         Setting("rotation", "number", 0.0, "Turns the backdrop clockwise, in degrees.", -180, 180, animated=True),
         Setting("flip", "boolean", False, "Mirrors the backdrop left to right."),
         Setting("blur", "number", 0.0, "Defocus, in percent of the frame's height.", 0, 10, animated=True),
+        Setting(
+            "defocus",
+            "number",
+            0.0,
+            "How far a backdrop sharper than the plate's own background is put out of focus: 1 makes them alike.",
+            minimum=0,
+            maximum=2,
+            animated=True,
+        ),
         Setting("motion", "number", 1.0, "Share of the camera's motion it follows; 0 freezes it.", 0, 1, animated=True),
         Setting(
             "clip_end",
@@ -59,7 +68,7 @@ _WARP = PluginSpec(
 _LIGHT = PluginSpec(
     name="draft.light",
     role="harmonise",
-    version="2",
+    version="12",
     factory="anyportal_core.plugins.draft.scene.harmonise:Light",
     summary="Light and colour estimated from the new background and laid on the foreground as a smooth gain.",
     settings=(
@@ -67,6 +76,33 @@ _LIGHT = PluginSpec(
         Setting("warmth", "number", 0.0, "Makes the foreground warmer or colder, -1 to 1.", -1, 1, animated=True),
         Setting("direction", "number", 1.0, "How much light from one side shows, 0 to 2.", 0, 2, animated=True),
         Setting("colour", "number", 1.0, "How much of the light's colour is taken over.", 0, 1, animated=True),
+        Setting(
+            "key",
+            "number",
+            0.0,
+            "A key light of your own: by how many stops the side it shines on is lighter than the far one.",
+            0,
+            6,
+            animated=True,
+        ),
+        Setting(
+            "key_angle",
+            "number",
+            -45.0,
+            "Where that key light comes from, in degrees clockwise: 0 from above, 90 from the right.",
+            -360,
+            360,
+            animated=True,
+        ),
+        Setting(
+            "rim",
+            "number",
+            0.0,
+            "Light from behind: by how many stops the foreground's edges are lighter than its middle.",
+            0,
+            4,
+            animated=True,
+        ),
     ),
     makes="gain",
 )

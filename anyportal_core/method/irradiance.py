@@ -1,0 +1,131 @@
+"""How the light on a foreground changes from one place to another, and the smooth gain that it becomes.
+
+The weights below are those that tell the true change best over rendered subjects in rendered places (see
+``benchmarks.relight``), rounded. They do less than the pictures say: a place's colour is its walls' as well as its
+light's, and the less light there is around, the more of its colour is that of lamps.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from anyportal_core.frames import Image
+from anyportal_core.method.illuminant import Subject, Surroundings, Vector, from_opponent
+
+_NEW_LEVEL, _NEW_EVENLY, _NEAR = 0.3, 0.5, 0.25
+_FOLIAGE, _MOST_FOLIAGE = 1.0, 0.4
+"""By how much there is more light among leaves than they show: they are darker than other things."""
+_OLD_LEVEL = 1.05
+_OWN, _USUAL, _MOST_OWN = 0.65, 0.6, 1.2
+"""How far a foreground's own highlights tell what lit it, how much lighter than its surroundings they are as a rule,
+and how far they may differ from that before it is a dark coat or a white one."""
+_LEVEL = 0.15
+_MOST_RISE, _MOST_FALL = 1.2, 2.2
+"""Log gains that are approached and never reached: what is lifted brings its noise along."""
+_LEAST_ROOM, _BRIGHTEST = 0.2, 0.0
+"""How far the foreground may always rise, and how light its brightest parts may become."""
+_LEAST_FALL, _DARKEST = 0.3, -3.7
+"""How far it may always fall, and how dark it may become as a whole."""
+
+_AMBER, _COLD, _GREEN, _MAGENTA = 1.2, 0.4, 0.2, 0.4
+"""Casts that light has at most: lamps are amber; blue, green and magenta are mostly skies, leaves and signs."""
+_NEW_AMBER, _OLD_AMBER, _OWN_AMBER, _AMBER_LESS = 1.0, 0.55, 0.55, 0.09
+_PAINTED, _ALL_PAINT, _SHARES = 0.5, -0.6, (0.2, 1.1)
+_NEW_GREEN, _OLD_GREEN, _OWN_GREEN, _GREEN_LESS = 0.8, 0.4, 0.33, -0.085
+_SUBJECT_CAST = 0.6
+_MOST_TAKEN, _MOST_GREEN_TAKEN = 0.5, 0.25
+"""Of a cast at most is taken off: a yellow shirt before a brown wall is no lamp, and a face must not turn blue."""
+
+_SIDE, _LAMPS, _MOST_SIDE = 0.9, 1.6, 1.35
+_OLD_SIDE, _MOST_OLD_SIDE = 0.6, 0.45
+_SIDE_TINT, _MOST_TINT = 0.3, 0.3
+
+_ALIKE = 0.2
+"""Two places that differ by so much in the logarithms may be lit alike: half of the change is made."""
+
+
+class Change(NamedTuple):
+    """The change of light: of the foreground as a whole, and from its middle to what faces right.
+
+    Args:
+        even: ``(3,)`` as ``opponent`` has colours.
+        side: likewise.
+    """
+
+    even: Vector
+    side: Vector
+
+
+def change(old: Surroundings, front: Subject, new: Surroundings, near: float) -> Change:
+    """The change from one place to the other.
+
+    Args:
+        near: log of the mean luminance of the new place close around the foreground.
+    """
+    even = np.array([_level(old, front, new, near), _amber(old, front, new), _green(old, front, new)])
+    lit = held(_SIDE * new.side + _LAMPS * new.lamps, _MOST_SIDE) - held(_OLD_SIDE * front.side, _MOST_OLD_SIDE)
+    tints = (held(_SIDE_TINT * tint, _MOST_TINT) for tint in (new.side_amber, new.side_green))
+    share = _told_apart(old, new)
+    return Change(share * even, share * np.array([lit, *tints]))
+
+
+def gain(whole: Vector, right: Vector, down: Vector, rim: Vector, across: Image, below: Image) -> Image:
+    """The log gain ``(h, w, 3)``: ``whole`` everywhere, the others as far as the surface faces that way.
+
+    All four as ``opponent`` has colours; ``rim`` is for what faces away from the camera, to whichever side.
+
+    Args:
+        across, below: how far the surface faces right and down, ``(h, w)``.
+    """
+    away = across * across + below * below
+    parts = whole + across[..., None] * right + below[..., None] * down + away[..., None] * rim
+    return np.asarray(from_opponent(parts), np.float32)
+
+
+def _told_apart(old: Surroundings, new: Surroundings) -> float:
+    """How far there is a change at all, 0..1; none between places that look alike."""
+    first, second = (
+        np.array([(place.level + place.evenly) / 2, 2 * place.amber, 2 * place.green, place.side / 2])
+        for place in (old, new)
+    )
+    apart = float(np.square(first - second).sum())
+    return apart / (apart + _ALIKE**2)
+
+
+def _level(old: Surroundings, front: Subject, new: Surroundings, near: float) -> float:
+    """Exposure: that of the new surroundings, the nearest foremost, against what lit the foreground."""
+    there = _NEW_LEVEL * new.level + _NEW_EVENLY * new.evenly + _NEAR * near
+    there += _FOLIAGE * float(np.clip(new.green, 0, _MOST_FOLIAGE))
+    own = held(old.level - front.bright + _USUAL, _MOST_OWN) - _USUAL
+    rise = there - _OLD_LEVEL * old.level + _OWN * own + _LEVEL
+    if rise > 0:
+        return float(held(min(rise, max(_LEAST_ROOM, _BRIGHTEST - front.bright)), _MOST_RISE))
+    return float(held(max(rise, min(-_LEAST_FALL, _DARKEST - front.level)), _MOST_FALL))
+
+
+def _amber(old: Surroundings, front: Subject, new: Surroundings) -> float:
+    own = _OWN_AMBER * float(held(front.amber, _SUBJECT_CAST)) - _AMBER_LESS
+    return _NEW_AMBER * _lit_by(new) - float(held(_OLD_AMBER * _lit_by(old) + own, _MOST_TAKEN))
+
+
+def _lit_by(place: Surroundings) -> float:
+    """The amber of a place's light: in dark places lamps colour everything, in light ones mostly walls are coloured."""
+    share = np.clip(-_PAINTED * (place.level - _ALL_PAINT), *_SHARES)
+    return float(share) * _believed(place.amber, _AMBER, _COLD)
+
+
+def _green(old: Surroundings, front: Subject, new: Surroundings) -> float:
+    new_cast, old_cast = (_believed(place.green, _GREEN, _MAGENTA) for place in (new, old))
+    own = _OWN_GREEN * float(held(front.green, _SUBJECT_CAST)) - _GREEN_LESS
+    return _NEW_GREEN * new_cast - float(held(_OLD_GREEN * old_cast + own, _MOST_GREEN_TAKEN))
+
+
+def _believed(cast: float, up: float, down: float) -> float:
+    return float(held(cast, up if cast > 0 else down))
+
+
+def held(value: Any, limit: float) -> Any:
+    """``value`` within ``limit``: as it is while small, bent over smoothly, never beyond."""
+    return value / (1 + np.abs(value / limit) ** 3) ** (1 / 3)
