@@ -4,14 +4,19 @@
 # source: anyportal/v1/jobs.proto
 # Protobuf Python Version: 6.31.1
 """Generated protocol buffer code."""
-
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import descriptor_pool as _descriptor_pool
 from google.protobuf import runtime_version as _runtime_version
 from google.protobuf import symbol_database as _symbol_database
 from google.protobuf.internal import builder as _builder
-
-_runtime_version.ValidateProtobufRuntimeVersion(_runtime_version.Domain.PUBLIC, 6, 31, 1, "", "anyportal/v1/jobs.proto")
+_runtime_version.ValidateProtobufRuntimeVersion(
+    _runtime_version.Domain.PUBLIC,
+    6,
+    31,
+    1,
+    '',
+    'anyportal/v1/jobs.proto'
+)
 # @@protoc_insertion_point(imports)
 
 _sym_db = _symbol_database.Default()
@@ -23,85 +28,83 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(
-    b'\n\x17\x61nyportal/v1/jobs.proto\x12\x0c\x61nyportal.v1\x1a\x18\x61nyportal/v1/media.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto"\xe4\x03\n\x04Shot\x12)\n\x05plate\x18\x01 \x01(\x0b\x32\x1a.anyportal.v1.ClipManifest\x12\x0e\n\x06\x66rames\x18\x02 \x01(\t\x12\x0f\n\x07handles\x18\x03 \x01(\x05\x12)\n\x05matte\x18\x04 \x01(\x0b\x32\x1a.anyportal.v1.ClipManifest\x12(\n\x04mask\x18\x05 \x01(\x0b\x32\x1a.anyportal.v1.ClipManifest\x12\x17\n\nmask_frame\x18\x06 \x01(\x03H\x00\x88\x01\x01\x12\x0e\n\x06within\x18\x07 \x01(\t\x12\x16\n\x0emissing_frames\x18\x08 \x01(\t\x12\x31\n\rcolour_config\x18\t \x01(\x0b\x32\x1a.anyportal.v1.ColourConfig\x12-\n\x0b\x63orrections\x18\n \x03(\x0b\x32\x18.anyportal.v1.Correction\x12/\n\x0b\x63lean_plate\x18\x0b \x01(\x0b\x32\x1a.anyportal.v1.ClipManifest\x12+\n\x07garbage\x18\x0c \x01(\x0b\x32\x1a.anyportal.v1.ClipManifest\x12+\n\x07holdout\x18\r \x01(\x0b\x32\x1a.anyportal.v1.ClipManifestB\r\n\x0b_mask_frame"E\n\nCorrection\x12\r\n\x05\x66rame\x18\x01 \x01(\x03\x12(\n\x04mask\x18\x02 \x01(\x0b\x32\x1a.anyportal.v1.ClipManifest"O\n\x0c\x43olourConfig\x12\x0e\n\x04name\x18\x01 \x01(\tH\x00\x12\'\n\x04\x66ile\x18\x02 \x01(\x0b\x32\x17.anyportal.v1.MediaFileH\x00\x42\x06\n\x04kind"c\n\x08\x42\x61\x63kdrop\x12\x10\n\x06prompt\x18\x01 \x01(\tH\x00\x12+\n\x05media\x18\x02 \x01(\x0b\x32\x1a.anyportal.v1.ClipManifestH\x00\x12\x10\n\x06\x63olour\x18\x03 \x01(\tH\x00\x42\x06\n\x04kind"\x8c\x01\n\x06Recipe\x12\x0e\n\x06preset\x18\x01 \x01(\t\x12(\n\x08\x62\x61\x63kdrop\x18\x02 \x01(\x0b\x32\x16.anyportal.v1.Backdrop\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0c\n\x04seed\x18\x04 \x01(\x03\x12)\n\x08settings\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct"U\n\x08\x44\x65livery\x12\x0e\n\x06layers\x18\x01 \x03(\t\x12\x0e\n\x06\x66ormat\x18\x02 \x01(\t\x12\x13\n\x0b\x63ompression\x18\x03 \x01(\t\x12\x14\n\x0c\x63olour_space\x18\x04 \x01(\t"n\n\nResultFile\x12 \n\x04\x62lob\x18\x01 \x01(\x0b\x32\x12.anyportal.v1.Blob\x12\x10\n\x08\x66ilename\x18\x02 \x01(\t\x12\x0e\n\x06layers\x18\x03 \x03(\t\x12\x12\n\x05\x66rame\x18\x04 \x01(\x03H\x00\x88\x01\x01\x42\x08\n\x06_frame"F\n\x08JobError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\r\n\x05where\x18\x03 \x01(\t\x12\x0c\n\x04hint\x18\x04 \x01(\t"C\n\x08Progress\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x16\n\x0estage_fraction\x18\x02 \x01(\x01\x12\x10\n\x08\x66raction\x18\x03 \x01(\x01"\x97\x08\n\x03Job\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12 \n\x04shot\x18\x03 \x01(\x0b\x32\x12.anyportal.v1.Shot\x12$\n\x06recipe\x18\x04 \x01(\x0b\x32\x14.anyportal.v1.Recipe\x12(\n\x08\x64\x65livery\x18\x05 \x01(\x0b\x32\x16.anyportal.v1.Delivery\x12-\n\x06labels\x18\x06 \x03(\x0b\x32\x1d.anyportal.v1.Job.LabelsEntry\x12\x10\n\x08priority\x18\x07 \x01(\x05\x12&\n\x05state\x18\n \x01(\x0e\x32\x17.anyportal.v1.Job.State\x12\x18\n\x10\x63\x61ncel_requested\x18\x0b \x01(\x08\x12(\n\x08progress\x18\x0c \x01(\x0b\x32\x16.anyportal.v1.Progress\x12%\n\x05\x65rror\x18\r \x01(\x0b\x32\x16.anyportal.v1.JobError\x12)\n\x07results\x18\x0e \x03(\x0b\x32\x18.anyportal.v1.ResultFile\x12\x15\n\rrecipe_digest\x18\x0f \x01(\t\x12\x17\n\x0fresolved_recipe\x18\x10 \x01(\t\x12/\n\x0b\x63reate_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rlast_sequence\x18\x14 \x01(\x03\x12:\n\rstage_seconds\x18\x15 \x03(\x0b\x32#.anyportal.v1.Job.StageSecondsEntry\x12\x18\n\x10\x66rames_delivered\x18\x16 \x01(\t\x12*\n\nframe_rate\x18\x17 \x01(\x0b\x32\x16.anyportal.v1.Rational\x12\x10\n\x08\x61ttempts\x18\x18 \x01(\x05\x12\x14\n\x0cworkers_lost\x18\x19 \x01(\x05\x12\x0c\n\x04user\x18\x1a \x01(\t\x12&\n\x07outlook\x18\x1e \x01(\x0b\x32\x15.anyportal.v1.Outlook\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x33\n\x11StageSecondsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01"a\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\n\n\x06QUEUED\x10\x01\x12\x0b\n\x07RUNNING\x10\x02\x12\r\n\tSUCCEEDED\x10\x03\x12\n\n\x06\x46\x41ILED\x10\x04\x12\r\n\tCANCELLED\x10\x05"\x99\x01\n\x07Outlook\x12\x16\n\x0equeue_position\x18\x01 \x01(\x05\x12\x1a\n\rstart_seconds\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x18\n\x0b\x65nd_seconds\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x0f\n\x07unknown\x18\x04 \x01(\t\x12\r\n\x05rough\x18\x05 \x01(\x08\x42\x10\n\x0e_start_secondsB\x0e\n\x0c_end_seconds"\xa4\x02\n\x08JobEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x05state\x18\x03 \x01(\x0b\x32\x19.anyportal.v1.StateChangeH\x00\x12*\n\x08progress\x18\x04 \x01(\x0b\x32\x16.anyportal.v1.ProgressH\x00\x12-\n\x07results\x18\x05 \x01(\x0b\x32\x1a.anyportal.v1.ResultsReadyH\x00\x12$\n\x03log\x18\x06 \x01(\x0b\x32\x15.anyportal.v1.LogLineH\x00\x12&\n\x07outlook\x18\x0f \x01(\x0b\x32\x15.anyportal.v1.OutlookB\x07\n\x05\x65vent"\\\n\x0bStateChange\x12&\n\x05state\x18\x01 \x01(\x0e\x32\x17.anyportal.v1.Job.State\x12%\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x16.anyportal.v1.JobError"7\n\x0cResultsReady\x12\'\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x18.anyportal.v1.ResultFile"\x86\x01\n\x07LogLine\x12\x30\n\x08severity\x18\x01 \x01(\x0e\x32\x1e.anyportal.v1.LogLine.Severity\x12\x0c\n\x04text\x18\x02 \x01(\t";\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x08\n\x04INFO\x10\x01\x12\x0b\n\x07WARNING\x10\x02"]\n\x10\x43reateJobRequest\x12\x1e\n\x03job\x18\x01 \x01(\x0b\x32\x11.anyportal.v1.Job\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08"\x1d\n\rGetJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t"t\n\x0fListJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\'\n\x06states\x18\x03 \x03(\x0e\x32\x17.anyportal.v1.Job.State\x12\x11\n\tall_users\x18\x04 \x01(\x08"L\n\x10ListJobsResponse\x12\x1f\n\x04jobs\x18\x01 \x03(\x0b\x32\x11.anyportal.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t"7\n\x0fWatchJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x03" \n\x10\x43\x61ncelJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t"\x1f\n\x0fRetryJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t" \n\x10\x44\x65leteJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t"!\n\x11\x45xplainJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t"J\n\x0b\x45xplanation\x12\x0b\n\x03job\x18\x01 \x01(\t\x12.\n\x06stages\x18\x02 \x03(\x0b\x32\x1e.anyportal.v1.StageExplanation"\xd6\x02\n\x10StageExplanation\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x0e\n\x06reused\x18\x02 \x01(\x08\x12\x35\n\x06reason\x18\x03 \x01(\x0e\x32%.anyportal.v1.StageExplanation.Reason\x12\x15\n\rcompared_with\x18\x04 \x01(\t\x12-\n\x0b\x64ifferences\x18\x05 \x03(\x0b\x32\x18.anyportal.v1.Difference\x12\x0f\n\x07seconds\x18\x06 \x01(\x01\x12\x12\n\nsize_bytes\x18\x07 \x01(\x03\x12\x0e\n\x06plugin\x18\x08 \x01(\t"q\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x08\n\x04SAME\x10\x01\x12\x0b\n\x07\x43HANGED\x10\x02\x12\t\n\x05\x46IRST\x10\x03\x12\x08\n\x04GONE\x10\x04\x12\n\n\x06\x41LWAYS\x10\x05\x12\n\n\x06STORED\x10\x06\x12\x0b\n\x07\x44\x41MAGED\x10\x07"\xee\x01\n\nDifference\x12+\n\x04kind\x18\x01 \x01(\x0e\x32\x1d.anyportal.v1.Difference.Kind\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x03 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x04 \x01(\t"\x85\x01\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0b\n\x07SETTING\x10\x01\x12\n\n\x06PLUGIN\x10\x02\x12\x08\n\x04\x43ODE\x10\x03\x12\t\n\x05MEDIA\x10\x04\x12\r\n\tWORK_SIZE\x10\x05\x12\x08\n\x04SEED\x10\x06\x12\t\n\x05STAGE\x10\x07\x12\t\n\x05MODEL\x10\x08\x12\n\n\x06PROMPT\x10\t2\xa3\x04\n\nJobService\x12>\n\tCreateJob\x12\x1e.anyportal.v1.CreateJobRequest\x1a\x11.anyportal.v1.Job\x12\x38\n\x06GetJob\x12\x1b.anyportal.v1.GetJobRequest\x1a\x11.anyportal.v1.Job\x12I\n\x08ListJobs\x12\x1d.anyportal.v1.ListJobsRequest\x1a\x1e.anyportal.v1.ListJobsResponse\x12\x43\n\x08WatchJob\x12\x1d.anyportal.v1.WatchJobRequest\x1a\x16.anyportal.v1.JobEvent0\x01\x12>\n\tCancelJob\x12\x1e.anyportal.v1.CancelJobRequest\x1a\x11.anyportal.v1.Job\x12<\n\x08RetryJob\x12\x1d.anyportal.v1.RetryJobRequest\x1a\x11.anyportal.v1.Job\x12\x43\n\tDeleteJob\x12\x1e.anyportal.v1.DeleteJobRequest\x1a\x16.google.protobuf.Empty\x12H\n\nExplainJob\x12\x1f.anyportal.v1.ExplainJobRequest\x1a\x19.anyportal.v1.Explanationb\x06proto3'
-)
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x61nyportal/v1/jobs.proto\x12\x0c\x61nyportal.v1\x1a\x18\x61nyportal/v1/media.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe4\x03\n\x04Shot\x12)\n\x05plate\x18\x01 \x01(\x0b\x32\x1a.anyportal.v1.ClipManifest\x12\x0e\n\x06\x66rames\x18\x02 \x01(\t\x12\x0f\n\x07handles\x18\x03 \x01(\x05\x12)\n\x05matte\x18\x04 \x01(\x0b\x32\x1a.anyportal.v1.ClipManifest\x12(\n\x04mask\x18\x05 \x01(\x0b\x32\x1a.anyportal.v1.ClipManifest\x12\x17\n\nmask_frame\x18\x06 \x01(\x03H\x00\x88\x01\x01\x12\x0e\n\x06within\x18\x07 \x01(\t\x12\x16\n\x0emissing_frames\x18\x08 \x01(\t\x12\x31\n\rcolour_config\x18\t \x01(\x0b\x32\x1a.anyportal.v1.ColourConfig\x12-\n\x0b\x63orrections\x18\n \x03(\x0b\x32\x18.anyportal.v1.Correction\x12/\n\x0b\x63lean_plate\x18\x0b \x01(\x0b\x32\x1a.anyportal.v1.ClipManifest\x12+\n\x07garbage\x18\x0c \x01(\x0b\x32\x1a.anyportal.v1.ClipManifest\x12+\n\x07holdout\x18\r \x01(\x0b\x32\x1a.anyportal.v1.ClipManifestB\r\n\x0b_mask_frame\"E\n\nCorrection\x12\r\n\x05\x66rame\x18\x01 \x01(\x03\x12(\n\x04mask\x18\x02 \x01(\x0b\x32\x1a.anyportal.v1.ClipManifest\"O\n\x0c\x43olourConfig\x12\x0e\n\x04name\x18\x01 \x01(\tH\x00\x12\'\n\x04\x66ile\x18\x02 \x01(\x0b\x32\x17.anyportal.v1.MediaFileH\x00\x42\x06\n\x04kind\"c\n\x08\x42\x61\x63kdrop\x12\x10\n\x06prompt\x18\x01 \x01(\tH\x00\x12+\n\x05media\x18\x02 \x01(\x0b\x32\x1a.anyportal.v1.ClipManifestH\x00\x12\x10\n\x06\x63olour\x18\x03 \x01(\tH\x00\x42\x06\n\x04kind\"\x8c\x01\n\x06Recipe\x12\x0e\n\x06preset\x18\x01 \x01(\t\x12(\n\x08\x62\x61\x63kdrop\x18\x02 \x01(\x0b\x32\x16.anyportal.v1.Backdrop\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0c\n\x04seed\x18\x04 \x01(\x03\x12)\n\x08settings\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\"U\n\x08\x44\x65livery\x12\x0e\n\x06layers\x18\x01 \x03(\t\x12\x0e\n\x06\x66ormat\x18\x02 \x01(\t\x12\x13\n\x0b\x63ompression\x18\x03 \x01(\t\x12\x14\n\x0c\x63olour_space\x18\x04 \x01(\t\"n\n\nResultFile\x12 \n\x04\x62lob\x18\x01 \x01(\x0b\x32\x12.anyportal.v1.Blob\x12\x10\n\x08\x66ilename\x18\x02 \x01(\t\x12\x0e\n\x06layers\x18\x03 \x03(\t\x12\x12\n\x05\x66rame\x18\x04 \x01(\x03H\x00\x88\x01\x01\x42\x08\n\x06_frame\"F\n\x08JobError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\r\n\x05where\x18\x03 \x01(\t\x12\x0c\n\x04hint\x18\x04 \x01(\t\"C\n\x08Progress\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x16\n\x0estage_fraction\x18\x02 \x01(\x01\x12\x10\n\x08\x66raction\x18\x03 \x01(\x01\"\x97\x08\n\x03Job\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12 \n\x04shot\x18\x03 \x01(\x0b\x32\x12.anyportal.v1.Shot\x12$\n\x06recipe\x18\x04 \x01(\x0b\x32\x14.anyportal.v1.Recipe\x12(\n\x08\x64\x65livery\x18\x05 \x01(\x0b\x32\x16.anyportal.v1.Delivery\x12-\n\x06labels\x18\x06 \x03(\x0b\x32\x1d.anyportal.v1.Job.LabelsEntry\x12\x10\n\x08priority\x18\x07 \x01(\x05\x12&\n\x05state\x18\n \x01(\x0e\x32\x17.anyportal.v1.Job.State\x12\x18\n\x10\x63\x61ncel_requested\x18\x0b \x01(\x08\x12(\n\x08progress\x18\x0c \x01(\x0b\x32\x16.anyportal.v1.Progress\x12%\n\x05\x65rror\x18\r \x01(\x0b\x32\x16.anyportal.v1.JobError\x12)\n\x07results\x18\x0e \x03(\x0b\x32\x18.anyportal.v1.ResultFile\x12\x15\n\rrecipe_digest\x18\x0f \x01(\t\x12\x17\n\x0fresolved_recipe\x18\x10 \x01(\t\x12/\n\x0b\x63reate_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rlast_sequence\x18\x14 \x01(\x03\x12:\n\rstage_seconds\x18\x15 \x03(\x0b\x32#.anyportal.v1.Job.StageSecondsEntry\x12\x18\n\x10\x66rames_delivered\x18\x16 \x01(\t\x12*\n\nframe_rate\x18\x17 \x01(\x0b\x32\x16.anyportal.v1.Rational\x12\x10\n\x08\x61ttempts\x18\x18 \x01(\x05\x12\x14\n\x0cworkers_lost\x18\x19 \x01(\x05\x12\x0c\n\x04user\x18\x1a \x01(\t\x12&\n\x07outlook\x18\x1e \x01(\x0b\x32\x15.anyportal.v1.Outlook\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x33\n\x11StageSecondsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"a\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\n\n\x06QUEUED\x10\x01\x12\x0b\n\x07RUNNING\x10\x02\x12\r\n\tSUCCEEDED\x10\x03\x12\n\n\x06\x46\x41ILED\x10\x04\x12\r\n\tCANCELLED\x10\x05\"\x99\x01\n\x07Outlook\x12\x16\n\x0equeue_position\x18\x01 \x01(\x05\x12\x1a\n\rstart_seconds\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x18\n\x0b\x65nd_seconds\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x0f\n\x07unknown\x18\x04 \x01(\t\x12\r\n\x05rough\x18\x05 \x01(\x08\x42\x10\n\x0e_start_secondsB\x0e\n\x0c_end_seconds\"\xa4\x02\n\x08JobEvent\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x05state\x18\x03 \x01(\x0b\x32\x19.anyportal.v1.StateChangeH\x00\x12*\n\x08progress\x18\x04 \x01(\x0b\x32\x16.anyportal.v1.ProgressH\x00\x12-\n\x07results\x18\x05 \x01(\x0b\x32\x1a.anyportal.v1.ResultsReadyH\x00\x12$\n\x03log\x18\x06 \x01(\x0b\x32\x15.anyportal.v1.LogLineH\x00\x12&\n\x07outlook\x18\x0f \x01(\x0b\x32\x15.anyportal.v1.OutlookB\x07\n\x05\x65vent\"\\\n\x0bStateChange\x12&\n\x05state\x18\x01 \x01(\x0e\x32\x17.anyportal.v1.Job.State\x12%\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x16.anyportal.v1.JobError\"7\n\x0cResultsReady\x12\'\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x18.anyportal.v1.ResultFile\"\x86\x01\n\x07LogLine\x12\x30\n\x08severity\x18\x01 \x01(\x0e\x32\x1e.anyportal.v1.LogLine.Severity\x12\x0c\n\x04text\x18\x02 \x01(\t\";\n\x08Severity\x12\x18\n\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x08\n\x04INFO\x10\x01\x12\x0b\n\x07WARNING\x10\x02\"]\n\x10\x43reateJobRequest\x12\x1e\n\x03job\x18\x01 \x01(\x0b\x32\x11.anyportal.v1.Job\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"\x1d\n\rGetJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"t\n\x0fListJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\'\n\x06states\x18\x03 \x03(\x0e\x32\x17.anyportal.v1.Job.State\x12\x11\n\tall_users\x18\x04 \x01(\x08\"L\n\x10ListJobsResponse\x12\x1f\n\x04jobs\x18\x01 \x03(\x0b\x32\x11.anyportal.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"7\n\x0fWatchJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x03\" \n\x10\x43\x61ncelJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x1f\n\x0fRetryJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\" \n\x10\x44\x65leteJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"!\n\x11\x45xplainJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"J\n\x0b\x45xplanation\x12\x0b\n\x03job\x18\x01 \x01(\t\x12.\n\x06stages\x18\x02 \x03(\x0b\x32\x1e.anyportal.v1.StageExplanation\"\xd6\x02\n\x10StageExplanation\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x0e\n\x06reused\x18\x02 \x01(\x08\x12\x35\n\x06reason\x18\x03 \x01(\x0e\x32%.anyportal.v1.StageExplanation.Reason\x12\x15\n\rcompared_with\x18\x04 \x01(\t\x12-\n\x0b\x64ifferences\x18\x05 \x03(\x0b\x32\x18.anyportal.v1.Difference\x12\x0f\n\x07seconds\x18\x06 \x01(\x01\x12\x12\n\nsize_bytes\x18\x07 \x01(\x03\x12\x0e\n\x06plugin\x18\x08 \x01(\t\"q\n\x06Reason\x12\x16\n\x12REASON_UNSPECIFIED\x10\x00\x12\x08\n\x04SAME\x10\x01\x12\x0b\n\x07\x43HANGED\x10\x02\x12\t\n\x05\x46IRST\x10\x03\x12\x08\n\x04GONE\x10\x04\x12\n\n\x06\x41LWAYS\x10\x05\x12\n\n\x06STORED\x10\x06\x12\x0b\n\x07\x44\x41MAGED\x10\x07\"\xee\x01\n\nDifference\x12+\n\x04kind\x18\x01 \x01(\x0e\x32\x1d.anyportal.v1.Difference.Kind\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06\x62\x65\x66ore\x18\x03 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x04 \x01(\t\"\x85\x01\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0b\n\x07SETTING\x10\x01\x12\n\n\x06PLUGIN\x10\x02\x12\x08\n\x04\x43ODE\x10\x03\x12\t\n\x05MEDIA\x10\x04\x12\r\n\tWORK_SIZE\x10\x05\x12\x08\n\x04SEED\x10\x06\x12\t\n\x05STAGE\x10\x07\x12\t\n\x05MODEL\x10\x08\x12\n\n\x06PROMPT\x10\t2\xa3\x04\n\nJobService\x12>\n\tCreateJob\x12\x1e.anyportal.v1.CreateJobRequest\x1a\x11.anyportal.v1.Job\x12\x38\n\x06GetJob\x12\x1b.anyportal.v1.GetJobRequest\x1a\x11.anyportal.v1.Job\x12I\n\x08ListJobs\x12\x1d.anyportal.v1.ListJobsRequest\x1a\x1e.anyportal.v1.ListJobsResponse\x12\x43\n\x08WatchJob\x12\x1d.anyportal.v1.WatchJobRequest\x1a\x16.anyportal.v1.JobEvent0\x01\x12>\n\tCancelJob\x12\x1e.anyportal.v1.CancelJobRequest\x1a\x11.anyportal.v1.Job\x12<\n\x08RetryJob\x12\x1d.anyportal.v1.RetryJobRequest\x1a\x11.anyportal.v1.Job\x12\x43\n\tDeleteJob\x12\x1e.anyportal.v1.DeleteJobRequest\x1a\x16.google.protobuf.Empty\x12H\n\nExplainJob\x12\x1f.anyportal.v1.ExplainJobRequest\x1a\x19.anyportal.v1.Explanationb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
-_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, "anyportal.v1.jobs_pb2", _globals)
+_builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'anyportal.v1.jobs_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-    DESCRIPTOR._loaded_options = None
-    _globals["_JOB_LABELSENTRY"]._loaded_options = None
-    _globals["_JOB_LABELSENTRY"]._serialized_options = b"8\001"
-    _globals["_JOB_STAGESECONDSENTRY"]._loaded_options = None
-    _globals["_JOB_STAGESECONDSENTRY"]._serialized_options = b"8\001"
-    _globals["_SHOT"]._serialized_start = 160
-    _globals["_SHOT"]._serialized_end = 644
-    _globals["_CORRECTION"]._serialized_start = 646
-    _globals["_CORRECTION"]._serialized_end = 715
-    _globals["_COLOURCONFIG"]._serialized_start = 717
-    _globals["_COLOURCONFIG"]._serialized_end = 796
-    _globals["_BACKDROP"]._serialized_start = 798
-    _globals["_BACKDROP"]._serialized_end = 897
-    _globals["_RECIPE"]._serialized_start = 900
-    _globals["_RECIPE"]._serialized_end = 1040
-    _globals["_DELIVERY"]._serialized_start = 1042
-    _globals["_DELIVERY"]._serialized_end = 1127
-    _globals["_RESULTFILE"]._serialized_start = 1129
-    _globals["_RESULTFILE"]._serialized_end = 1239
-    _globals["_JOBERROR"]._serialized_start = 1241
-    _globals["_JOBERROR"]._serialized_end = 1311
-    _globals["_PROGRESS"]._serialized_start = 1313
-    _globals["_PROGRESS"]._serialized_end = 1380
-    _globals["_JOB"]._serialized_start = 1383
-    _globals["_JOB"]._serialized_end = 2430
-    _globals["_JOB_LABELSENTRY"]._serialized_start = 2233
-    _globals["_JOB_LABELSENTRY"]._serialized_end = 2278
-    _globals["_JOB_STAGESECONDSENTRY"]._serialized_start = 2280
-    _globals["_JOB_STAGESECONDSENTRY"]._serialized_end = 2331
-    _globals["_JOB_STATE"]._serialized_start = 2333
-    _globals["_JOB_STATE"]._serialized_end = 2430
-    _globals["_OUTLOOK"]._serialized_start = 2433
-    _globals["_OUTLOOK"]._serialized_end = 2586
-    _globals["_JOBEVENT"]._serialized_start = 2589
-    _globals["_JOBEVENT"]._serialized_end = 2881
-    _globals["_STATECHANGE"]._serialized_start = 2883
-    _globals["_STATECHANGE"]._serialized_end = 2975
-    _globals["_RESULTSREADY"]._serialized_start = 2977
-    _globals["_RESULTSREADY"]._serialized_end = 3032
-    _globals["_LOGLINE"]._serialized_start = 3035
-    _globals["_LOGLINE"]._serialized_end = 3169
-    _globals["_LOGLINE_SEVERITY"]._serialized_start = 3110
-    _globals["_LOGLINE_SEVERITY"]._serialized_end = 3169
-    _globals["_CREATEJOBREQUEST"]._serialized_start = 3171
-    _globals["_CREATEJOBREQUEST"]._serialized_end = 3264
-    _globals["_GETJOBREQUEST"]._serialized_start = 3266
-    _globals["_GETJOBREQUEST"]._serialized_end = 3295
-    _globals["_LISTJOBSREQUEST"]._serialized_start = 3297
-    _globals["_LISTJOBSREQUEST"]._serialized_end = 3413
-    _globals["_LISTJOBSRESPONSE"]._serialized_start = 3415
-    _globals["_LISTJOBSRESPONSE"]._serialized_end = 3491
-    _globals["_WATCHJOBREQUEST"]._serialized_start = 3493
-    _globals["_WATCHJOBREQUEST"]._serialized_end = 3548
-    _globals["_CANCELJOBREQUEST"]._serialized_start = 3550
-    _globals["_CANCELJOBREQUEST"]._serialized_end = 3582
-    _globals["_RETRYJOBREQUEST"]._serialized_start = 3584
-    _globals["_RETRYJOBREQUEST"]._serialized_end = 3615
-    _globals["_DELETEJOBREQUEST"]._serialized_start = 3617
-    _globals["_DELETEJOBREQUEST"]._serialized_end = 3649
-    _globals["_EXPLAINJOBREQUEST"]._serialized_start = 3651
-    _globals["_EXPLAINJOBREQUEST"]._serialized_end = 3684
-    _globals["_EXPLANATION"]._serialized_start = 3686
-    _globals["_EXPLANATION"]._serialized_end = 3760
-    _globals["_STAGEEXPLANATION"]._serialized_start = 3763
-    _globals["_STAGEEXPLANATION"]._serialized_end = 4105
-    _globals["_STAGEEXPLANATION_REASON"]._serialized_start = 3992
-    _globals["_STAGEEXPLANATION_REASON"]._serialized_end = 4105
-    _globals["_DIFFERENCE"]._serialized_start = 4108
-    _globals["_DIFFERENCE"]._serialized_end = 4346
-    _globals["_DIFFERENCE_KIND"]._serialized_start = 4213
-    _globals["_DIFFERENCE_KIND"]._serialized_end = 4346
-    _globals["_JOBSERVICE"]._serialized_start = 4349
-    _globals["_JOBSERVICE"]._serialized_end = 4896
+  DESCRIPTOR._loaded_options = None
+  _globals['_JOB_LABELSENTRY']._loaded_options = None
+  _globals['_JOB_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_JOB_STAGESECONDSENTRY']._loaded_options = None
+  _globals['_JOB_STAGESECONDSENTRY']._serialized_options = b'8\001'
+  _globals['_SHOT']._serialized_start=160
+  _globals['_SHOT']._serialized_end=644
+  _globals['_CORRECTION']._serialized_start=646
+  _globals['_CORRECTION']._serialized_end=715
+  _globals['_COLOURCONFIG']._serialized_start=717
+  _globals['_COLOURCONFIG']._serialized_end=796
+  _globals['_BACKDROP']._serialized_start=798
+  _globals['_BACKDROP']._serialized_end=897
+  _globals['_RECIPE']._serialized_start=900
+  _globals['_RECIPE']._serialized_end=1040
+  _globals['_DELIVERY']._serialized_start=1042
+  _globals['_DELIVERY']._serialized_end=1127
+  _globals['_RESULTFILE']._serialized_start=1129
+  _globals['_RESULTFILE']._serialized_end=1239
+  _globals['_JOBERROR']._serialized_start=1241
+  _globals['_JOBERROR']._serialized_end=1311
+  _globals['_PROGRESS']._serialized_start=1313
+  _globals['_PROGRESS']._serialized_end=1380
+  _globals['_JOB']._serialized_start=1383
+  _globals['_JOB']._serialized_end=2430
+  _globals['_JOB_LABELSENTRY']._serialized_start=2233
+  _globals['_JOB_LABELSENTRY']._serialized_end=2278
+  _globals['_JOB_STAGESECONDSENTRY']._serialized_start=2280
+  _globals['_JOB_STAGESECONDSENTRY']._serialized_end=2331
+  _globals['_JOB_STATE']._serialized_start=2333
+  _globals['_JOB_STATE']._serialized_end=2430
+  _globals['_OUTLOOK']._serialized_start=2433
+  _globals['_OUTLOOK']._serialized_end=2586
+  _globals['_JOBEVENT']._serialized_start=2589
+  _globals['_JOBEVENT']._serialized_end=2881
+  _globals['_STATECHANGE']._serialized_start=2883
+  _globals['_STATECHANGE']._serialized_end=2975
+  _globals['_RESULTSREADY']._serialized_start=2977
+  _globals['_RESULTSREADY']._serialized_end=3032
+  _globals['_LOGLINE']._serialized_start=3035
+  _globals['_LOGLINE']._serialized_end=3169
+  _globals['_LOGLINE_SEVERITY']._serialized_start=3110
+  _globals['_LOGLINE_SEVERITY']._serialized_end=3169
+  _globals['_CREATEJOBREQUEST']._serialized_start=3171
+  _globals['_CREATEJOBREQUEST']._serialized_end=3264
+  _globals['_GETJOBREQUEST']._serialized_start=3266
+  _globals['_GETJOBREQUEST']._serialized_end=3295
+  _globals['_LISTJOBSREQUEST']._serialized_start=3297
+  _globals['_LISTJOBSREQUEST']._serialized_end=3413
+  _globals['_LISTJOBSRESPONSE']._serialized_start=3415
+  _globals['_LISTJOBSRESPONSE']._serialized_end=3491
+  _globals['_WATCHJOBREQUEST']._serialized_start=3493
+  _globals['_WATCHJOBREQUEST']._serialized_end=3548
+  _globals['_CANCELJOBREQUEST']._serialized_start=3550
+  _globals['_CANCELJOBREQUEST']._serialized_end=3582
+  _globals['_RETRYJOBREQUEST']._serialized_start=3584
+  _globals['_RETRYJOBREQUEST']._serialized_end=3615
+  _globals['_DELETEJOBREQUEST']._serialized_start=3617
+  _globals['_DELETEJOBREQUEST']._serialized_end=3649
+  _globals['_EXPLAINJOBREQUEST']._serialized_start=3651
+  _globals['_EXPLAINJOBREQUEST']._serialized_end=3684
+  _globals['_EXPLANATION']._serialized_start=3686
+  _globals['_EXPLANATION']._serialized_end=3760
+  _globals['_STAGEEXPLANATION']._serialized_start=3763
+  _globals['_STAGEEXPLANATION']._serialized_end=4105
+  _globals['_STAGEEXPLANATION_REASON']._serialized_start=3992
+  _globals['_STAGEEXPLANATION_REASON']._serialized_end=4105
+  _globals['_DIFFERENCE']._serialized_start=4108
+  _globals['_DIFFERENCE']._serialized_end=4346
+  _globals['_DIFFERENCE_KIND']._serialized_start=4213
+  _globals['_DIFFERENCE_KIND']._serialized_end=4346
+  _globals['_JOBSERVICE']._serialized_start=4349
+  _globals['_JOBSERVICE']._serialized_end=4896
 # @@protoc_insertion_point(module_scope)
