@@ -39,7 +39,7 @@ from anyportal_core.stages.matching import Matching
 from anyportal_core.stages.material import Material
 from anyportal_core.stages.relighting import relight
 
-CODE_VERSION = 4
+CODE_VERSION = 5
 
 _SOLID = np.float32(1 - 2**-12)
 """What half float rounds to 1: there the delivered matte says that the foreground is the plate's own."""
@@ -142,9 +142,17 @@ class Finish:
 
     def _foreground(self, frame: Frame, alpha: Image) -> Image:
         """The straight foreground as it was taken: 0 far from it."""
-        if self._material.recipe.finish.flag("clean_edges"):
+        if not self._material.recipe.finish.flag("clean_edges"):
+            return np.where(alpha[..., None] > 0, frame.pixels, np.float32(0))
+        if not _mixes_by_light(self._encoding):
             return typed(Image, estimate_foreground(frame.pixels, alpha, self._ops))
-        return np.where(alpha[..., None] > 0, frame.pixels, np.float32(0))
+        # A lens mixes light: what lies in an edge is told apart there, as the comp mixes it again.
+        light = to_linear(frame.pixels, self._encoding)
+        found = typed(Image, estimate_foreground(light, alpha, self._ops))
+        for rows in stripes(0, len(found)):
+            same = found[rows] == light[rows]
+            found[rows] = np.where(same, frame.pixels[rows], from_linear(found[rows], self._encoding))
+        return found
 
     def _relight(self, number: int, index: int, foreground: Image, alpha: Image, display: Image) -> Image | None:
         """Relight the foreground, in place; the gain where it is wanted, 1 where nothing is relit."""
@@ -163,10 +171,15 @@ class Finish:
         return typed(Image, patched(frame.pixels, from_display(large, self._encoding), alpha, self._ops))
 
 
+def _mixes_by_light(encoding: Encoding) -> bool:
+    """Whether pixels are neither light already nor what a monitor shows: log, PQ, HLG."""
+    return not is_display_referred(encoding) and encoding.transfer != "linear"
+
+
 def _composed(foreground: Image, background: Image, alpha: Image, encoding: Encoding) -> Image:
     """Foreground over background: of what a monitor shows by its code values, as hosts do; else by its light."""
     comp = np.empty_like(foreground)
-    by_light = not is_display_referred(encoding) and encoding.transfer != "linear"
+    by_light = _mixes_by_light(encoding)
     for rows in stripes(0, len(comp)):
         front, behind, cover = foreground[rows], background[rows], alpha[rows]
         if by_light:

@@ -7,7 +7,8 @@ from typing import cast as typed
 import numpy as np
 
 from anyportal_core.frames import Image
-from anyportal_core.media.encoding import Encoding, from_linear, to_linear
+from anyportal_core.media.encoding import SRGB, Encoding, from_linear, to_linear
+from anyportal_core.media.primaries import matrix_between, transformed
 from anyportal_core.media.work import luminance
 from anyportal_core.method.gain import apply_gain
 from anyportal_core.method.matting import bounds
@@ -30,11 +31,12 @@ def relight(
     """Change the light on a foreground ``(H, W, 3)``, in place.
 
     Args:
-        log_gain: ``(h, w, 3)``, coarse; pixels where it is 0 keep their very bits.
+        log_gain: ``(h, w, 3)``, coarse, of light with the primaries of sRGB, which it was measured in; pixels where it
+            is 0 keep their very bits.
         display: the plate as it is shown, ``(H, W, 3)``, whose edges the gain follows.
         alpha: ``(H, W)``; nothing changes far from where it is more than 0.
         encoding: of the foreground.
-        gain: ``(H, W, 3)``: where to put what the light was multiplied by.
+        gain: ``(H, W, 3)``: where to put what that light was multiplied by.
     """
     box = bounds(alpha > 0, _CONTINUED)
     if box is None:
@@ -51,6 +53,11 @@ def relight(
 
 
 def _lit(pixels: Image, log_gain: Image, encoding: Encoding) -> Image:
-    light = apply_gain(to_linear(pixels, encoding), log_gain)
+    light, same = to_linear(pixels, encoding), log_gain == 0
+    if encoding.primaries == SRGB.primaries:
+        lit = apply_gain(light, log_gain)
+    else:  # channel by channel it would be another light with every set of primaries
+        lit = apply_gain(transformed(light, matrix_between(encoding.primaries, SRGB.primaries)), log_gain)
+        lit, same = transformed(lit, matrix_between(SRGB.primaries, encoding.primaries)), same.all(-1, keepdims=True)
     # Where the light did not change, nor may the pixel: the way to linear light and back is not exact.
-    return np.where(log_gain == 0, pixels, from_linear(light, encoding))
+    return np.where(same, pixels, from_linear(lit, encoding))
