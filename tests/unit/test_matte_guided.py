@@ -163,3 +163,16 @@ def test_a_frame_that_wavers_is_named() -> None:
     confidence = joined(list(case.plugin().find(source, MatteHints(), context)))["confidence"]
     assert confidence[4] < 0.5 < confidence[:4].min()
     assert any("1005" in text for text in said)
+
+
+def test_a_cut_inside_the_shot_drags_nothing_over() -> None:
+    """The person stands elsewhere before another wall from frame 3 on."""
+    left, right = (drawn_person(count=6, height=120, width=160, wall=wall) for wall in ((90, 110, 160), (170, 120, 80)))
+    plate, matte = left.plate.copy(), left.matte.copy()
+    plate[3:], matte[3:] = right.plate[3:, :, ::-1], right.matte[3:, :, ::-1]
+    plate[3:], matte[3:] = np.roll(plate[3:], 30, axis=2), np.roll(matte[3:], 30, axis=2)
+    alpha = found("draft.person", Scene(plate, matte, plate), MatteHints())
+    assert np.abs(alpha - matte).mean(axis=(1, 2)).max() < 0.03
+    ends = {index: (matte[index] > 0.5).astype(np.float32) for index in (0, 5)}
+    carried = found("draft.propagate", Scene(plate, matte, plate), MatteHints(corrections=ends))
+    assert max(np.abs(carried - matte).mean(axis=(1, 2))[[0, 1, 4, 5]]) < 0.03
