@@ -113,7 +113,10 @@ def main() -> None:
     result = {way: {"pairs": pairs, "medians": medians(list(pairs.values()))} for way, pairs in rows.items()}
     for way in WAYS:
         print(line(f"median {way}", result[way]["medians"]))
-    RESULT.write_text(json.dumps(result, indent=1) + "\n")
+    plain = json.loads(
+        json.dumps(result), parse_float=lambda text: round(float(text), 4), parse_constant=lambda _: None
+    )
+    RESULT.write_text(json.dumps(plain, indent=1) + "\n")
 
 
 if __name__ == "__main__":
