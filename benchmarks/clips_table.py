@@ -69,7 +69,8 @@ def render(
 
 def read(path: Path, most: int, one: bool = False) -> np.ndarray:
     """A clip's frames, RGB; of a matte one channel."""
-    opened, frames = cv2.VideoCapture(str(path)), []
+    opened = cv2.VideoCapture(str(path))
+    frames: list[np.ndarray] = []
     while len(frames) < most:
         there, frame = opened.read()
         if not there:
@@ -111,9 +112,12 @@ def main() -> None:
                 rows[way][f"{name} {backdrop.stem}"] = row
                 print(line(f"{name} {backdrop.stem} {way}", row), flush=True)
     result = {way: {"pairs": pairs, "medians": medians(list(pairs.values()))} for way, pairs in rows.items()}
-    for way in WAYS:
-        print(line(f"median {way}", result[way]["medians"]))
-    RESULT.write_text(json.dumps(result, indent=1) + "\n")
+    for way, pairs in rows.items():
+        print(line(f"median {way}", medians(list(pairs.values()))))
+    plain = json.loads(
+        json.dumps(result), parse_float=lambda text: round(float(text), 4), parse_constant=lambda _: None
+    )
+    RESULT.write_text(json.dumps(plain, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -29,6 +29,24 @@ def excess(image: Any, channel: int) -> Any:
     return image[..., channel] - xp.maximum(first, second)
 
 
+def despill(image: Any, screen: Any, strength: float) -> Any:
+    """Take out the light that a screen threw on its foreground: ``(..., 3)``, any range, in the screen's own light.
+
+    The screen's channel comes down to the larger of the two others; what is taken off is not made up elsewhere, since
+    the screen had added it. Colours without an excess come back bit for bit.
+
+    Args:
+        screen: the screen's colour ``(3,)``; one without an excess of a channel, as of a picked grey, spills nothing.
+        strength: 0 (nothing) to 1 (all).
+    """
+    xp = array_namespace(image, screen)
+    channel = int(xp.argmax(screen))
+    out = xp.asarray(image, copy=True)
+    if excess(screen, channel) > 0:
+        out[..., channel] -= strength * xp.maximum(excess(image, channel), xp.zeros((), dtype=image.dtype))
+    return out
+
+
 def screen_share(image: Any, kind: ScreenKind) -> tuple[float, Any]:
     """How much of a picture a screen covers, 0..1, and its mean colour ``(3,)``; 0 where there is none.
 

@@ -10,7 +10,7 @@ import pytest
 
 from anyportal_core.errors import ShotError
 from anyportal_core.frames import ArraySource, Image
-from anyportal_core.method.keying import ScreenKind, excess, key, screen_share
+from anyportal_core.method.keying import ScreenKind, despill, excess, key, screen_share
 from anyportal_core.method.matting import estimate_foreground
 from anyportal_core.ops import ImageOps, opencv
 from anyportal_core.plugins.draft.matte.specs import MATTES
@@ -94,3 +94,14 @@ def test_a_screen_seen_late_in_the_shot_is_found() -> None:
     plate[:3] = 0.5
     alpha = joined(MatteCase(SPEC, scene).find(plate=ArraySource(plate)))["alpha"]
     assert (alpha[:3] == 1).all() and np.abs(alpha[3:] - scene.matte[3:]).mean() < 0.02
+
+
+def test_spill_comes_off_and_what_has_none_is_left_alone() -> None:
+    """Skin in green light, far above 1 as well; a red coat; a half strength."""
+    green = np.array([0.1, 0.7, 0.2], np.float32)
+    pixels = np.array([[0.5, 0.7, 0.4], [5.0, 7.0, 4.0], [0.8, 0.1, 0.1]], np.float32)
+    clean = despill(pixels, green, 1.0)
+    assert clean[0] == pytest.approx([0.5, 0.5, 0.4]) and clean[1] == pytest.approx([5, 5, 4])
+    assert clean[2].tobytes() == pixels[2].tobytes()
+    assert despill(pixels, green, 0.5)[0] == pytest.approx([0.5, 0.6, 0.4])
+    assert despill(pixels, np.full(3, 0.5, np.float32), 1.0).tobytes() == pixels.tobytes()

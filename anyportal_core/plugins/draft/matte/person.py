@@ -28,7 +28,10 @@ _RUN = 32  # frames after which what was found is kept
 _UNIT = np.float32(65535)
 _SURE = 0.7  # probability
 _ISLAND = 0.02  # of the largest island's sure area; smaller ones are ghosts
-_DOUBT, _WAVER = 0.25, 0.025  # shares of the person that, undecided or wavering, halve the confidence
+_DOUBT = 0.25  # the share of the person that, undecided, halves the confidence
+_WAVER, _MOST_WAVER = 0.01, 0.03  # shares that waver in quiet shots and in lively ones
+_TWICE = 2.2  # times the usual wavering halve the confidence
+_FOLLOW = 0.1  # how fast what is usual follows
 _LEAST = 0.002  # of the frame's area; less is no person but a mistake
 
 
@@ -42,13 +45,14 @@ class Person:
         return render_edges(frame, stored, context)
 
     def _alphas(self, plate: FrameSource, hints: MatteHints, context: RoleContext) -> Iterator[Judged]:
-        selfie, most, before = Selfie(), 0.0, None
+        selfie, most, before, usual = Selfie(), 0.0, None, _WAVER
         felt = context.settings.integer("correction_frames")
         with Corrections(plate, hints.masks(), selfie, felt, context.checkpoint) as corrected:
             for number, (start, stop) in enumerate(chunks(len(plate), _RUN)):
                 search = _Search(selfie, corrected, plate, context)
-                run = context.part(number, partial(search.run, start, stop, before))
+                run = context.part(number, partial(search.run, start, stop, before, usual))
                 most, before = max(most, float(run["most"])), np.asarray(run["last"], np.float32)
+                usual = float(run["usual"])
                 alphas = np.asarray(run["alpha"], np.float32) / _UNIT
                 yield from map(Judged, alphas, np.asarray(run["sure"], np.float64).tolist())
         if most < _LEAST:
@@ -67,24 +71,29 @@ class _Search:
     plate: FrameSource
     context: RoleContext
 
-    def run(self, start: int, stop: int, before: Image | None) -> Chunk:
-        """The ``alpha`` of a run of frames, 0..65535; how ``sure``; the ``most`` found; the ``last`` probability.
+    def run(self, start: int, stop: int, before: Image | None, usual: float) -> Chunk:
+        """The ``alpha`` of a run of frames, 0..65535, and how ``sure``; the ``most`` found; what the next run needs.
 
         Args:
             before: the probability on the frame before the run.
+            usual: how much frames wavered until then.
         """
         most, last, alphas, sure = 0.0, np.empty(0, np.float32), [], []
-        for frame, last, trust in self._fused(start, stop, before):
+        for frame, last, trust, wavering in self._fused(start, stop, before):
             most = max(most, float((last > 0.5).mean()))
             alphas.append(settle(frame, _without_ghosts(last), reach(frame, self.context), OPS))
-            sure.append(trust)
+            sure.append(trust / (1 + (wavering / (_TWICE * float(np.clip(usual, _WAVER, _MOST_WAVER)))) ** 2))
+            usual += _FOLLOW * (wavering - usual)
             self.context.progress((start + len(alphas)) / len(self.plate))
         # As the stage stores it: half of what would have to be written otherwise, and no other result.
         stored = np.rint(np.clip(np.stack(alphas), 0, 1) * _UNIT).astype(np.uint16)
-        return {"alpha": stored, "sure": np.array(sure), "most": np.array(most), "last": last}
+        return {"alpha": stored, "sure": np.array(sure), "most": np.array(most), "last": last, "usual": np.array(usual)}
 
-    def _fused(self, start: int, stop: int, last: Image | None) -> Iterator[tuple[Image, Image, float]]:
-        """Frames with their probabilities, each averaged with what the frame before became, along the flow."""
+    def _fused(self, start: int, stop: int, last: Image | None) -> Iterator[tuple[Image, Image, float, float]]:
+        """Frames with their probabilities, each averaged with what the frame before became, along the flow.
+
+        Beside them, how decided the models were, and how far they wavered from the frame before.
+        """
         settings, flow = self.context.settings, Flow(shrink=2)
         who, steadiness = cast(Who, settings.text("people")), settings.number("steadiness")
         spot = settings.number("pick_x") / 100, settings.number("pick_y") / 100
@@ -92,16 +101,17 @@ class _Search:
         for index, frame in enumerate(each_frame(self.plate, start, stop), start):
             self.context.checkpoint()
             found = self.corrected(index, self.selfie(frame))
-            carried, trust = None, _decidedness(found)
+            carried, wavering = None, 0.0
+            trust = _decidedness(found)
             if before is not None:
                 pair = flow.pair(frame, before[0])
                 carried = follow(before[1], pair.forward)
             found = chosen(found, who, spot, carried)
             if carried is not None:
-                trust *= _agreement(found, carried, pair.seen)
+                wavering = _wavering(found, carried, pair.seen)
                 found = found + pair.seen * np.float32(steadiness) * (carried - found)
             before = frame, found
-            yield frame, found, trust
+            yield frame, found, trust, wavering
 
 
 def _decidedness(found: Image) -> float:
@@ -111,10 +121,10 @@ def _decidedness(found: Image) -> float:
     return 1 / (1 + (doubt / (area + 4 * math.sqrt(area) + 0.02 * found.size) / _DOUBT) ** 2)
 
 
-def _agreement(found: Image, carried: Image, seen: NDArray[np.bool_]) -> float:
-    """How like what was found is to what was found before and is still seen: 0..1."""
+def _wavering(found: Image, carried: Image, seen: NDArray[np.bool_]) -> float:
+    """The share of the person that is another than on the frame before, though it is still seen."""
     off = float((np.abs(found - carried) * seen).sum())
-    return 1 / (1 + (off / (float(np.maximum(found, carried).sum()) + 0.02 * found.size) / _WAVER) ** 2)
+    return off / (float(np.maximum(found, carried).sum()) + 0.02 * found.size)
 
 
 def _without_ghosts(found: Image) -> Image:

@@ -124,14 +124,13 @@ class _Way:
         return Judged(probability, carried.sure)
 
     def _looseness(self) -> int:
-        """By how many pixels the masks are wider than the foreground: what most of them agree on."""
+        """By how many pixels the masks are wider than the foreground, at most."""
         most = max(1, round(_LOOSEST * max(self._size)))
         found = []
         for index, mask in self._masks.items():
             frame = self._plate.read(index, index + 1)[0]
             found.append(looseness(frame, (mask > 0.5).astype(np.float32), most, OPS))
-        loose = sorted(found)[(len(found) - 1) // 2]
-        return loose if loose > 1 else 0
+        return max(found) if max(found) > 1 else 0
 
 
 def _mixed(there: Image, here: Image, share: float) -> Image:

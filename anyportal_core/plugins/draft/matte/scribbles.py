@@ -46,6 +46,9 @@ def _likely(frame: Image, mask: Image) -> NDArray[np.bool_]:
     """Where colours are more those of white strokes than of black ones, or, where none tell, where those are nearer."""
     inside, outside = mask >= 0.75, mask <= 0.25
     white, black = (cv2.distanceTransform((~at).astype(np.uint8), cv2.DIST_L2, 5) for at in (inside, outside))
-    some = 0.01 * math.hypot(*mask.shape)
-    likely: NDArray[np.bool_] = likeness(frame, inside, outside) + np.log((black + some) / (white + some)) > 0
+    size = math.hypot(*mask.shape)
+    white, black = np.minimum(white, size), np.minimum(black, size)
+    likely: NDArray[np.bool_] = (
+        likeness(frame, inside, outside) + np.log((black + 0.01 * size) / (white + 0.01 * size)) > 0
+    )
     return likely

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.resources import files
 from typing import cast
 
@@ -37,6 +38,11 @@ class Selfie:
 
     def _look(self, picture: Image) -> Image:
         return 0.5 * self._square(picture) + 0.5 * self._wide(picture)
+
+
+def raw() -> Callable[[Image], Image]:
+    """The square model on the whole frame, and no more: what the rest is measured by."""
+    return _Model("selfie_segmentation.tflite", 256, 256)
 
 
 class _Model:

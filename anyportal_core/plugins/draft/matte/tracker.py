@@ -20,9 +20,9 @@ from anyportal_core.plugins.draft.matte.colours import Colours
 from anyportal_core.plugins.draft.matte.common import OPS
 from anyportal_core.plugins.draft.matte.known import Cue, KnownBackground, difference
 
-_PRIOR, _PRIOR_LOOSE = 1.0, 0.35  # how much the carried mask counts; of loose ones, where the background is known
+_PRIOR, _PRIOR_LOOSE = 1.0, 0.35  # how much the carried mask counts, and one that was painted loosely
 _HEED = 0.3  # the share of that where the flow is not sure
-_SEEN, _SEEN_LOOSE = 0.35, 0.6  # how much colours count where the flow is sure, likewise; 1 where it is not
+_SEEN, _SEEN_LOOSE = 0.35, 0.6  # how much colours count where the flow is sure, likewise; it is 1 where it is not
 _NEAR, _RING = 13, 25  # how far the foreground may reach beyond the moved mask, and what counts as around it
 _SPARE = 2  # kept away from the mask where background is learnt
 _LIKE_TRIED = 322  # the side of a square like the pictures that the distances (in pixels) were tried on
@@ -86,10 +86,9 @@ class Tracker:
         moved = follow(warped(tight, camera, height, width), pair.forward)
         seen = cast(Image, cv2.GaussianBlur(pair.seen.astype(np.float32), (0, 0), 1))
         background, known = self._background.view()
-        trusting = known & (self._reach == 0)
-        odds = np.where(trusting, np.float32(_PRIOR_LOOSE), np.float32(_PRIOR)) * self._prior(moved, seen)
-        colours = np.where(trusting, np.float32(_SEEN_LOOSE), np.float32(_SEEN))
-        odds += (1 + (colours - 1) * seen) * self._colours.evidence(frame)
+        prior, colours = (_PRIOR, _SEEN) if self._reach else (_PRIOR_LOOSE, _SEEN_LOOSE)
+        odds = np.float32(prior) * self._prior(moved, seen)
+        odds += (1 + np.float32(colours - 1) * seen) * self._colours.evidence(frame)
         odds += np.where(known, self._cue.evidence(difference(frame, background)), np.float32(0))
         odds = np.where(_wider(moved, self._pixels(_NEAR)) > 0.3, odds, np.float32(-6))
         probability = cast(Image, cv2.GaussianBlur(1 / (1 + np.exp(-odds)), (0, 0), self._scale))
