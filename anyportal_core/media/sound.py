@@ -21,15 +21,7 @@ from av.packet import Packet
 
 from anyportal_core.media.movie_file import open_file
 from anyportal_core.media.sound_samples import Samples, countable
-
-_COMMON = frozenset({"aac", "alac", "mp3", "ac3", "eac3"})
-_HELD = {
-    "mp4": _COMMON | {"opus", "flac"},
-    "mov": _COMMON
-    | {f"pcm_{kind}" for kind in ("u8", "s8", "s16le", "s16be", "s24le", "s24be", "s32le", "s32be")}
-    | {f"pcm_{kind}" for kind in ("f32le", "f32be", "f64le", "f64be", "alaw", "mulaw")},
-}
-"""Codecs that players look for in a container. PCM can be written into MP4 too, but few find it there."""
+from anyportal_core.media.sound_tracks import HELD, holds, track_like
 
 _BEFORE = {"opus": 5, "mp3": 3, "flac": 0, "alac": 0}
 """Packets before the first that is heard, which its decoder needs to settle; an edit list hides them."""
@@ -38,21 +30,6 @@ _SEEKABLE = ("mov", "matroska")
 
 _BEGINNING = Fraction(1)
 """Seconds to seek before a time, so as to come to lie before all that is needed for it."""
-
-# QuickTime's list of languages, as libav spells it, names each in one of its two ways.
-_QUICKTIME_LANGUAGES = {
-    "cze": "ces",
-    "deu": "ger",
-    "ell": "gre",
-    "fre": "fra",
-    "isl": "ice",
-    "nld": "dut",
-    "rum": "ron",
-    "slo": "slk",
-    "sqi": "alb",
-    "swe": "sve",
-    "zho": "chi",
-}
 
 
 @dataclass(frozen=True)
@@ -86,16 +63,16 @@ class Sound:
 
     def fitting(self, container: str) -> tuple[Sound | None, list[str]]:
         """The tracks that a container (``mp4`` or ``mov``) holds, and what to say of the others."""
-        held = tuple(track for track in self.tracks if track.codec in _HELD[container])
+        held = tuple(track for track in self.tracks if holds(container, self.path, track.index, track.codec))
         if len(held) == len(self.tracks):
             return self, []
-        lost = {track.codec for track in self.tracks} - _HELD[container]
+        lost = {track.codec for track in self.tracks if track not in held}
         name, other, format = {"mp4": ("MP4", "mov", "prores"), "mov": ("QuickTime", "mp4", "mp4")}[container]
         text = (
             f"the sound of {self.path.name} ({', '.join(sorted(lost))}) does not go into {name} as it is, "
             "so the result has none of it"
         )
-        if lost <= _HELD[other]:
+        if lost <= HELD[other]:
             text += f"; {format} holds it"
         return (replace(self, tracks=held) if held else None), [text]
 
@@ -159,7 +136,7 @@ class SoundCopy:
         self._mux = mux
         self._source = open_file(sound.path)
         streams: dict[int, Any] = {track.index: self._source.streams[track.index] for track in sound.tracks}
-        self._copies = {index: _like(stream, container) for index, stream in streams.items()}
+        self._copies = {index: track_like(stream, container) for index, stream in streams.items()}
         self._samples = {
             index: Samples(stream, sound.stop - sound.start) for index, stream in streams.items() if countable(stream)
         }
@@ -195,22 +172,6 @@ class SoundCopy:
         for index, samples in self._samples.items():
             for made in samples.rest():
                 yield index, made
-
-
-def _like(stream: AudioStream, container: Any) -> Any:
-    """A stream as the one given, with its language and name."""
-    copy = container.add_stream_from_template(stream)
-    copy.time_base = stream.time_base
-    copy.disposition = stream.disposition
-    copy.codec_context.bit_rate = 0  # the muxer finds what is true of the part that is copied
-    told = {name.lower(): value for name, value in stream.metadata.items()}
-    for name in ("language", "handler_name", "title"):
-        if told.get(name):
-            copy.metadata[name] = told[name]
-    if container.format.name == "mov":
-        language = told.get("language", "")
-        copy.metadata["language"] = _QUICKTIME_LANGUAGES.get(language, language or "und")
-    return copy
 
 
 def _packets(source: InputContainer, sound: Sound) -> Iterator[Any]:

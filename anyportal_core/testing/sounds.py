@@ -32,17 +32,25 @@ def tones(seconds: Fraction, seed: int = 0) -> NDArray[np.float32]:
 
 
 def add_sound(
-    source: Path, target: Path, codec: str, seconds: Fraction, tracks: int = 1, begins: int = 0, kind: str | None = None
+    source: Path,
+    target: Path,
+    codec: str,
+    seconds: Fraction,
+    tracks: int = 1,
+    begins: int = 0,
+    kind: str | None = None,
+    layout: str = "stereo",
 ) -> Path:
     """Copy a movie's picture and add tracks of ``tones``, in English, Italian and German.
 
     Args:
         begins: samples after the picture that sound begins; before it where negative.
         kind: of container, where the name does not say.
+        layout: of channels, as libav names it; beyond two, they repeat the two.
     """
     with closing(av.open(str(source))) as movie, av.open(str(target), "w", format=kind) as made:
         pictures = made.add_stream_from_template(movie.streams.video[0])
-        sounds: list[Any] = [made.add_stream(codec, rate=RATE, layout="stereo") for _ in range(tracks)]
+        sounds: list[Any] = [made.add_stream(codec, rate=RATE, layout=layout) for _ in range(tracks)]
         for place, stream in enumerate(sounds):
             stream.metadata["language"] = ("eng", "ita", "deu")[place]
             stream.metadata["handler_name"] = f"Boom {place}"
@@ -51,7 +59,8 @@ def add_sound(
                 packet.stream = pictures
                 made.mux(packet)
         for place, stream in enumerate(sounds):
-            _encode(made, stream, tones(seconds, place), begins)
+            channels = np.arange(stream.codec_context.layout.nb_channels) % 2
+            _encode(made, stream, tones(seconds, place)[channels], begins)
     return target
 
 
@@ -60,12 +69,16 @@ def _encode(made: Any, stream: Any, samples: NDArray[np.float32], begins: int) -
     step, form = codec.frame_size or 1024, codec.format.name
     for first in range(0, samples.shape[1], step):
         data: NDArray[Any] = samples[:, first : first + step]
-        if form.startswith("s"):
+        if form.startswith("u8"):
+            data = np.rint(data * 127 + 128).astype(np.uint8)
+        elif form.startswith("dbl"):
+            data = data.astype(np.float64)
+        elif form.startswith("s"):
             kind = np.dtype(np.int16 if form.startswith("s16") else np.int32)
             data = np.rint(data.astype(np.float64) * (2 ** (8 * kind.itemsize - 1) - 1)).astype(kind)
         if not form.endswith("p"):
             data = data.T.reshape(1, -1)
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(data), format=form, layout="stereo")
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(data), format=form, layout=codec.layout.name)
         frame.sample_rate, frame.pts, frame.time_base = RATE, first + begins, Fraction(1, RATE)
         made.mux(stream.encode(frame))
     made.mux(stream.encode(None))
