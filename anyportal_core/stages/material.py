@@ -11,7 +11,7 @@ from typing import Final, cast
 
 import numpy as np
 
-from anyportal_core.errors import FrameRangeError, ShotError
+from anyportal_core.errors import AnyPortalError, FrameRangeError, ShotError
 from anyportal_core.frames import MOST_FRAMES, ArraySource, FrameSet, FrameSource, Image
 from anyportal_core.media.clip import DEFAULT_RATE, Clip, ClipInfo, listed, open_clip
 from anyportal_core.media.encoding import SRGB, Encoding, convert
@@ -260,7 +260,11 @@ class Material:
             return None
         if self.shot.backdrop is None:
             raise ShotError("the recipe's backdrop is a picture, and the shot brings none", where="shot.backdrop")
-        return self._open_whole(self.shot.backdrop)
+        try:
+            return self._open_whole(self.shot.backdrop)
+        except AnyPortalError as error:
+            error.where = "shot.backdrop.colour_space" if error.where == "colour_space" else error.where
+            raise
 
     def _mask_index(self) -> int:
         """The index of the frame that the mask belongs to: by default the first one asked for, not a handle.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from anyportal_core.catalogue import load_catalogue
-from anyportal_core.errors import FrameRangeError, ShotError
+from anyportal_core.errors import FrameRangeError, ShotError, UnknownNameError
 from anyportal_core.frames import FrameSet
 from anyportal_core.media import movie
 from anyportal_core.media.encoding import SRGB
@@ -132,3 +132,11 @@ def test_a_timecode_that_is_left_out_is_spoken_of(tmp_path: Path) -> None:
     assert list(Material(Shot(MediaRef(path)), RECIPE).remarks()) == []
     (said,) = Material(Shot(MediaRef(path, rate=Fraction(25))), RECIPE).remarks()
     assert "00:00:59;20" in said and "25.000 frames a second: results do not carry it" in said
+
+
+def test_a_colour_space_that_nobody_knows_is_told_with_whose_it_is(plate: Path) -> None:
+    recipe = resolve(RecipeRequest(BackdropChoice("still", "a digest")), load_catalogue())
+    shot = Shot(MediaRef(plate / "plate.%04d.png"), backdrop=MediaRef(plate / "mask.png", colour_space="ACESccg"))
+    with pytest.raises(UnknownNameError) as caught:
+        Material(shot, recipe)
+    assert caught.value.where == "shot.backdrop.colour_space"
