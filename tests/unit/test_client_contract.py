@@ -134,10 +134,14 @@ def test_settings_are_json_where_they_parse() -> None:
         "g=",
         "h=NaN",
         "i=1e999",
+        "j=.5",
+        "k=-.25",
+        "l=.exr",
+        "m=v.5",
     ]
     assert read_settings(pairs) == {
         "a": 0.5, "b": True, "c": {"1001": 0.2}, "d": "#00ff00", "matte.plugin": "draft.key", "e": "7", "f": "a=b",
-        "g": "", "h": "NaN", "i": "1e999",
+        "g": "", "h": "NaN", "i": "1e999", "j": 0.5, "k": -0.25, "l": ".exr", "m": "v.5",
     }  # fmt: skip
 
 

@@ -32,6 +32,7 @@ JobName = Annotated[str, typer.Argument(metavar="JOB", help="The job: jobs/ID, o
 
 _NTSC = [Fraction(whole * 1000, 1001) for whole in (24, 30, 48, 60, 120)]
 _WHOLE = re.compile(r"-?\d{1,18}")
+_NO_ZERO = re.compile(r"(-?)(\.\d+)")
 _RATE = re.compile(r"\d{1,12}(\.\d{1,20})?|\d{1,12}/\d{1,12}")
 
 
@@ -42,6 +43,8 @@ def job_name(text: str) -> str:
 
 def read_settings(pairs: Iterable[str]) -> dict[str, object]:
     """The values of `--set key=value`: JSON numbers, booleans, texts and tables; anything else is a text.
+
+    A number may lack the zero before its point, as `.5` does.
 
     Raises:
         UsageError: no key, or no `=`.
@@ -59,7 +62,7 @@ def read_settings(pairs: Iterable[str]) -> dict[str, object]:
 
 def _value(text: str) -> object:
     try:
-        value = json.loads(text, parse_constant=str)
+        value = json.loads(_NO_ZERO.sub(r"\g<1>0\2", text) if _NO_ZERO.fullmatch(text) else text, parse_constant=str)
     except ValueError:
         return text
     known = isinstance(value, (bool, int, float, str, dict))
