@@ -152,7 +152,7 @@ def test_quicktime_has_names_of_its_own_for_languages(folder: Path, tmp_path: Pa
     assert hear(written[0].path, 2).metadata["language"] == "ger"
 
 
-@pytest.mark.parametrize("name", ["aac.mp4", "pcm.mov", "flac.mkv"])
+@pytest.mark.parametrize("name", ["aac.mp4", "pcm.mov", "s24be.mov", "counted.mkv", "flac.mkv"])
 def test_a_part_of_the_movie_gives_the_same_bytes(folder: Path, tmp_path: Path, name: str) -> None:
     source, frames = source_of(folder, name), range(25, 41)
     span = cut_span(source, frames[0], frames[-1], tmp_path / name)
