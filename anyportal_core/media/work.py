@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -12,7 +13,7 @@ import numpy as np
 from anyportal_core.errors import LengthMismatchError, SizeMismatchError
 from anyportal_core.frames import Image
 from anyportal_core.media.clip import Clip, ClipInfo, Frame, place_of
-from anyportal_core.media.encoding import to_display
+from anyportal_core.media.encoding import Encoding, to_display
 from anyportal_core.media.spool import Spool
 
 # Windows overlap: of the frames read last, so many values are kept, so that going back a little decodes nothing.
@@ -92,8 +93,31 @@ class WorkFrames(_Prepared):
 
     def __init__(self, clip: Clip, numbers: Sequence[int], size: tuple[int, int], spool: Spool | None = None) -> None:
         encoding = clip.info.encoding
-        super().__init__(clip, clip.require(numbers), size, False, lambda f: to_display(f.pixels, encoding), spool)
+        super().__init__(clip, clip.require(numbers), size, False, lambda f: self._continued(f, encoding), spool)
         self.numbers: Sequence[int] = self._sources
+
+    def _continued(self, frame: Frame, encoding: Encoding) -> Image:
+        """What is shown of a frame; its edge pixels go on where it has none, since black there would be darkness."""
+        shown = to_display(frame.pixels, encoding)
+        extent = self._clip.extent(frame.number)
+        if extent is None:
+            return shown
+        rows, columns = (
+            _within(part, size, whole)
+            for part, size, whole in zip(
+                extent, shown.shape[:2], (self._clip.info.height, self._clip.info.width), strict=True
+            )
+        )
+        if rows.start >= rows.stop or columns.start >= columns.stop:
+            return shown
+        height, width = shown.shape[:2]
+        margins = (rows.start, height - rows.stop, columns.start, width - columns.stop)
+        return np.asarray(cv2.copyMakeBorder(shown[rows, columns], *margins, cv2.BORDER_REPLICATE), np.float32)
+
+
+def _within(part: slice, size: int, whole: int) -> slice:
+    """The pixels of a smaller picture that lie in a part of the whole one with all of their area."""
+    return slice(math.ceil(part.start * size / whole), math.floor(part.stop * size / whole))
 
 
 class AlphaFrames(_Prepared):

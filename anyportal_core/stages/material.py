@@ -29,7 +29,7 @@ from anyportal_core.sizes import Limits, shown_aspect, work_size
 from anyportal_core.stages.guides import Guides
 from anyportal_core.stages.results import Result
 
-CODE_VERSION = 4
+CODE_VERSION = 5
 """Of how media are read: part of the digest that every stage's result is kept under."""
 
 _LARGE = 8

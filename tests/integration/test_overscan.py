@@ -202,4 +202,4 @@ def test_what_a_crop_cuts_off_is_no_darkness_to_be_lit(tmp_path: Path) -> None:
         made = shot(folder, folder / "matte/matte.%04d.png")
         render(made, recipe_for(folder / "backdrop.png"), folder / "out", Delivery((*LAYERS, "gain"), format="exr"))
         gains.append(rgb(channels(folder / "out/shot.1003.exr"), "gain."))
-    assert gains[1].max() < 1.3 * gains[0].max()
+    assert gains[1].max() < 1.3 * gains[0].max(), "nor does what is not there count as the old place's darkness"
