@@ -145,7 +145,8 @@ def test_damage_is_told_of(studio: Studio) -> None:
     path.write_bytes(path.read_bytes()[:-100])
     again = Cutter()
     assert studio.render("again", again) == expected
-    assert again.said == ["the stored result of matte was damaged: computed again"]
+    told = [text for text in again.said if "stored" in text]
+    assert told == ["the stored result of matte was damaged: computed again"]
 
 
 def test_frames_that_are_finished_are_not_made_again(studio: Studio) -> None:

@@ -37,7 +37,8 @@ class Endless:
 def peak(name: str, count: int) -> int:
     """Bytes at most allocated while the plug-in works through ``count`` frames, whose results are dropped."""
     mask = (GREEN.matte[0] > 0.5).astype(np.float32)
-    hints = MatteHints(Endless(GREEN.matte[..., None], count), mask, mask_index=count - 1)
+    clean = Endless(GREEN.background[:1], 1)
+    hints = MatteHints(Endless(GREEN.matte[..., None], count), mask, mask_index=count - 1, clean_plate=clean)
     context = MatteCase(SPECS[name], GREEN).context()
     tracemalloc.start()
     for _ in create(SPECS[name]).find(Endless(GREEN.plate, count), hints, context):
