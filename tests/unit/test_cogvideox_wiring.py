@@ -33,8 +33,8 @@ from anyportal_core.settings import Settings  # noqa: E402
 from anyportal_core.testing.scene_contract import StoredArrays  # noqa: E402
 from anyportal_core.testing.tiny.video import SCHEDULE  # noqa: E402
 
-SIZE, COUNT, WINDOW, START = (32, 48), 14, 9, 5
-"""Two windows, the second from frame 5 on."""
+SIZE, COUNT, WINDOW, START = (32, 48), 13, 9, 4
+"""Two windows, the second from frame 4 on."""
 
 GUIDANCE, CONTROL = 4.0, 0.5
 NEGATIVE, POSITIVE = 1.0, 3.0
@@ -91,6 +91,12 @@ class Refined:
     def frames(self, name: str) -> list[np.ndarray]:
         return [self.shot[name][:WINDOW], self.shot[name][START:]]
 
+    def begun(self) -> list[np.ndarray]:
+        """What each window begins from: the harmonised frames, but those that the one before has refined, to grey."""
+        first, second = self.frames("relit")
+        shared = np.full_like(second[: WINDOW - START], 0.5)
+        return [first, np.concatenate([shared, second[WINDOW - START :]])]
+
 
 def context(folder: Path, **given: Any) -> RoleContext:
     wanted = {"steps": 10, "t1": 0.6, "guidance": GUIDANCE, "control": CONTROL, "window": WINDOW, "overlap": 4}
@@ -136,17 +142,17 @@ def video(frames: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(frames * 2 - 1).movedim(-1, 1)[None]
 
 
-def test_a_run_begins_from_the_harmonised_frames_latent(refined: Refined) -> None:
-    for run, encoded, relit in zip(refined.runs, refined.networks.codec.encoded, refined.frames("relit"), strict=True):
+def test_a_run_begins_from_the_latent_of_harmonised_frames(refined: Refined) -> None:
+    for run, encoded, relit in zip(refined.runs, refined.networks.codec.encoded, refined.begun(), strict=True):
         torch.testing.assert_close(encoded, video(relit))
         torch.testing.assert_close(run["start"], Codec().encode(video(relit))[0])
         assert run["codec"] is refined.networks.codec and run["schedule"] is refined.networks.schedule
         assert run["plan"] == paper(10, 4)
 
 
-def test_edges_are_drawn_of_the_harmonised_frames_and_encoded_from_minus_one(refined: Refined) -> None:
+def test_edges_are_drawn_of_what_it_begins_from_and_encoded_from_minus_one(refined: Refined) -> None:
     branch = refined.networks.control.network
-    for drawn, control, relit in zip(refined.drawn, branch.controls, refined.frames("relit"), strict=True):
+    for drawn, control, relit in zip(refined.drawn, branch.controls, refined.begun(), strict=True):
         np.testing.assert_array_equal(drawn, relit)
         torch.testing.assert_close(control, video(1 - relit))
 
@@ -165,11 +171,13 @@ def test_an_evaluation_is_guided_and_controlled_as_the_settings_say(refined: Ref
         assert control.shape[0] == 2 and (control == number + 1).all()
 
 
-def test_every_window_has_noise_of_its_own(refined: Refined) -> None:
-    for number, run in enumerate(refined.runs):
-        generator, shape = np.random.default_rng(70 + number), tuple(run["start"].shape)
+def test_every_group_of_frames_has_noise_of_its_own_whichever_window_sees_it(refined: Refined) -> None:
+    for start, run in zip((0, START), refined.runs, strict=True):
+        shape = tuple(run["start"].shape)
+        generators = [np.random.default_rng(70 + start // 4 + group) for group in range(shape[1])]
         for block in (0, 1):
-            assert np.array_equal(run["noise"](block).numpy(), generator.standard_normal(shape, np.float32))
+            drawn = [generator.standard_normal(shape[:1] + shape[2:], np.float32) for generator in generators]
+            assert np.array_equal(run["noise"](block).numpy(), np.stack(drawn, 1))
 
 
 def test_a_transfer_has_the_plate_the_harmonised_frames_and_the_background(refined: Refined) -> None:
@@ -177,7 +185,7 @@ def test_a_transfer_has_the_plate_the_harmonised_frames_and_the_background(refin
         pictures = run["edit"]._pictures
         for name in ("plate", "background", "matte"):
             np.testing.assert_array_equal(getattr(pictures, name).numpy(), refined.frames(name)[number])
-        np.testing.assert_array_equal(pictures.harmonised.numpy(), refined.frames("relit")[number])
+        np.testing.assert_array_equal(pictures.harmonised.numpy(), refined.begun()[number])
         frames = torch.rand((1, WINDOW, 3, *SIZE), generator=torch.Generator().manual_seed(number)) * 2 - 1
         for transfer, source, background in (
             (PATCH, pictures.harmonised, None),
