@@ -136,6 +136,47 @@ def test_foreground_keeps_texture_at_soft_edges() -> None:
     assert np.abs(again - image).max() < 0.1 and np.abs(again - image).mean() < 0.005
 
 
+def strands(height: int, width: int, radius: float) -> tuple[Image, Image]:
+    """Alpha of a disc with hair around, and where its outer half is."""
+    hair = np.zeros((height, width), np.float32)
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32) - np.float32([[[height / 2]], [[width / 2]]])
+    for angle in np.arange(0, 2 * np.pi, np.pi / 20):
+        away = np.array([np.cos(angle), np.sin(angle)])
+        near, far = ((k * radius * away + [width / 2, height / 2]).astype(int).tolist() for k in (0.9, 1.7))
+        cv2.line(hair, near, far, 1.0, 1, cv2.LINE_AA)
+    alpha = np.maximum(disc(height, width, radius), np.minimum(cv2.GaussianBlur(hair, (0, 0), 0.7), 1))
+    return alpha, np.hypot(x, y) > 1.2 * radius
+
+
+@pytest.mark.parametrize("core", [(0.6, 0.4, 0.3), (0.12, 0.07, 0.05)])
+def test_strands_keep_their_own_colour_whatever_the_cores_is(core: tuple[float, float, float]) -> None:
+    alpha, out = strands(200, 260, 55)
+    colour = np.where(out[..., None], np.float32([0.12, 0.07, 0.05]), np.float32(core))
+    image = mixed(alpha, colour, flat(200, 260, 0.9, 1.0, 1.2))
+    found, blue = estimate_foreground(image, alpha, OPS), flat(200, 260, 0.02, 0.1, 0.8)
+    thin = out & (alpha > 0.15)
+    assert np.abs(found - colour)[thin].mean() < 0.08  # 0.26 by the core's colour
+    assert np.abs(mixed(alpha, found, blue) - mixed(alpha, colour, blue))[thin].mean() < 0.03
+
+
+def test_a_textured_background_leaves_no_colours_at_the_edge() -> None:
+    noise = np.random.default_rng(3).uniform(0, 1, (200, 260, 3)).astype(np.float32)
+    wall = np.clip((cv2.GaussianBlur(noise, (0, 0), 2) - 0.5) * 4 + 0.4, 0, 1)
+    alpha, skin, black = disc(200, 260, 60, softness=8), flat(200, 260, 0.6, 0.4, 0.3), flat(200, 260, 0, 0, 0)
+    again = mixed(alpha, estimate_foreground(mixed(alpha, skin, wall), alpha, OPS), black)
+    edge = (alpha > 0.02) & (alpha < 0.5)
+    assert np.abs(again - mixed(alpha, skin, black))[edge].mean() < 0.03  # 0.1 where all is explained
+
+
+@pytest.mark.parametrize("off", [-1, 1])
+def test_a_matte_a_little_off_leaves_no_rim(off: int) -> None:
+    alpha, dark = disc(160, 200, 50, softness=8), flat(160, 200, 0.12, 0.07, 0.05)
+    image = mixed(alpha, dark, flat(160, 200, 0.9, 1.0, 1.2))
+    given = disc(160, 200, 50 + off, softness=8)
+    found = estimate_foreground(image, given, OPS)
+    assert np.abs(found - dark)[(given > 0.05) & (given < 0.6)].mean() < 0.06
+
+
 def test_foreground_is_nothing_far_outside_and_where_there_is_none() -> None:
     image = flat(200, 200, 0.3, 0.4, 0.5)
     assert (estimate_foreground(image, disc(200, 200, 20), OPS)[0, 0] == 0).all()
