@@ -103,7 +103,12 @@ FINISH = (
         maximum=2.0,
         animated=True,
     ),
-    Setting("clean_edges", "boolean", True, "Estimate the foreground's own colour at soft edges: no old rim."),
+    Setting(
+        "clean_edges",
+        "boolean",
+        True,
+        "Take the old background out of soft edges; off: the colours are the foreground's.",
+    ),
 )
 _CORE: dict[str, tuple[Setting, ...]] = {"work": WORK, "finish": FINISH}
 SECTIONS = ("work", *ROLES, "finish")

@@ -44,6 +44,7 @@ class ClipInfo:
         numbers: the frame numbers that exist, ascending.
         encoding: what the pixel values mean.
         storage: the number type of the file.
+        alpha_straight: whether the file declares its colours not to be multiplied by its alpha; None: it says nothing.
         pixel_aspect: width of a pixel over its height.
         variable_rate: whether frames lie so unevenly in time that counting them at ``rate`` moves some by more
             than half a frame.
@@ -67,6 +68,7 @@ class ClipInfo:
     encoding: Encoding
     storage: Storage
     has_alpha: bool = False
+    alpha_straight: bool | None = None
     pixel_aspect: Fraction = Fraction(1)
     variable_rate: bool = False
     timecode: str | None = None

@@ -58,6 +58,7 @@ def describe(path: Path, ref: MediaRef, kind: Kind, numbers: Sequence[int]) -> C
     try:
         found = find_channels(file, path)
         spec = _bounded(file.spec(found.part, 0), path)
+        declared = _alpha_straight(spec, file.format_name())
     finally:
         file.close()
     encoding = _encoding(spec)
@@ -76,6 +77,7 @@ def describe(path: Path, ref: MediaRef, kind: Kind, numbers: Sequence[int]) -> C
         encoding=named(ref.colour_space, encoding, ref.colour_config) if ref.colour_space else encoding,
         storage=_storage(spec, found.colours[0]),
         has_alpha=found.alpha is not None,
+        alpha_straight=None if found.alpha is None else declared,
         pixel_aspect=_aspect(spec),
         timecode=timecode.valid(timecode.from_bits(int(bits[0]))) if bits else None,
         display_window=display,
@@ -129,6 +131,15 @@ def _size(spec: Any, path: Path, margins: Margins) -> tuple[int, int]:
     width, height = left + spec.full_width + right, above + spec.full_height + below
     bounds.check(width, height, path)
     return width, height
+
+
+def _alpha_straight(spec: Any, form: str) -> bool | None:
+    """What the file declares of its colours, by a tag or by its format's standard."""
+    if form == "openexr":
+        return False
+    if spec.get_int_attribute("oiio:UnassociatedAlpha"):  # of what is read, which is as stored: see _open
+        return True
+    return False if form == "tiff" else None
 
 
 def _is_exr(path: Path) -> bool:

@@ -39,7 +39,7 @@ from anyportal_core.stages.matching import Matching
 from anyportal_core.stages.material import Material
 from anyportal_core.stages.relighting import relight
 
-CODE_VERSION = 6
+CODE_VERSION = 7
 
 _SOLID = np.float32(1 - 2**-12)
 """What half float rounds to 1: there the delivered matte says that the foreground is the plate's own."""
@@ -53,6 +53,10 @@ def check_layers(delivery: Delivery, stages: Iterable[str]) -> None:
             where="delivery.layers",
             hint="leave out clean_plate, or choose a preset that paints its background",
         )
+
+
+_FAINT = np.float32(1e-3)
+"""Alpha below it is noise: divided by it, colours would be too."""
 
 
 class Finish:
@@ -92,7 +96,7 @@ class Finish:
     def _layers(self, frame: Frame, index: int, given: Image | None) -> dict[str, Image]:
         display = to_display(frame.pixels, self._encoding)
         alpha = self._matte(frame, display, index, given)
-        layers = {"foreground": self._foreground(frame, alpha), "background": self._matching.background(index)}
+        layers = {"foreground": self._foreground(frame, alpha, given), "background": self._matching.background(index)}
         layers["matte"] = alpha
         gain = self._relight(frame.number, index, layers["foreground"], alpha, display)
         if gain is not None:
@@ -140,9 +144,12 @@ class Finish:
         painted = plugin.render(stored, None, info.height, info.width, context)
         return convert(painted, SRGB, self._encoding)
 
-    def _foreground(self, frame: Frame, alpha: Image) -> Image:
+    def _foreground(self, frame: Frame, alpha: Image, given: Image | None) -> Image:
         """The straight foreground as it was taken: 0 far from it."""
-        if not self._material.recipe.finish.flag("clean_edges"):
+        colours = self._material.colours if self._material.recipe.finish.flag("clean_edges") else "straight"
+        if colours == "premultiplied" and given is not None:
+            return _divided(frame.pixels, given)
+        if colours == "straight":
             return np.where(alpha[..., None] > 0, frame.pixels, np.float32(0))
         if not _mixes_by_light(self._encoding):
             return typed(Image, estimate_foreground(frame.pixels, alpha, self._ops))
@@ -174,6 +181,12 @@ class Finish:
 def _mixes_by_light(encoding: Encoding) -> bool:
     """Whether pixels are neither light already nor what a monitor shows: log, PQ, HLG."""
     return not is_display_referred(encoding) and encoding.transfer != "linear"
+
+
+def _divided(pixels: Image, cover: Image) -> Image:
+    """What was multiplied by its alpha, straight: 0 where there is none, bit for bit the same where it is solid."""
+    divisor = np.where(cover >= _SOLID, np.float32(1), np.maximum(cover, _FAINT))[..., None]
+    return np.where(cover[..., None] > 0, pixels / divisor, np.float32(0))
 
 
 def _composed(foreground: Image, background: Image, alpha: Image, encoding: Encoding) -> Image:

@@ -6,8 +6,9 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, Literal, cast
 
 import numpy as np
 
@@ -34,6 +35,9 @@ CODE_VERSION = 5
 
 _LARGE = 8
 """Times the work size's pixels: a plate of more of them is decoded once for all stages, not by each."""
+
+_NOTHING, _SHOWN = 1e-4, 0.5
+"""Light above that, in more of the pixels whose alpha is 0 than that share: a picture; glows cover less."""
 
 SMALLER: Final = 0.75
 """Where a plug-in's limits make pictures smaller than that share of what was asked for, it is said."""
@@ -170,6 +174,23 @@ class Material:
             return None
         clip = self.matte_clip or self.plate_clip
         return AlphaFrames(clip, self.info, self.numbers, (self.height, self.width), own)
+
+    @cached_property
+    def colours(self) -> Literal["photographed", "premultiplied", "straight"]:
+        """How the plate's colours stand to its matte: as its file declares, where its own alpha is the matte.
+
+        Many an EXR is a photograph with an alpha added, whatever the standard says: it shows a picture where its
+        alpha is 0. That is asked of the first frame, for the whole shot.
+        """
+        own = self.matte_clip is None and self.recipe.roles["matte"].plugin == "draft.supplied"
+        if not own or self.info.alpha_straight is None:
+            return "photographed"
+        if self.info.alpha_straight:
+            return "straight"
+        frame = next(self.plate_clip.frames([self.numbers[0]], alpha=True))
+        outside = frame.pixels[frame.alpha == 0] if frame.alpha is not None else frame.pixels[:0, 0]
+        shown = np.mean(np.abs(outside).max(axis=-1) > _NOTHING) if len(outside) else 0
+        return "photographed" if shown > _SHOWN else "premultiplied"
 
     def full_matte(self) -> Iterator[Image | None]:
         """The supplied matte ``(H, W)`` at the plate's size for each delivered frame in order; or None for each."""

@@ -58,6 +58,7 @@ class OneFrame:
     encoding: Encoding = LINEAR
     settings: dict[str, object] | None = None
     clean: np.ndarray | None = None
+    colours: str = "photographed"
 
     def layers(self, *wanted: str) -> dict[str, np.ndarray]:
         (number, made), *_ = self.finish(*wanted).frames()
@@ -77,6 +78,7 @@ class OneFrame:
             numbers=[7],
             deliver=FrameSet((7,)),
             plate_clip=SimpleNamespace(frames=lambda numbers: iter([Frame(7, self.plate)])),
+            colours=self.colours,
             full_matte=lambda: iter([self.alpha]),
             background_frame=lambda index: {"frames": self.painted},
             count=1,
@@ -219,3 +221,25 @@ def test_relighting_in_stripes_is_relighting_at_once(shot: OneFrame, monkeypatch
     striped = lit()
     monkeypatch.setattr("anyportal_core.method.upsampling.STRIPE", 10_000)
     np.testing.assert_allclose(striped, lit(), rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("colours", ["premultiplied", "straight"])
+def test_colours_that_are_declared_are_not_guessed(colours: str) -> None:
+    """The foreground comes back as it was drawn: in soft edges too, and bit for bit where it is solid."""
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
+    alpha = np.clip((90 - np.hypot(x - WIDTH / 2, y - HEIGHT / 2)) / 20 + 0.5, 0, 1).astype(np.float32)
+    drawn = np.stack([0.2 + 0.6 * x / WIDTH, np.full_like(x, 0.5), 0.9 - 0.5 * y / HEIGHT], axis=-1)
+    plate = drawn * alpha[..., None] if colours == "premultiplied" else drawn * (alpha[..., None] > 0)
+    flat = np.zeros((HEIGHT, WIDTH, 3), np.float32)
+    found = OneFrame(plate, alpha, flat, flat, colours=colours).layers("foreground")["foreground"]
+    assert np.abs(found - drawn)[alpha > 0.01].max() < 1e-5
+    assert found[alpha == 1].tobytes() == plate[alpha == 1].tobytes() and not found[alpha == 0].any()
+    faint = np.float32(1e-7)
+    noisy = OneFrame(plate + faint, np.maximum(alpha, faint), flat, flat, colours=colours).layers("foreground")
+    assert noisy["foreground"].max() < 1
+
+
+def test_clean_edges_off_takes_any_colours_for_the_foregrounds() -> None:
+    alpha, plate = np.full((HEIGHT, WIDTH), 0.5, np.float32), np.full((HEIGHT, WIDTH, 3), 0.3, np.float32)
+    made = OneFrame(plate, alpha, plate, 0 * plate, settings={"clean_edges": False}, colours="premultiplied")
+    assert (made.layers("foreground")["foreground"] == plate).all()

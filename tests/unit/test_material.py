@@ -140,3 +140,33 @@ def test_a_colour_space_that_nobody_knows_is_told_with_whose_it_is(plate: Path) 
     with pytest.raises(UnknownNameError) as caught:
         Material(shot, recipe)
     assert caught.value.where == "shot.backdrop.colour_space"
+
+
+def cut_out(folder: Path, name: str, storage: str, outside: float, straight: bool) -> Path:
+    """A disc of an alpha, and what there is outside of it."""
+    y, x = np.mgrid[0:24, 0:32].astype(np.float32)
+    alpha = np.clip((8 - np.hypot(x - 16, y - 12)) / 4 + 0.5, 0, 1)
+    pixels = np.where(alpha[..., None] > 0, np.float32(0.4), np.float32(outside)) * np.ones(3, np.float32)
+    return write_image(folder / name, pixels, storage, alpha, attributes={"oiio:UnassociatedAlpha": int(straight)})
+
+
+@pytest.mark.parametrize(
+    ("name", "storage", "outside", "straight", "colours"),
+    [
+        ("a.png", "uint16", 0, True, "straight"),
+        ("a.tif", "uint16", 0, True, "straight"),
+        ("a.tif", "uint16", 0, False, "premultiplied"),
+        ("a.exr", "half", 0, False, "premultiplied"),
+        ("a.exr", "half", 0.2, False, "photographed"),
+        ("a.dpx", "uint16", 0, False, "photographed"),
+    ],
+)
+def test_colours_are_what_the_file_declares(
+    tmp_path: Path, name: str, storage: str, outside: float, straight: bool, colours: str
+) -> None:
+    plate = MediaRef(cut_out(tmp_path, name, storage, outside, straight))
+    choice = BackdropChoice("colour", "#ff8000")
+    own = resolve(RecipeRequest(choice, settings={"matte.plugin": "draft.supplied"}), load_catalogue())
+    assert Material(Shot(plate), own).colours == colours
+    assert Material(Shot(plate, matte=plate), own).colours == "photographed"
+    assert Material(Shot(plate), RECIPE).colours == "photographed"  # its alpha is not the matte
