@@ -155,7 +155,7 @@ def test_strands_keep_their_own_colour_whatever_the_cores_is(core: tuple[float, 
     image = mixed(alpha, colour, flat(200, 260, 0.9, 1.0, 1.2))
     found, blue = estimate_foreground(image, alpha, OPS), flat(200, 260, 0.02, 0.1, 0.8)
     thin = out & (alpha > 0.15)
-    assert np.abs(found - colour)[thin].mean() < 0.08  # 0.26 by the core's colour
+    assert np.abs(found - colour)[thin].mean() < 0.08  # 0.31 by the core's colour
     assert np.abs(mixed(alpha, found, blue) - mixed(alpha, colour, blue))[thin].mean() < 0.03
 
 
