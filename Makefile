@@ -14,7 +14,7 @@ TORCH_READY := $(TORCH_VENV)/.ready
 BLENDER_VENV := .venv-blender
 BLENDER_BIN := $(BLENDER_VENV)/bin
 BLENDER_READY := $(BLENDER_VENV)/.ready
-BLENDER := bpy==5.0.1 numpy==1.26.4 pytest==9.2.0 pytest-timeout==2.4.0 pytest-asyncio
+BLENDER := bpy==5.0.1 numpy==1.26.4 pytest==9.2.0 pytest-timeout==2.4.0 pytest-asyncio hypothesis
 
 .PHONY: demo gallery test test-diffusion test-blender check protos clean
 
