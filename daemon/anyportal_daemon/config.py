@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +29,10 @@ VARIABLE = "ANYPORTAL_DAEMON_CONFIG"
 SYSTEM_FILE = Path("/etc/anyportal/daemon.toml")
 
 
+_NO_HOST = re.compile(r"[\s\[\]/\\@]")
+"""What neither names nor addresses have."""
+
+
 @dataclass(frozen=True)
 class Address:
     """A host and a port; port 0 takes a free one."""
@@ -43,8 +48,9 @@ class Address:
             AddressError: malformed.
         """
         host, _, port = text.rpartition(":")
-        host = host.removeprefix("[").removesuffix("]")
-        if not host or not (port.isascii() and port.isdecimal()) or int(port) > 65535:
+        if host.startswith("[") and host.endswith("]"):
+            host = host[1:-1]
+        if not host or _NO_HOST.search(host) or not (port.isascii() and port.isdecimal()) or int(port) > 65535:
             raise AddressError(
                 f"'{text}' is no address", where="listen", hint=f"write HOST:PORT, such as {DEFAULT_LISTEN}"
             )

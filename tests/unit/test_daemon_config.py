@@ -74,11 +74,11 @@ def test_the_devices_of_workers_are_named_or_found(tmp_path: Path) -> None:
         ("[jobs]\nqueued = 1.5", "a whole number of 1 or more"),
         ("[worker]\nheartbeat_seconds = true", "a number above 0"),
         ("[worker]\nmemory_gigabytes = inf", "a number above 0"),
-        ("[worker]\ndevices = []", "is not \"auto\" or a list of devices"),
-        ("[worker]\ndevices = 'cuda:0'", "is not \"auto\" or a list of devices"),
-        ("[worker]\ndevices = ['gpu0']", "is not \"auto\" or a list of devices"),
-        ("[worker]\ndevices = ['cuda:01']", "is not \"auto\" or a list of devices"),
-        ("[worker]\ndevices = [0, 1]", "is not \"auto\" or a list of devices"),
+        ("[worker]\ndevices = []", 'is not "auto" or a list of devices'),
+        ("[worker]\ndevices = 'cuda:0'", 'is not "auto" or a list of devices'),
+        ("[worker]\ndevices = ['gpu0']", 'is not "auto" or a list of devices'),
+        ("[worker]\ndevices = ['cuda:01']", 'is not "auto" or a list of devices'),
+        ("[worker]\ndevices = [0, 1]", 'is not "auto" or a list of devices'),
         ("[worker]\ndevice = ['cpu']", "did you mean devices"),
         ("[mappings]\nfootage = 'relative/path'", "is not an absolute path"),
         ("[mappings]\nfootage = '/no/such/folder'", "there is no folder"),
@@ -149,7 +149,10 @@ def test_only_this_machine_would_reach_it(address: str) -> None:
     assert Address.parse(address).is_loopback
 
 
-@pytest.mark.parametrize("address", ["", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:70000", ":29571", "127.0.0.1:-1"])
+NO_ADDRESSES = ["", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:70000", ":29571", "127.0.0.1:-1"]
+
+
+@pytest.mark.parametrize("address", [*NO_ADDRESSES, "[[7.0.0.1:1", "[::1:1", "::1]:1", "a b:1", "http://gpu:1"])
 def test_no_address(address: str) -> None:
     with pytest.raises(AddressError, match="is no address"):
         Address.parse(address)
