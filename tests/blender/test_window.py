@@ -150,4 +150,5 @@ def test_another_file_ends_what_is_on_its_way(cut: Cut, bpy: Any, ticks: Any) ->
     ticks(until=lambda: bool(running.now()[0].job))
     bpy.ops.wm.open_mainfile(filepath=str(cut.folder / "cut.blend"))
     assert running.now() == []
-    assert not list(cut.folder.rglob("v0*"))
+    # A job of so few frames may be done by then: a whole version stays, half of one does not.
+    assert all(list(version.glob("*.mp4")) for version in cut.folder.rglob("v0*"))
