@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.addresses import own_address
+
 REFUSALS = {
     "revoked": ("The token is revoked", "anyportal login"),
     "expired": ("The daemon's certificate has expired", "anyportal tls renew"),
@@ -50,7 +52,7 @@ class Studio:
         assert self._daemon.stdout is not None
         serving = json.loads(self._daemon.stdout.readline())
         assert serving["event"] == "serving", serving
-        self.address = f"{_own_address()}:{serving['lan'].rpartition(':')[2]}"
+        self.address = f"{own_address()}:{serving['lan'].rpartition(':')[2]}"
 
     def close(self) -> None:
         self._daemon.communicate(timeout=60)
@@ -124,13 +126,3 @@ class Studio:
         lines = [json.loads(line) for line in ended.stdout.splitlines()]
         assert ended.returncode == 0, f"{arguments}: {lines} {ended.stderr}"
         return lines
-
-
-def _own_address() -> str:
-    """An address of this machine's that others reach it by; loopback's name where it has none."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # it sends nothing: a route is looked up
-        except OSError:
-            return "localhost"
-        return str(probe.getsockname()[0])

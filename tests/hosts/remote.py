@@ -17,6 +17,7 @@ from pathlib import Path
 
 from anyportal_daemon.security.tls import authority, setup
 from anyportal_daemon.security.tls.folder import TlsFolder, write_private
+from tests.addresses import own_address
 from tests.e2e.test_cli import GREY, write_movies
 from tests.integration.network_house import Box, Desk
 
@@ -125,7 +126,7 @@ class Studio:
 @contextmanager
 def studio(folder: Path) -> Iterator[Studio]:
     """A box that serves, and a workstation that is logged in to it."""
-    box, desk = Box(folder / "box", _own_address()), Desk(folder / "desk")
+    box, desk = Box(folder / "box", own_address()), Desk(folder / "desk")
     try:
         box.serve()
         desk.login(box)
@@ -142,13 +143,3 @@ def _command(folder: Path) -> Path:
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -m anyportal_client.cli "$@"\n', encoding="utf-8")
     program.chmod(0o755)
     return program
-
-
-def _own_address() -> str:
-    """An address of this machine's that others reach it by; loopback's name where it has none."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # it sends nothing: a route is looked up
-        except OSError:
-            return "localhost"
-        return str(probe.getsockname()[0])

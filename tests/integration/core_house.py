@@ -29,6 +29,11 @@ class Heard:
     said: list[str] = field(default_factory=list)
     extent: Extent | None = None
 
+    @property
+    def ran(self) -> list[str]:
+        """The stages that ran, and were not read back."""
+        return [stage for stage, reused in self.reused.items() if not reused]
+
     def started(self, frames: object, rate: object) -> None: ...
 
     def opened(self, extent: Extent) -> None:

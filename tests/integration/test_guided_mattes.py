@@ -20,29 +20,9 @@ from anyportal_core.recipe import BackdropChoice, RecipeRequest, resolve
 from anyportal_core.shot import MediaRef, Shot
 from anyportal_core.testing.clips import Scene, write_images, write_movie
 from anyportal_core.testing.drawn import drawn_person
+from tests.integration.core_house import Heard
 
 HEIGHT, WIDTH = 120, 160
-
-
-class Watcher:
-    """Remembers which stages ran."""
-
-    def __init__(self) -> None:
-        self.ran: list[str] = []
-
-    def started(self, frames: object, rate: object) -> None: ...
-
-    def progress(self, stage: str, stage_fraction: float, fraction: float) -> None: ...
-
-    def stage_done(self, stage: str, seconds: float, reused: bool) -> None:
-        if not reused:
-            self.ran.append(stage)
-
-    def files(self, written: object) -> None: ...
-
-    def log(self, text: str, warning: bool = False) -> None: ...
-
-    def checkpoint(self) -> None: ...
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +51,7 @@ def still(folder: Path, name: str) -> MediaRef:
 def mattes(shot: Shot, folder: Path, plugin: str) -> tuple[Image, list[str]]:
     """The delivered mattes ``(T, H, W)``, and the stages that ran."""
     request = RecipeRequest(BackdropChoice("colour", "#336699"), "draft", settings={"matte.plugin": plugin})
-    catalogue, watcher, out = load_catalogue(), Watcher(), folder / "out"
+    catalogue, watcher, out = load_catalogue(), Heard(), folder / "out"
     out.mkdir(parents=True, exist_ok=True)
     recipe = resolve(request, catalogue)
     delivery = Delivery(format="png", layers=("matte",))

@@ -20,6 +20,7 @@ from anyportal_core.shot import MediaRef, Shot
 from anyportal_core.testing.clips import moving_scene, write_images, write_movie
 from anyportal_core.testing.counting import counted
 from anyportal_core.testing.tiny.matting import write_edgetam, write_sam2, write_vitmatte
+from tests.integration.core_house import Heard
 
 COUNT = 6
 SHOWN = 2
@@ -45,31 +46,10 @@ def shot(tmp_path_factory: pytest.TempPathFactory) -> Shot:
     return Shot(MediaRef(folder / "plate.mp4"), mask=MediaRef(folder / "mask.1.png"), mask_frame=SHOWN)
 
 
-class Watcher:
-    """Remembers which stages ran, and which were read back."""
-
-    def __init__(self) -> None:
-        self.ran: list[str] = []
-
-    def started(self, frames: object, rate: object) -> None: ...
-
-    def progress(self, stage: str, stage_fraction: float, fraction: float) -> None: ...
-
-    def stage_done(self, stage: str, seconds: float, reused: bool) -> None:
-        if not reused:
-            self.ran.append(stage)
-
-    def files(self, written: object) -> None: ...
-
-    def log(self, text: str, warning: bool = False) -> None: ...
-
-    def checkpoint(self) -> None: ...
-
-
 def render(shot: Shot, models: Models, folder: Path, plugin: str) -> tuple[list[str], list[bytes]]:
     """The stages that ran, and the comp's frames."""
     request = RecipeRequest(BackdropChoice("colour", "#336699"), "draft", settings={"matte.plugin": plugin})
-    catalogue, watcher, out = load_catalogue(), Watcher(), folder / "out"
+    catalogue, watcher, out = load_catalogue(), Heard(), folder / "out"
     out.mkdir(parents=True, exist_ok=True)
     recipe = resolve(request, catalogue, frozenset({"mask"}))
     stages = DirectoryCache(folder / "stages")
