@@ -14,6 +14,8 @@ class HarmonisePlugin(Protocol):
 
     A plug-in that makes ``gain`` yields ``log_gain`` ``(t, h, w, 3)`` float32, the natural logarithm of
     new over old light, scene-linear, on a grid of any smaller size (unit coordinates as the plate's).
+    Beside it it may yield ``veil`` ``(t, 2, 3)`` float32, light of the same kind that lies over the whole picture
+    (haze, flare): what is taken off the plate's before the gain, and what the new place lays over it afterwards.
     A plug-in that makes ``relit`` yields ``relit`` ``(t, H, W, 3)``, the foreground relit, work size,
     display-referred.
     """

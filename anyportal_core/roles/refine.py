@@ -12,8 +12,8 @@ from anyportal_core.roles import Chunk, RoleContext, StoredFrames
 class RefinePlugin(Protocol):
     """Makes the relighting steady and hands the finish a gain.
 
-    Yields ``log_gain`` ``(t, h, w, 3)`` as the harmonise role defines it. A plug-in that repaints the
-    background as well (makes ``video``) yields ``frames`` ``(t, H, W, 3)`` beside it.
+    Yields ``log_gain`` ``(t, h, w, 3)`` and, if it likes, ``veil`` ``(t, 2, 3)``, as the harmonise role defines
+    them. A plug-in that repaints the background as well (makes ``video``) yields ``frames`` ``(t, H, W, 3)`` beside.
     """
 
     def steady(

@@ -39,7 +39,7 @@ from anyportal_core.stages.matching import Matching
 from anyportal_core.stages.material import Material
 from anyportal_core.stages.relighting import relight
 
-CODE_VERSION = 7
+CODE_VERSION = 8
 
 _SOLID = np.float32(1 - 2**-12)
 """What half float rounds to 1: there the delivered matte says that the foreground is the plate's own."""
@@ -165,9 +165,13 @@ class Finish:
         """Relight the foreground, in place; the gain where it is wanted, 1 where nothing is relit."""
         gain = np.ones_like(foreground) if self._wants_gain else None
         strength = np.float32(self._material.recipe.finish.number("relight_strength", number))
-        log_gain = self._material.results["refine"].read("log_gain", index, index + 1)[0] * strength
-        if log_gain.any():
-            relight(foreground, log_gain, display, alpha, self._encoding, self._ops, gain)
+        refined = self._material.results["refine"]
+        log_gain = refined.read("log_gain", index, index + 1)[0] * strength
+        veil = refined.read("veil", index, index + 1)[0] * strength if "veil" in refined.names else None
+        if veil is not None and not veil.any():
+            veil = None
+        if log_gain.any() or veil is not None:
+            relight(foreground, log_gain, display, alpha, self._encoding, self._ops, gain, veil)
         return gain
 
     def _clean_plate(self, frame: Frame, index: int, alpha: Image) -> Image:

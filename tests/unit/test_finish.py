@@ -31,6 +31,7 @@ class Stored:
 
     def __init__(self, **arrays: np.ndarray) -> None:
         self._arrays = arrays
+        self.names = frozenset(arrays)
 
     def read(self, name: str, start: int, stop: int) -> np.ndarray:
         return self._arrays[name][None]
@@ -59,6 +60,7 @@ class OneFrame:
     settings: dict[str, object] | None = None
     clean: np.ndarray | None = None
     colours: str = "photographed"
+    veil: np.ndarray | None = None
 
     def layers(self, *wanted: str) -> dict[str, np.ndarray]:
         (number, made), *_ = self.finish(*wanted).frames()
@@ -66,7 +68,8 @@ class OneFrame:
         return made
 
     def finish(self, *wanted: str) -> Finish:
-        results = {"matte": Stored(alpha=self.alpha), "refine": Stored(log_gain=self.log_gain)}
+        veil = {} if self.veil is None else {"veil": self.veil}
+        results = {"matte": Stored(alpha=self.alpha), "refine": Stored(log_gain=self.log_gain, **veil)}
         if self.clean is not None:
             results["clean_plate"] = Stored(frames=self.clean)
         height, width = self.alpha.shape
@@ -243,3 +246,33 @@ def test_clean_edges_off_takes_any_colours_for_the_foregrounds() -> None:
     alpha, plate = np.full((HEIGHT, WIDTH), 0.5, np.float32), np.full((HEIGHT, WIDTH, 3), 0.3, np.float32)
     made = OneFrame(plate, alpha, plate, 0 * plate, settings={"clean_edges": False}, colours="premultiplied")
     assert (made.layers("foreground")["foreground"] == plate).all()
+
+
+def veiled(shot: OneFrame, old: float, new: float, **changes: Any) -> OneFrame:
+    return replace(shot, veil=np.float32([[old] * 3, [new] * 3]), **changes)
+
+
+def test_a_veil_is_taken_off_before_the_gain_and_another_laid_on_after_it(shot: OneFrame) -> None:
+    layers = veiled(shot, 0.05, 0.02).layers("comp", "foreground", "gain")
+    solid, empty = shot.alpha == 1, np.hypot(*np.mgrid[-144:144, -160:160]) > 130
+    before, after = shot.plate[solid], layers["foreground"][solid]
+    far = before > 0.2  # what is darker than a veil is bent over, not cut off
+    expected = (before - 0.05 + 0.05**2 / (before + 0.05)) * layers["gain"][solid] + 0.02
+    np.testing.assert_allclose(after[far], expected[far], rtol=1e-4)
+    assert (after[before > 0] > 0).all() and after.max() > 20
+    np.testing.assert_array_equal(layers["foreground"][empty], 0)
+
+
+def test_a_veil_is_no_part_of_a_plate_at_strength_0(shot: OneFrame) -> None:
+    solid = shot.alpha == 1
+    kept = veiled(shot, 0.05, 0.02, settings={"relight_strength": 0}).layers("comp")
+    assert kept["comp"][solid].tobytes() == shot.plate[solid].tobytes()
+    none, zero = (case.layers("comp")["comp"] for case in (shot, veiled(shot, 0.0, 0.0)))
+    assert none.tobytes() == zero.tobytes()
+
+
+def test_a_veil_without_a_gain_reaches_the_foreground_alone(shot: OneFrame) -> None:
+    case = veiled(shot, 0.0, 0.03, log_gain=np.zeros_like(shot.log_gain))
+    plain, lifted = shot.plate, case.layers("foreground")["foreground"]
+    solid = shot.alpha == 1
+    np.testing.assert_allclose(lifted[solid], plain[solid] + 0.03, atol=1e-5)
