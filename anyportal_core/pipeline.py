@@ -37,6 +37,7 @@ from anyportal_core.stages.checks import check_foreground, check_one_shot, doubt
 from anyportal_core.stages.finish import CODE_VERSION, Finish, check_layers
 from anyportal_core.stages.material import CODE_VERSION as READING
 from anyportal_core.stages.material import Material
+from anyportal_core.stages.notes import Notes
 from anyportal_core.stages.parts import Parts
 from anyportal_core.stages.results import DamagedResultError, Result, write_result
 from anyportal_core.stages.stage import FINISH_SHARE, Stage, paints, stages
@@ -162,9 +163,11 @@ def _analyse(
         damage = _Damage(observer, stage.name)
         result = _kept(cache, key, damage.of_result)
         reused, spared = result is not None, 0.0
+        said = Notes(observer.log)
         if result is None:
             begun_stage(key)
-            result, spared = _run(stage, material, cast, cache, key, report, damage.of_part)
+            result, spared = _run(stage, material, cast, cache, key, report, said, damage.of_part)
+        said.again(result.notes)
         material.results[stage.name] = result
         if stage.name == "matte":
             _look_at_matte(material, cast, observer)
@@ -186,13 +189,14 @@ def _run(
     cache: StageCache,
     key: str,
     report: _Report,
+    said: Notes,
     damaged: Callable[[], None],
 ) -> tuple[Result, float]:
     """Run a stage, but for the parts of it that are kept; gives its result and the seconds that those parts took."""
-    parts = Parts(cache, key, damaged)
+    parts = Parts(cache, key, damaged, said)
     with cache.writing(key) as aside:
-        chunks = stage.run(material, cast.at_work(report, parts))
-        write_result(aside, chunks, 1 if stage.single else material.count, report)
+        chunks = stage.run(material, cast.at_work(report, parts, said))
+        write_result(aside, chunks, 1 if stage.single else material.count, report, said.kept)
     result = _kept(cache, key)
     assert result is not None, "a cache keeps what was just written"
     parts.drop()

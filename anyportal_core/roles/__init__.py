@@ -69,7 +69,9 @@ class RoleContext:
             was cut short, bit for bit. A plug-in that works window by window makes each of them in such a call, with
             whatever the windows to come need of it among the arrays; then it goes on at the window it was at. One that
             does not begins anew. ``make`` must depend on nothing but the plug-in's inputs and parts before it.
-        note: says something to the user that is no error ("no camera motion found: treated as static").
+        note: says something to the user that is no error ("no camera motion found: treated as static"). It is kept with
+            the result, and said again whenever that is used again.
+        warning: says what the user should look at or do; `warn` is how to call it.
         prompts: what the user wrote; empty for a plug-in whose spec does not say that it reads them.
         models: where the weights lie.
         device: where networks run: ``cpu``, ``cuda:0``.
@@ -84,6 +86,11 @@ class RoleContext:
     device: str = "cpu"
     progress: Callable[[float], None] = lambda share: None
     part: Part = lambda number, make: make()
+    warning: Callable[[str], None] | None = None
+
+    def warn(self, text: str) -> None:
+        """Say what the user should look at or do ("the matte is doubtful on frames 12-17"); kept as a note is."""
+        (self.warning or self.note)(text)
 
 
 @runtime_checkable

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from anyportal_core.models import Models
 from anyportal_core.recipe import Recipe
 from anyportal_core.registry import Catalogue, ModelUse, PluginSpec, Role, create
 from anyportal_core.roles import NeedsMemory, Part, Prompts, RoleContext
+from anyportal_core.stages.notes import Tell
 
 
 class Cast:
@@ -30,7 +32,7 @@ class Cast:
         recipe: Recipe,
         catalogue: Catalogue,
         checkpoint: Callable[[], None],
-        note: Callable[[str], None],
+        note: Tell,
         models: Models,
         device: str,
     ) -> None:
@@ -43,10 +45,10 @@ class Cast:
         self.models, self.device = models, device
         self._made: dict[Role, Any] = {}
 
-    def at_work(self, progress: Callable[[float], None], part: Part) -> Cast:
+    def at_work(self, progress: Callable[[float], None], part: Part, note: Tell) -> Cast:
         """The same plug-ins, which tell how far they are and keep the parts they have done (see `RoleContext`)."""
         other = copy.copy(self)
-        other._progress, other._part = progress, part
+        other._progress, other._part, other._note = progress, part, note
         return other
 
     def spec(self, role: Role) -> PluginSpec:
@@ -92,6 +94,7 @@ class Cast:
             device=self.device,
             progress=self._progress,
             part=self._part,
+            warning=partial(self._note, warning=True),
         )
 
     def prompts(self, role: Role) -> Prompts:

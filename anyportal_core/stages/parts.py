@@ -11,9 +11,14 @@ import numpy as np
 
 from anyportal_core.cache import StageCache
 from anyportal_core.roles import Chunk
+from anyportal_core.stages import notes
+from anyportal_core.stages.notes import Notes
 
 _SECONDS = "anyportal: seconds"
 """Beside a part's arrays, what making it took; no plug-in calls an array like that."""
+
+_NOTES = "anyportal: notes"
+"""And what was said meanwhile."""
 
 
 class Parts:
@@ -24,10 +29,18 @@ class Parts:
 
     Args:
         damaged: called when a part that was kept is damaged; it is made again.
+        said: what is said while parts are made; what was said of a part that is kept is said again.
     """
 
-    def __init__(self, cache: StageCache, key: str, damaged: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        cache: StageCache,
+        key: str,
+        damaged: Callable[[], None] = lambda: None,
+        said: Notes | None = None,
+    ) -> None:
         self._cache, self._key, self._damaged = cache, key, damaged
+        self._said = said or Notes(lambda text, warning=False: None)
         self._used: set[str] = set()
         self.spared = 0.0
         """Seconds that an earlier run took for the parts that were not made again."""
@@ -43,11 +56,13 @@ class Parts:
         kept = self._read(key)
         if kept is not None:
             self.spared += float(kept.pop(_SECONDS, 0.0))
+            self._said.again(notes.read(str(kept.pop(_NOTES, "[]"))))
             return kept
-        begun = time.monotonic()
+        begun, before = time.monotonic(), len(self._said.kept)
         made = {name: np.asarray(values, order="C") for name, values in make().items()}
         with self._cache.writing(key) as aside, aside.open("wb") as file:
-            np.savez(file, **made, **{_SECONDS: time.monotonic() - begun})  # type: ignore[arg-type]
+            aside_of_it = {_SECONDS: time.monotonic() - begun, _NOTES: notes.written(self._said.kept[before:])}
+            np.savez(file, **made, **aside_of_it)  # type: ignore[arg-type]
         return made
 
     def drop(self) -> None:

@@ -7,7 +7,7 @@ just stored, so that an undisturbed run and a resumed one see the same quantised
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from io import FileIO
 from pathlib import Path
 
@@ -17,14 +17,24 @@ from numpy.typing import NDArray
 
 from anyportal_core.errors import AnyPortalError, storage_error
 from anyportal_core.roles import Array, Chunk, Stored
+from anyportal_core.stages import notes
+from anyportal_core.stages.notes import Note
 
 _UNIT = 65535.0
 _STORAGE: dict[str, type[np.generic]] = {"alpha": np.uint16, "relit": np.float16, "frames": np.float16}
 """What is stored smaller than it is computed. ``alpha`` is 0..1 as 16-bit integers: 0 and 1 stay exact."""
 
+_NOTES = "notes"
+"""An attribute of the file; of a stage that said nothing there is none."""
 
-def write_result(path: Path, chunks: Iterator[Chunk], count: int, progress: Callable[[float], None]) -> None:
+
+def write_result(
+    path: Path, chunks: Iterator[Chunk], count: int, progress: Callable[[float], None], said: Sequence[Note] = ()
+) -> None:
     """Store ``chunks`` as they come; their lengths must add up to ``count``.
+
+    Args:
+        said: what is to be said of the result; looked at when all chunks have come.
 
     Raises:
         AnyPortalError: a plug-in yielded too few or too many frames.
@@ -34,6 +44,8 @@ def write_result(path: Path, chunks: Iterator[Chunk], count: int, progress: Call
         disk = _Disk(raw, path)
         with h5py.File(disk, "w", libver="latest") as file:
             done = _write_chunks(file, chunks, count, progress, disk)
+            if said:
+                file.attrs[_NOTES] = notes.written(said)
         disk.check()
     if done != count:
         raise AnyPortalError(f"a plug-in yielded {done} of {count} frames")
@@ -174,6 +186,8 @@ class Result:
         self.size_bytes = path.stat().st_size
         self.names = frozenset(self._file)
         self.count = len(self._file[next(iter(sorted(self.names)))])
+        self.notes: Sequence[Note] = notes.read(self._file.attrs.get(_NOTES, "[]"))
+        """What was said when it was made."""
 
     def read(self, name: str, start: int, stop: int) -> Array:
         """Frames ``start <= i < stop`` of one array, as it was yielded (alpha: float32 0..1)."""

@@ -228,7 +228,7 @@ def test_no_plugin_of_ours_that_loads_models_is_silent_about_them() -> None:
 def cast(models: Models, backdrop: BackdropChoice, **settings: Any) -> Cast:
     catalogue = load_catalogue()
     recipe = resolve(RecipeRequest(backdrop, "anyportal", settings=settings), catalogue, frozenset({"matte"}))
-    return Cast(recipe, catalogue, lambda: None, lambda text: None, models, GPU)
+    return Cast(recipe, catalogue, lambda: None, lambda text, warning=False: None, models, GPU)
 
 
 PROMPT, STILL, CLIP = (BackdropChoice(kind, "0" * 64) for kind in ("prompt", "still", "clip"))  # type: ignore[arg-type]

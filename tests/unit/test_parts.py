@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as hnp
 from anyportal_core.cache import DirectoryCache
 from anyportal_core.errors import Cancelled
 from anyportal_core.roles import Chunk
+from anyportal_core.stages.notes import Note, Notes
 from anyportal_core.stages.parts import Parts
 
 
@@ -97,6 +98,23 @@ def test_what_parts_took_is_known_when_they_are_not_made_again(tmp_path: Path, m
     again = Parts(cache, "k")
     assert [set(again(number, make)) for number in range(3)] == 3 * [{"a"}]
     assert again.spared == 10
+
+
+def test_what_was_said_of_a_part_is_said_of_it_again(tmp_path: Path) -> None:
+    cache, told = DirectoryCache(tmp_path), list[tuple[str, bool]]()
+    for make in (True, False):
+        told.clear()
+        said = Notes(lambda text, warning=False: told.append((text, warning)))
+        said("before it")
+
+        def part(said: Notes = said) -> Chunk:
+            said("frame 7 is doubtful", warning=True)
+            return {"a": np.zeros(1)}
+
+        parts = Parts(cache, "k", said=said)
+        assert set(parts(0, part if make else never)) == {"a"}
+        assert said.kept == [Note("before it"), Note("frame 7 is doubtful", True)]
+        assert told == [("before it", False), ("frame 7 is doubtful", True)]
 
 
 def flip(data: bytes) -> bytes:

@@ -12,6 +12,7 @@ import pytest
 from anyportal_core.cache import DirectoryCache
 from anyportal_core.errors import AnyPortalError, Cancelled
 from anyportal_core.roles import Chunk
+from anyportal_core.stages.notes import Note, Notes
 from anyportal_core.stages.results import Result, write_result
 
 
@@ -36,6 +37,28 @@ def test_full_and_empty_stay_exact(tmp_path: Path) -> None:
     write_result(tmp_path / "r", yielded(2), 2, lambda _: None)
     alpha = Result(tmp_path / "r").read("alpha", 0, 2)
     assert (alpha[:, 0] == 0).all() and (alpha[:, 1] == 1).all()
+
+
+def test_what_was_said_while_it_was_made_is_kept(tmp_path: Path) -> None:
+    told: list[str] = []
+    said = Notes(lambda text, warning=False: told.append(text))
+
+    def made() -> Iterator[Chunk]:
+        yield from yielded(2, 1)
+        for _ in range(2):
+            said("frames 12-17 are doubtful: \u00fc", warning=True)
+        said("treated as static")
+
+    write_result(tmp_path / "r", made(), 3, lambda _: None, said.kept)
+    assert Result(tmp_path / "r").notes == [Note("frames 12-17 are doubtful: \u00fc", True), Note("treated as static")]
+    assert told == ["frames 12-17 are doubtful: \u00fc", "treated as static"], "each is told once"
+
+
+def test_a_result_of_which_nothing_is_said_is_the_file_it_always_was(tmp_path: Path) -> None:
+    write_result(tmp_path / "old", yielded(3), 3, lambda _: None)
+    write_result(tmp_path / "new", yielded(3), 3, lambda _: None, [])
+    assert (tmp_path / "old").read_bytes() == (tmp_path / "new").read_bytes()
+    assert Result(tmp_path / "old").notes == []
 
 
 def test_equal_results_are_equal_files(tmp_path: Path) -> None:

@@ -208,7 +208,7 @@ def planned(backdrop: BackdropChoice, **settings: Any) -> list[str]:
     """The stages that the preset anyportal runs, by name."""
     catalogue = load_catalogue()
     recipe = resolve(RecipeRequest(backdrop, "anyportal", settings=settings), catalogue, frozenset({"matte"}))
-    cast = Cast(recipe, catalogue, lambda: None, lambda text: None, Models.configured(), "cpu")
+    cast = Cast(recipe, catalogue, lambda: None, lambda text, warning=False: None, Models.configured(), "cpu")
     return [stage.name for stage in stages(recipe, cast)]
 
 

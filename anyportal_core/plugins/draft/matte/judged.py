@@ -36,7 +36,7 @@ def judged_chunks(alphas: Iterator[Judged], plate: FrameSource, context: RoleCon
     if held:
         yield _chunk(held)
     if doubtful:
-        context.note(
+        context.warn(
             f"the matte is doubtful on frames {FrameSet(tuple(doubtful))}: look at them, and correct them with a mask"
         )
 
