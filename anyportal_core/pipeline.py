@@ -6,6 +6,7 @@ import hashlib
 import re
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from fractions import Fraction
 from functools import partial
@@ -325,11 +326,12 @@ def _deliver(
     there = finished(_finish_key(delivery, form, stem, header, keys, wanted))
     skipped = frozenset[int]() if form in MOVIES else frozenset(there) & frozenset(material.deliver.numbers)
     try:
-        for done, (number, layers) in enumerate(finish.frames(skipped), start=len(skipped) + 1):
-            observer.files(writer.write(number, layers))
-            fraction = done / len(material.deliver)
-            observer.progress("finish", fraction, 1 - FINISH_SHARE * (1 - fraction))
-            observer.checkpoint()
+        with closing(finish.frames(skipped)) as frames:
+            for done, (number, layers) in enumerate(frames, start=len(skipped) + 1):
+                observer.files(writer.write(number, layers))
+                fraction = done / len(material.deliver)
+                observer.progress("finish", fraction, 1 - FINISH_SHARE * (1 - fraction))
+                observer.checkpoint()
         observer.files(writer.close())
     except BaseException:
         writer.abort()

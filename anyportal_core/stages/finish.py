@@ -6,15 +6,19 @@ the plate's own pixels: with strength 0 they come back bit for bit where the mat
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Generator, Iterable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from itertools import compress
 from typing import cast as typed
 
+import cv2
 import numpy as np
 
 from anyportal_core.delivery import Delivery
 from anyportal_core.errors import RecipeError
 from anyportal_core.frames import Image
+from anyportal_core.hands import in_order
 from anyportal_core.media.ahead import ahead
 from anyportal_core.media.clip import Frame
 from anyportal_core.media.encoding import (
@@ -59,6 +63,29 @@ _FAINT = np.float32(1e-3)
 """Alpha below it is noise: divided by it, colours would be too."""
 
 
+_AT_ONCE = 4_200_000
+"""Pixels: of frames that are worked on at once there are no more, but for one, so that memory has a bound."""
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A frame as far as the plug-ins see it: they work in one thread, on one frame after the other.
+
+    Args:
+        display: the plate as it is shown, ``(H, W, 3)``.
+        given: the supplied matte, ``(H, W)``.
+        alpha: the matte, ``(H, W)``.
+        background: ``(H, W, 3)``.
+    """
+
+    frame: Frame
+    index: int
+    display: Image
+    given: Image | None
+    alpha: Image
+    background: Image
+
+
 class Finish:
     """Makes the delivered layers of every frame."""
 
@@ -76,37 +103,47 @@ class Finish:
         self._accents = Accents(material.recipe.finish, self._encoding, ops)
         self._informs = {"shadow", "wrap"}.intersection(delivery.layers)
 
-    def frames(self, skipped: Container[int] = ()) -> Iterator[tuple[int, dict[str, Image]]]:
+    def frames(self, skipped: Container[int] = ()) -> Generator[tuple[int, dict[str, Image]]]:
         """``(frame number, layer to image)`` for every delivered frame that is not ``skipped``, in order.
 
         The parts of the comp come along even where only the comp is wanted: an EXR makes its comp from the
-        parts as it stores them, so that the comp is the same whichever layers are delivered beside it.
+        parts as it stores them, so that the comp is the same whichever layers are delivered beside it. Threads are
+        at work on the frames that come next: to be closed where it is given up.
         """
-        material = self._material
-        first = material.numbers[0]
-        wanted = [number not in skipped for number in material.deliver.numbers]
+        info, deliver = self._material.info, self._material.deliver.numbers
+        wanted = [number not in skipped for number in deliver]
         if not any(wanted):
             return
-        frames = material.plate_clip.frames(list(compress(material.deliver.numbers, wanted)))
-        if material.info.kind == "movie":  # of files, headers and windows are asked for while theirs are read
-            frames = ahead(frames)
-        for frame, given in zip(frames, compress(material.full_matte(), wanted), strict=False):
-            yield frame.number, self._layers(frame, frame.number - first, given)
+        threads, most = cv2.getNumThreads(), max(1, _AT_ONCE // (info.height * info.width))
+        with closing(self._begun(wanted)) as begun:
+            yield from in_order(self._made, begun, min(threads, most) if threads > 1 else 0)
 
-    def _layers(self, frame: Frame, index: int, given: Image | None) -> dict[str, Image]:
-        display = to_display(frame.pixels, self._encoding)
-        alpha = self._matte(frame, display, index, given)
-        layers = {"foreground": self._foreground(frame, alpha, given), "background": self._matching.background(index)}
+    def _begun(self, wanted: list[bool]) -> Generator[_Begun]:
+        material = self._material
+        frames = material.plate_clip.frames(list(compress(material.deliver.numbers, wanted)))
+        with ExitStack() as stack:
+            if material.info.kind == "movie":  # of files, headers and windows are asked for while theirs are read
+                frames = stack.enter_context(closing(ahead(frames)))
+            for frame, given in zip(frames, compress(material.full_matte(), wanted), strict=False):
+                index = frame.number - material.numbers[0]
+                display = to_display(frame.pixels, self._encoding)
+                alpha = self._matte(frame, display, index, given)
+                yield _Begun(frame, index, display, given, alpha, self._matching.background(index))
+
+    def _made(self, begun: _Begun) -> tuple[int, dict[str, Image]]:
+        """The number and the layers of a frame; of what other frames need, nothing is touched."""
+        frame, index, alpha, background = begun.frame, begun.index, begun.alpha, begun.background
+        layers = {"foreground": self._foreground(frame, alpha, begun.given), "background": background}
         layers["matte"] = alpha
-        gain = self._relight(frame.number, index, layers["foreground"], alpha, display)
+        gain = self._relight(frame.number, index, layers["foreground"], alpha, begun.display)
         if gain is not None:
             layers["gain"] = gain
-        layers |= self._accented(frame.number, layers["foreground"], layers["background"], alpha)
+        layers |= self._accented(frame.number, layers["foreground"], background, alpha)
         if self._wants_clean_plate:
             layers["clean_plate"] = self._clean_plate(frame, index, alpha)
         if self._wants_comp:
             layers["comp"] = _composed(layers["foreground"], layers["background"], alpha, self._encoding)
-        return layers
+        return frame.number, layers
 
     def _accented(self, number: int, foreground: Image, background: Image, alpha: Image) -> dict[str, Image]:
         """Those layers that shadow and wrap change, and the two themselves where they are wanted."""

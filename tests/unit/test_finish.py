@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any, cast
 
+import cv2
 import numpy as np
 import pytest
 
@@ -50,7 +53,7 @@ class Painted:
 
 @dataclass
 class OneFrame:
-    """The material of a shot of one frame, its matte supplied, its background painted."""
+    """The material of a shot of one frame, or of that one as it gets lighter; matte supplied, background painted."""
 
     plate: np.ndarray
     alpha: np.ndarray
@@ -61,6 +64,7 @@ class OneFrame:
     clean: np.ndarray | None = None
     colours: str = "photographed"
     veil: np.ndarray | None = None
+    count: int = 1
 
     def layers(self, *wanted: str) -> dict[str, np.ndarray]:
         (number, made), *_ = self.finish(*wanted).frames()
@@ -78,18 +82,22 @@ class OneFrame:
             backdrop_reader=lambda encoding, long_side: None,
             recipe=SimpleNamespace(finish=Settings.check(FINISH, self.settings or {}, "finish")),
             results=results,
-            numbers=[7],
-            deliver=FrameSet((7,)),
-            plate_clip=SimpleNamespace(frames=lambda numbers: iter([Frame(7, self.plate)])),
+            numbers=list(range(7, 7 + self.count)),
+            deliver=FrameSet(tuple(range(7, 7 + self.count))),
+            plate_clip=SimpleNamespace(frames=self._frames),
             colours=self.colours,
-            full_matte=lambda: iter([self.alpha]),
+            full_matte=lambda: iter([self.alpha] * self.count),
             background_frame=lambda index: {"frames": self.painted},
-            count=1,
+            count=self.count,
             rate=Fraction(24),
         )
         plugins = {"matte": Supplied(), "background": Painted()}
         cast_ = SimpleNamespace(plugin=plugins.__getitem__, context=lambda role: None)
         return Finish(cast(Any, material), cast(Any, cast_), Delivery(wanted or ("comp",)), opencv)
+
+    def _frames(self, numbers: list[int]) -> Iterator[Frame]:
+        for number in numbers:
+            yield Frame(number, self.plate * np.float32(1 + (number - 7) / 8))
 
 
 def disc() -> np.ndarray:
@@ -276,3 +284,38 @@ def test_a_veil_without_a_gain_reaches_the_foreground_alone(shot: OneFrame) -> N
     plain, lifted = shot.plate, case.layers("foreground")["foreground"]
     solid = shot.alpha == 1
     np.testing.assert_allclose(lifted[solid], plain[solid] + 0.03, atol=1e-5)
+
+
+@pytest.fixture
+def threads() -> Iterator[Callable[[int], None]]:
+    """Sets how many threads pictures are worked on with."""
+    before = cv2.getNumThreads()
+    yield cv2.setNumThreads
+    cv2.setNumThreads(before)
+
+
+def test_frames_made_at_once_are_those_made_one_by_one(shot: OneFrame, threads: Callable[[int], None]) -> None:
+    shot.count = 5
+    threads(1)
+    one_by_one = list(shot.finish("comp", "gain").frames())
+    threads(2)
+    at_once = list(shot.finish("comp", "gain").frames())
+    assert [number for number, _ in at_once] == [7, 8, 9, 10, 11]
+    for (_, made), (_, expected) in zip(at_once, one_by_one, strict=True):
+        assert made.keys() == expected.keys()
+        for name, image in made.items():
+            assert image.tobytes() == expected[name].tobytes(), name
+
+
+def test_no_thread_outlives_frames_that_are_given_up_or_fail(shot: OneFrame, threads: Callable[[int], None]) -> None:
+    there = threading.active_count()
+    threads(2)
+    shot.count = 9
+    frames = shot.finish().frames()
+    next(frames)
+    frames.close()
+    assert threading.active_count() == there
+    shot.log_gain = np.zeros(3, np.float32) + 1  # nothing that could be enlarged
+    with pytest.raises(Exception):  # noqa: B017 - whatever it is
+        list(shot.finish().frames())
+    assert threading.active_count() == there

@@ -1,0 +1,38 @@
+"""Several things made at once, handed over in their order."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Thing = TypeVar("Thing")
+Made = TypeVar("Made")
+
+
+def in_order(make: Callable[[Thing], Made], things: Iterable[Thing], hands: int) -> Generator[Made]:
+    """What ``make`` makes of each thing, in order, made by so many threads while the caller is busy with those before.
+
+    Things are taken in the caller's thread, one more than there are hands ahead of what is handed over: memory depends
+    on the hands alone. An error of ``make`` is raised in the place of what it would have made. Where this is given up,
+    it waits for what is being made, and no thread stays behind.
+
+    Args:
+        make: works on several things at once, and on each alike whatever it does with the others.
+        hands: 1 makes one thing at a time, still while the caller is busy; 0 in the caller's own thread.
+    """
+    if not hands:
+        yield from map(make, things)
+        return
+    at_work: deque[Future[Made]] = deque()
+    with ThreadPoolExecutor(hands, "hand") as pool:
+        try:
+            for thing in things:
+                at_work.append(pool.submit(make, thing))
+                if len(at_work) > hands:
+                    yield at_work.popleft().result()
+            while at_work:
+                yield at_work.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
