@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from anyportal_core.errors import NoForegroundError
 from anyportal_core.frames import FrameSource, Image, chunks
+from anyportal_core.hands import in_order
 from anyportal_core.method.matting import settle
 from anyportal_core.plugins.draft.flow import Flow, follow
 from anyportal_core.plugins.draft.matte.common import OPS, each_frame, reach, render_edges
@@ -63,6 +65,21 @@ class Person:
 
 
 @dataclass(frozen=True)
+class _Found:
+    """A frame ``(H, W, 3)`` with the probability of a person ``(H, W)``, before its edges are settled.
+
+    Args:
+        trust: how decided the models were.
+        wavering: how far they wavered from the frame before.
+    """
+
+    frame: Image
+    probability: Image
+    trust: float
+    wavering: float
+
+
+@dataclass(frozen=True)
 class _Search:
     """What finds people in one run of frames."""
 
@@ -79,39 +96,53 @@ class _Search:
             usual: how much frames wavered until then.
         """
         most, last, alphas, sure = 0.0, np.empty(0, np.float32), [], []
-        for frame, last, trust, wavering in self._fused(start, stop, before):
-            most = max(most, float((last > 0.5).mean()))
-            alphas.append(settle(frame, _without_ghosts(last), reach(frame, self.context), OPS))
-            sure.append(trust / (1 + (wavering / (_TWICE * float(np.clip(usual, _WAVER, _MOST_WAVER)))) ** 2))
-            usual += _FOLLOW * (wavering - usual)
-            self.context.progress((start + len(alphas)) / len(self.plate))
+        with closing(in_order(self._settled, self._fused(start, stop, before), _hands())) as settled:
+            for found, alpha in settled:
+                last = found.probability
+                most = max(most, float((last > 0.5).mean()))
+                alphas.append(alpha)
+                usually = float(np.clip(usual, _WAVER, _MOST_WAVER))
+                sure.append(found.trust / (1 + (found.wavering / (_TWICE * usually)) ** 2))
+                usual += _FOLLOW * (found.wavering - usual)
+                self.context.progress((start + len(alphas)) / len(self.plate))
         # As the stage stores it: half of what would have to be written otherwise, and no other result.
         stored = np.rint(np.clip(np.stack(alphas), 0, 1) * _UNIT).astype(np.uint16)
         return {"alpha": stored, "sure": np.array(sure), "most": np.array(most), "last": last, "usual": np.array(usual)}
 
-    def _fused(self, start: int, stop: int, last: Image | None) -> Iterator[tuple[Image, Image, float, float]]:
-        """Frames with their probabilities, each averaged with what the frame before became, along the flow.
-
-        Beside them, how decided the models were, and how far they wavered from the frame before.
-        """
+    def _fused(self, start: int, stop: int, last: Image | None) -> Iterator[_Found]:
+        """What was found on each frame, averaged with what the frame before became, along the flow."""
         settings, flow = self.context.settings, Flow(shrink=2)
         who, steadiness = cast(Who, settings.text("people")), settings.number("steadiness")
         spot = settings.number("pick_x") / 100, settings.number("pick_y") / 100
         before = None if last is None else (self.plate.read(start - 1, start)[0], last)
-        for index, frame in enumerate(each_frame(self.plate, start, stop), start):
-            self.context.checkpoint()
-            found = self.corrected(index, self.selfie(frame))
-            carried, wavering = None, 0.0
-            trust = _decidedness(found)
-            if before is not None:
-                pair = flow.pair(frame, before[0])
-                carried = follow(before[1], pair.forward)
-            found = chosen(found, who, spot, carried)
-            if carried is not None:
-                wavering = _wavering(found, carried, pair.seen)
-                found = found + pair.seen * np.float32(steadiness) * (carried - found)
-            before = frame, found
-            yield frame, found, trust, wavering
+        with closing(in_order(self._looked, each_frame(self.plate, start, stop), _hands())) as looks:
+            for index, (frame, found) in enumerate(looks, start):
+                self.context.checkpoint()
+                found = self.corrected(index, found)
+                carried, wavering = None, 0.0
+                trust = _decidedness(found)
+                if before is not None:
+                    pair = flow.pair(frame, before[0])
+                    carried = follow(before[1], pair.forward)
+                found = chosen(found, who, spot, carried)
+                if carried is not None:
+                    wavering = _wavering(found, carried, pair.seen)
+                    found = found + pair.seen * np.float32(steadiness) * (carried - found)
+                before = frame, found
+                yield _Found(frame, found, trust, wavering)
+
+    def _looked(self, frame: Image) -> tuple[Image, Image]:
+        """A frame, and what the models make of it: they remember nothing, but are used by one thread alone."""
+        return frame, self.selfie(frame)
+
+    def _settled(self, found: _Found) -> tuple[_Found, Image]:
+        frame = found.frame
+        return found, settle(frame, _without_ghosts(found.probability), reach(frame, self.context), OPS)
+
+
+def _hands() -> int:
+    """Threads besides the caller's for each thing that is done to one frame after the other."""
+    return int(cv2.getNumThreads() > 1)
 
 
 def _decidedness(found: Image) -> float:
