@@ -33,7 +33,7 @@ from anyportal_core.stages.results import Result
 CODE_VERSION = 5
 """Of how media are read: part of the digest that every stage's result is kept under."""
 
-_LARGE = 8
+_LARGE = 2
 """Times the work size's pixels: a plate of more of them is decoded once for all stages, not by each."""
 
 _NOTHING, _SHOWN = 1e-4, 0.5
