@@ -199,6 +199,18 @@ def test_a_long_lean_is_held() -> None:
     assert lengths[2] / lengths[0] < 3
 
 
+@pytest.mark.parametrize(("noise", "leans"), [(0.0, True), (0.02, True), (0.3, False)])
+def test_a_lean_too_slow_to_be_told_in_any_frame_is_followed_where_it_adds_up(noise: float, leans: bool) -> None:
+    """Each frame's evidence is for plain motion; only over the shot does the lean stand out of the noise."""
+    generator = np.random.default_rng(0)
+    way, fits = np.array([[0.1, 0.05], [-0.1, 0.05], [0, 0], [0, 0]]), [Models.still()]
+    for _ in range(32):
+        seen = through_corners(CORNERS, CORNERS - [2, 0] + way + generator.normal(0, noise, (4, 2)))
+        fits.append(Models(shift(-2), seen, 1.0, 2.0, np.ones(100, bool), 0.1))
+    last = shot_path(fits, HEIGHT, WIDTH, 0.05).homography[-1]
+    assert (abs(last[1, 0]) + abs(last[2]).sum() > 1 + 1e-6) == leans
+
+
 def test_points_near_one_another_do_not_decide_on_a_homography() -> None:
     generator = np.random.default_rng(0)
     spread = generator.uniform(0, 1, (80, 2)).astype(np.float32) * [WIDTH, HEIGHT]

@@ -25,6 +25,9 @@ Quads = NDArray[np.float64]
 _STILL = 2.0  # pixels at a width of 640 that the corners of a static shot may seem to move
 _SEEN = 0.25  # share of the frames whose motion must be known
 _UNSURE = 0.01  # of the long side: a homography less certain than this at the corners is not used
+_SPAN = 8  # frames over which a slow lean adds up
+_ADDS_UP = 2.0  # times what leans at random would come to over a span: it can be _SPAN ** 0.5 at most
+_SHOWS = 0.5  # pixels at a width of 640 that the corners lean by over a span, for it to matter
 _LEANING = 0.2  # of the long side: how far a corner may leave the rectangle; more looks bent
 
 
@@ -53,7 +56,7 @@ def shot_path(fits: Fits, height: int, width: int, smoothing: float) -> Path:
         note = "no camera motion could be found in the background: treated as static" if len(fits) > 1 else ""
         return Path(still, 0 * confidence, note)
     size, corners = max(height, width), corners_of(height, width)
-    seen = _put_together(_of_one_kind(fits, size), corners, size)
+    seen = _put_together(_of_one_kind(fits, corners, size), corners, size)
     known &= ~_jumps(seen, fits, size)
     moved = np.linalg.norm(seen[known] - corners, axis=-1).max(axis=1)
     if np.quantile(moved, 0.95) < _STILL * size / 640:
@@ -68,13 +71,28 @@ def shot_path(fits: Fits, height: int, width: int, smoothing: float) -> Path:
     return Path(homography / homography[:, 2:, 2:], confidence, _lost_note(known))
 
 
-def _of_one_kind(fits: Fits, size: int) -> list[Matrix | None]:
+def _of_one_kind(fits: Fits, corners: Matrix, size: int) -> list[Matrix | None]:
     """The motions of the kind that is chosen for the shot."""
     known = [fit for fit in fits if fit is not None]
     unsure = np.median([fit.uncertainty for fit in known]) > _UNSURE * size
     costs = sum(fit.similarity_cost for fit in known), sum(fit.homography_cost for fit in known)
-    plain = unsure or costs[0] <= costs[1]
+    plain = unsure or (costs[0] <= costs[1] and not _leans_on(known[1:], corners, size))
     return [None if fit is None else fit.similarity if plain else fit.homography for fit in fits]
+
+
+def _leans_on(known: Sequence[Models], corners: Matrix, size: int) -> bool:
+    """Whether what a homography adds is the same way from frame to frame, though too small to be told in any one.
+
+    Errors of following cancel from frame to frame, since a feature is found by how it looked in its keyframe.
+    """
+    count = len(known) // _SPAN * _SPAN
+    if not count:
+        return False
+    leans = [transform(fit.homography, corners) - transform(fit.similarity, corners) for fit in known[:count]]
+    each = np.asarray(leans, np.float64)
+    added = each.reshape(-1, _SPAN, 4, 2).sum(axis=1)
+    over_a_span, of_one = float(np.sqrt(np.square(added).mean())), float(np.sqrt(np.square(each).mean()))
+    return over_a_span > max(_SHOWS * size / 640, _ADDS_UP * _SPAN**0.5 * of_one)
 
 
 def _put_together(motions: Sequence[Matrix | None], corners: Matrix, size: int) -> Quads:

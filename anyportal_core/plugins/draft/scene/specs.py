@@ -6,7 +6,7 @@ from anyportal_core.settings import Setting
 _HOMOGRAPHY = PluginSpec(
     name="draft.homography",
     role="motion",
-    version="2",
+    version="3",
     factory="anyportal_core.plugins.draft.scene.motion:Homography",
     summary="The camera's motion as homographies of the background, from features followed through the shot.",
     settings=(
