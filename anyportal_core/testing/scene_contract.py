@@ -259,7 +259,7 @@ def _picture(case: SceneCase, stored: Chunk) -> Image | None:
 
 
 def yields_light(case: SceneCase) -> None:
-    """``log_gain`` float32 ``(t, h, w, 3)`` no larger than the plate, or ``relit`` of the plate's size."""
+    """``log_gain`` float32 ``(t, h, w, 3)`` no larger than the plate, with or without ``veil``, or ``relit``."""
     result, (count, height, width) = case.result(), case.scene.matte.shape
     if "relit" in result:
         assert result["relit"].shape == (count, height, width, 3)
@@ -267,6 +267,8 @@ def yields_light(case: SceneCase) -> None:
     gain = result["log_gain"]
     assert gain.dtype == np.float32 and gain.ndim == 4 and gain.shape[3] == 3
     assert gain.shape[1] <= height and gain.shape[2] <= width
+    veil = result.get("veil", np.zeros((count, 2, 3), np.float32))
+    assert veil.dtype == np.float32 and veil.shape == (count, 2, 3) and veil.min() >= 0
 
 
 def follows_the_light(case: SceneCase) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anyportal_core.frames import FrameSource, chunks
+from anyportal_core.frames import FrameSource, Image, chunks
 from anyportal_core.method.illuminant import Subject, Surroundings, Vector
 from anyportal_core.method.irradiance import Change, change, gain
 from anyportal_core.method.smoothing import smooth
 from anyportal_core.plugins.draft.scene.grid import grid_size
 from anyportal_core.plugins.draft.scene.light import cover, facing, light, new_light, old_light
 from anyportal_core.plugins.draft.scene.look import Look
+from anyportal_core.plugins.draft.scene.veil import Shown, veils
 from anyportal_core.roles import Chunk, RoleContext
 
 Described = NDArray[np.float64]
@@ -24,6 +26,15 @@ _EVERY = 3  # light changes slowly: so many frames lie between two looks at it
 _GRID = 80  # long side of the grid that the gain is made on
 _LOOKED = 144  # and of that which pictures are measured on: a small foreground needs a finer one
 _SLOWNESS = 2000.0  # of the light of a place: changes faster than about 40 frames come from what moves in it
+_VEIL_SLOWNESS = 100.0  # flare comes and goes within about 20 frames
+
+
+class _Found(NamedTuple):
+    """In every frame: the change of light, the veils ``(6,)``, and the foreground's log level."""
+
+    changes: Sequence[Change]
+    veils: Described
+    levels: Vector
 
 
 class Light:
@@ -32,35 +43,41 @@ class Light:
     def relight(
         self, plate: FrameSource, matte: FrameSource, background: FrameSource, context: RoleContext
     ) -> Iterator[Chunk]:
-        """Yield ``log_gain``. Two passes: the light is measured in all frames and steadied before it is used."""
+        """Yield ``log_gain`` and ``veil``. Two passes: all is measured in all frames and steadied before it is used."""
         size = grid_size(plate.height, plate.width, _GRID)
-        changes = _changes(plate, matte, background, context)
+        found = _found(plate, matte, background, context)
         for start, stop in chunks(len(plate), _READ):
             context.checkpoint()
-            if changes is None:
-                yield {"log_gain": np.zeros((stop - start, *size, 3), np.float32)}
-                continue
-            gains = []
-            for index, alpha in zip(range(start, stop), matte.read(start, stop), strict=True):
-                look = Look.read(context.settings, plate.numbers[index])
-                across, below = facing(cover(alpha, size))
-                gains.append(gain(*look.applied(changes[index]), across, below))
-            yield {"log_gain": np.stack(gains)}
+            gains = np.zeros((stop - start, *size, 3), np.float32)
+            veil = np.zeros((stop - start, 2, 3), np.float32)
+            if found is not None:
+                for place, alpha in enumerate(matte.read(start, stop)):
+                    look = Look.read(context.settings, plate.numbers[start + place])
+                    gains[place], veil[place] = _lit(found, start + place, look, cover(alpha, size))
+            yield {"log_gain": gains, "veil": veil}
 
 
-def _changes(
-    plate: FrameSource, matte: FrameSource, background: FrameSource, context: RoleContext
-) -> list[Change] | None:
-    """The change of light in every frame; None where there is never a foreground."""
-    behind, front, around = _measured(plate, matte, background, context, _EVERY)
+def _lit(found: _Found, index: int, look: Look, covered: Image) -> tuple[Image, Image]:
+    """A frame's log gain and veils."""
+    whole, right, down, rim = look.applied(found.changes[index])
+    shown = Shown.of(found.veils[index], look.haze, found.levels[index], whole[0])
+    return gain(whole + np.array([shown.exposure, 0.0, 0.0]), right, down, rim, *facing(covered)), shown.veil
+
+
+def _found(plate: FrameSource, matte: FrameSource, background: FrameSource, context: RoleContext) -> _Found | None:
+    """What every frame tells; None where there is never a foreground."""
+    behind, front, around, veiled = _measured(plate, matte, background, context, _EVERY)
     if front is None:  # it may be there for a few frames only, between two looks
-        behind, front, around = _measured(plate, matte, background, context, 1)
+        behind, front, around, veiled = _measured(plate, matte, background, context, 1)
     if front is None or around is None:
         return None
     if behind is None:  # the foreground fills every frame: what lit it is told by itself alone
         behind = np.stack([_unseen(Subject(*row)) for row in front])
+    if veiled is None:
+        veiled = np.zeros((len(front), 6))
     rows = zip(behind, front, around, strict=True)
-    return [change(Surroundings(*old), Subject(*own), Surroundings(*new[:-1]), new[-1]) for old, own, new in rows]
+    changes = [change(Surroundings(*old), Subject(*own), Surroundings(*new[:-1]), new[-1]) for old, own, new in rows]
+    return _Found(changes, veiled, front[:, 0])
 
 
 def _unseen(front: Subject) -> Surroundings:
@@ -71,21 +88,23 @@ def _unseen(front: Subject) -> Surroundings:
 def _measured(
     plate: FrameSource, matte: FrameSource, background: FrameSource, context: RoleContext, every: int
 ) -> tuple[Described | None, ...]:
-    """Old surroundings, foreground and new surroundings over time, each steadied; None for what is never seen."""
-    found: list[tuple[Vector | None, ...]] = [(None, None, None)] * len(plate)
+    """Old surroundings, foreground, new surroundings and veils over time, steadied; None for what is never seen."""
+    found: list[tuple[Vector | None, ...]] = [(None, None, None, None)] * len(plate)
     size = grid_size(plate.height, plate.width, _LOOKED)
     for index in range(0, len(plate), every):
         context.checkpoint()
         frame, alpha, picture = (source.read(index, index + 1)[0] for source in (plate, matte, background))
         covered = cover(alpha, size)
-        behind, front = old_light(light(frame, size), covered, facing(covered)[0])
-        place, near = new_light(light(picture, size), covered)
+        there, then = light(frame, size), light(picture, size)
+        behind, front = old_light(there, covered, facing(covered)[0])
+        place, near = new_light(then, covered)
         parts = (None if part is None else np.array(part) for part in (behind, front))
-        found[index] = (*parts, np.array([*place, near]))
-    return tuple(_steadied(column) for column in zip(*found, strict=True))
+        found[index] = (*parts, np.array([*place, near]), veils(there, covered, then))
+    *lights, veiled = zip(*found, strict=True)
+    return (*(_steadied(column, _SLOWNESS) for column in lights), _steadied(veiled, _VEIL_SLOWNESS))
 
 
-def _steadied(values: Sequence[Vector | None]) -> Described | None:
+def _steadied(values: Sequence[Vector | None], slowness: float) -> Described | None:
     """The values over time without what is quick; frames of no value get their neighbours'."""
     there = [index for index, value in enumerate(values) if value is not None]
     if not there:
@@ -95,7 +114,7 @@ def _steadied(values: Sequence[Vector | None]) -> Described | None:
         return np.broadcast_to(known[0], (len(values), known.shape[1]))
     filled, weights = np.tile(known.mean(axis=0), (len(values), 1)), np.zeros(len(values))
     filled[there], weights[there] = known, 1.0
-    return np.clip(smooth(filled, weights, _SLOWNESS), known.min(axis=0), known.max(axis=0))
+    return np.clip(smooth(filled, weights, slowness), known.min(axis=0), known.max(axis=0))
 
 
 def _without_flashes(known: Described) -> Described:

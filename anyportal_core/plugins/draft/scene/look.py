@@ -25,6 +25,7 @@ class Look:
         colour: how much of the light's colour is taken over.
         key: log gain from the middle of the foreground to what faces the artist's own light, right and down.
         rim: log gain from the middle of the foreground to its edges.
+        haze: how much of the veils found is taken off and laid on.
     """
 
     exposure: float
@@ -33,16 +34,17 @@ class Look:
     colour: float
     key: tuple[float, float]
     rim: float
+    haze: float
 
     @classmethod
     def read(cls, settings: Settings, frame: int) -> Look:
-        names = ("exposure", "warmth", "direction", "colour", "key", "key_angle", "rim")
-        exposure, warmth, direction, colour, key, angle, rim = (settings.number(name, frame) for name in names)
+        names = ("exposure", "warmth", "direction", "colour", "key", "key_angle", "rim", "haze")
+        exposure, warmth, direction, colour, key, angle, rim, haze = (settings.number(name, frame) for name in names)
         half = key * np.log(2.0) / 2
         turn = np.radians(angle)
         right, down = half * float(np.sin(turn)), -half * float(np.cos(turn))
         stop = float(np.log(2.0))
-        return cls(exposure * stop, warmth, direction, colour, (right, down), rim * stop)
+        return cls(exposure * stop, warmth, direction, colour, (right, down), rim * stop, haze)
 
     def applied(self, found: Change) -> tuple[Vector, Vector, Vector, Vector]:
         """``(whole, right, down, rim)`` as ``irradiance.gain`` takes them."""

@@ -68,7 +68,7 @@ _WARP = PluginSpec(
 _LIGHT = PluginSpec(
     name="draft.light",
     role="harmonise",
-    version="12",
+    version="13",
     factory="anyportal_core.plugins.draft.scene.harmonise:Light",
     summary="Light and colour estimated from the new background and laid on the foreground as a smooth gain.",
     settings=(
@@ -101,6 +101,15 @@ _LIGHT = PluginSpec(
             "Light from behind: by how many stops the foreground's edges are lighter than its middle.",
             0,
             4,
+            animated=True,
+        ),
+        Setting(
+            "haze",
+            "number",
+            1.0,
+            "How far the plate's own haze and flare are taken off the foreground, and the new place's laid on.",
+            0,
+            1,
             animated=True,
         ),
     ),
