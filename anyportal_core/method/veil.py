@@ -26,7 +26,7 @@ from anyportal_core.ops import ImageOps
 _TINY = 1e-9
 _DARK, _LEAST = 0.005, 64
 """What is darker than all but this share is the darkest of a picture; of fewer cells nothing is said."""
-_PLAIN_OLD, _PLAIN_NEW = (0.06, 0.12, 0.2), (0.07, 0.15, 0.25)
+_PLAIN_OLD, _PLAIN_NEW = (0.06, 0.15, 0.2), (0.07, 0.2, 0.3)
 """The darkest things of a foreground, and of a place, beside their mean light, without a veil: as a rule; at most, as
 far as nothing else is sure; and never."""
 _SURELY_DARK, _NOTHING_DARK = 0.3, 0.5
