@@ -1,32 +1,181 @@
-"""Keying: alpha from a green or blue screen by colour difference (Vlahos, US patent 3595987, 1971).
+"""Keying: alpha from a green or blue screen by colour difference, after Vlahos (US patent 3595987, 1971).
 
-In front of a green screen the green of a pixel exceeds its other channels only as far as the screen shows
-through, whatever the foreground's colour. So that excess, over the screen's own, is the background's share.
+In front of a green screen the green of a pixel exceeds its other channels only as far as the screen shows through. By
+that the surely solid and the surely clear are told. Between them that alone takes warm colours for too solid; there
+alpha is a pixel's place between the screen behind it and the foreground beside it, measured along the direction of
+colour in which the two differ most for how much each varies (Fisher's linear discriminant, 1936): colour where the
+foreground is now bright, now dark; light and colour where it is even.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 from array_api_compat import array_namespace
 
-from anyportal_core.method.matting import flat_indices, gather, levels, spread
+from anyportal_core.method.matting import flat_indices, gather
+from anyportal_core.method.screens import cascade, excess
 from anyportal_core.ops import ImageOps
 
-ScreenKind = Literal["green", "blue"]
 
-_CHANNELS: dict[ScreenKind, int] = {"green": 1, "blue": 2}
-_EXCESS = 0.1  # display-referred; a pixel with less is no screen
-_PURITY = 0.25  # excess over the channel itself; foliage and skies have less
-_UNEVEN = 0.15  # standard deviation of the channels' ratios; painted screens have less, scenery more
-_CELL = 4  # pixels of a picture 360 high that one sample of the local screen spans
+class Limits(NamedTuple):
+    """What a key takes for sure, as shares of foreground.
+
+    Args:
+        black, white: below is clear, above is solid; between, but close to them, alpha stays what it is.
+        core: above is solid where it is so all over a place, as of clothes with something of the screen's colour;
+            1 leaves such places as transparent as they look.
+    """
+
+    black: float = 0.05
+    white: float = 0.95
+    core: float = 0.6
 
 
-def excess(image: Any, channel: int) -> Any:
-    """How far ``channel`` exceeds the larger of the two others: ``(..., 3)`` to ``(...)``."""
+_HIGH = 360  # the reduced picture's height, about
+_RIM = 3  # its pixels beside a mixed one that are not believed pure
+_MIDST = 0.025  # of its height: how far from anything clear the core's pixels are
+_FLAT, _AROUND = 0.15, 3  # how much a core may vary within so many pixels: more is an edge, or motion
+
+
+def reduced(image: Any, ops: ImageOps) -> Any:
+    """The picture ``(H, W, C)`` that a screen is looked for in, some 360 pixels high."""
+    shrink = max(1, round(image.shape[0] / _HIGH))
+    return ops.resize(image, -(-image.shape[0] // shrink), -(-image.shape[1] // shrink), "area")
+
+
+def key(image: Any, small: Any, behind: Any, limits: Limits, ops: ImageOps) -> Any:
+    """Alpha ``(H, W)`` of what stands before a screen; between its limits it is linear in what the screen shows.
+
+    Args:
+        image: ``(H, W, 3)``, display-referred.
+        small: it reduced, ``(h, w, 3)``.
+        behind: the screen's colours all over the reduced picture, ``(h, w, 3)``; see ``screen_map``.
+    """
+    xp = array_namespace(image, small, behind)
+    channel = int(xp.argmax(xp.mean(behind, axis=(0, 1))))
+    share = 1 - excess(small, channel) / xp.clip(excess(behind, channel), 1e-3, None)
+    smooth = ops.box(share, 1)
+    inside = (ops.erode(smooth, _RIM) > limits.white) | _core(share, limits.core, ops)
+    outside = (ops.dilate(smooth, _RIM) < limits.black) & ~inside
+    inside, outside = (xp.astype(v, image.dtype) for v in (inside, outside))
+    return _between(image, inside, outside, _places(small, inside, behind, ops), limits, ops)
+
+
+def _core(share: Any, least: float, ops: ImageOps) -> Any:
+    """Where so much is foreground all around that it is no edge, and does not fade: bool ``(h, w)``."""
+    xp = array_namespace(share)
+    if least >= 1:
+        return xp.zeros(share.shape, dtype=xp.bool)
+    reach = max(1, round(_MIDST * share.shape[0]))
+    smooth = ops.box(share, 2)
+    midst = ops.erode(smooth, reach) > least
+    flat = (smooth > least) & (ops.dilate(smooth, _AROUND) - ops.erode(smooth, _AROUND) < _FLAT)
+    grown = ops.dilate(xp.astype(midst, share.dtype), max(1, reach - _AROUND)) > 0
+    return midst | (flat & grown)
+
+
+_VARIED, _GRAINY = 0.2, 0.02  # of a foreground's light, and of any: standard deviations beside what is seen
+_SHADED, _NOISY = 0.05, 0.015  # the same of a screen
+_ANY = 0.45, 0.2, 0.06  # of a foreground of which none is near: its grey, and how bright and how coloured it may be
+_PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
+
+
+def _places(small: Any, inside: Any, behind: Any, ops: ImageOps) -> Any:
+    """Coefficients ``(h, w, 4)``: alpha is ``c[0:3] . colour + c[3]``."""
+    xp = array_namespace(small, behind)
+    h = small.shape[0]
+    products = [small[..., i] * small[..., j] for i, j in _PAIRS]
+    moments = xp.concat([small, xp.stack(products, axis=-1)], axis=-1)
+    grey, bright, coloured = _ANY
+    far = [grey] * 3 + [grey**2 + bright**2 + (coloured**2 if i == j else 0) for i, j in _PAIRS]
+    moments = cascade(moments, inside, xp.asarray(far, dtype=small.dtype), (h // 8, h // 24, 5), ops)
+    f, b = ([v[..., i] for i in range(3)] for v in (moments, behind))
+    vary = [
+        moments[..., 3 + at] - (1 - _VARIED**2) * f[i] * f[j] + _SHADED**2 * b[i] * b[j]
+        + (_GRAINY**2 + _NOISY**2 if i == j else 0)
+        for at, (i, j) in enumerate(_PAIRS)
+    ]  # fmt: skip
+    apart = [f[i] - b[i] for i in range(3)]
+    along = _solved(vary, apart)
+    length = sum(along[i] * apart[i] for i in range(3)) + 1e-12
+    along = [part / length for part in along]
+    return xp.stack([*along, -sum(along[i] * b[i] for i in range(3))], axis=-1)
+
+
+def _solved(s: list[Any], d: list[Any]) -> list[Any]:
+    """The inverse of symmetric matrices, as their six planes, times vectors, up to a factor above 0."""
+    xx, xy, xz, yy, yz, zz = s
+    a, b, c = yy * zz - yz * yz, xz * yz - xy * zz, xy * yz - xz * yy
+    e, f, g = xx * zz - xz * xz, xy * xz - xx * yz, xx * yy - xy * xy
+    x, y, z = d
+    return [a * x + b * y + c * z, b * x + e * y + f * z, c * x + f * y + g * z]
+
+
+def _between(image: Any, inside: Any, outside: Any, c: Any, limits: Limits, ops: ImageOps) -> Any:
+    """Alpha ``(H, W)``: where neither side is sure, by each pixel's colour."""
     xp = array_namespace(image)
-    first, second = (image[..., i] for i in range(3) if i != channel)
-    return image[..., channel] - xp.maximum(first, second)
+    (height, width), (h, w) = image.shape[:2], inside.shape
+    alpha = ops.resize(inside, height, width)
+    at = flat_indices(ops.resize(inside + outside, height, width) < 1)
+    y = (xp.astype(at // width, image.dtype) + 0.5) * (h / height) - 0.5
+    x = (xp.astype(at % width, image.dtype) + 0.5) * (w / width) - 0.5
+    c, pixel = gather(c, x, y, ops), xp.reshape(image, (-1, 3))[at]
+    light = _light(image)
+    flat = xp.reshape(alpha, (-1,))  # a view: alpha itself is written to
+    if not _coarse_colour(image, light):
+        flat[at] = _clipped(_dot(c, pixel) + c[:, 3], limits)
+        return alpha
+    blurred = ops.resize(ops.resize(light, -(-height // 2), -(-width // 2), "area"), height, width)
+    finer = light - blurred
+    fine = xp.reshape(finer, (-1,))[at]
+    found = _dot(c, pixel) + c[:, 3] - fine * (c[:, 0] + c[:, 1] + c[:, 2])
+    flat[at] = xp.clip(found, 0.0, 1.0)
+    slope = xp.reshape(_slope(blurred, alpha, ops), (-1,))[at]
+    flat[at] = _clipped(flat[at] + slope * fine, limits)
+    return alpha
+
+
+def _dot(c: Any, pixel: Any) -> Any:
+    return c[:, 0] * pixel[:, 0] + c[:, 1] * pixel[:, 1] + c[:, 2] * pixel[:, 2]
+
+
+def _light(image: Any) -> Any:
+    return 0.2126 * image[..., 0] + 0.7152 * image[..., 1] + 0.0722 * image[..., 2]
+
+
+_SHARP = 0.6  # colour changes from pixel to pixel by that part of what light does, or more, unless it was subsampled
+
+
+def _coarse_colour(image: Any, light: Any) -> bool:
+    """Whether a picture's colour is less fine than its light, as of 4:2:0 and 4:2:2."""
+    xp = array_namespace(image)
+    most = xp.maximum(_busy(image[..., 2] - light), _busy(image[..., 0] - light))
+    return bool(most < _SHARP * _busy(light))
+
+
+def _busy(plane: Any) -> Any:
+    xp = array_namespace(plane)
+    rows = plane[::2]  # half of them tell as much
+    return xp.mean(xp.abs(rows[:, 2:] - 2 * rows[:, 1:-1] + rows[:, :-2])) if plane.shape[1] > 2 else xp.sum(0 * rows)
+
+
+_WINDOW, _EVEN, _STEEP = 4, 4e-4, 8.0  # pixels; light's variance below which it tells nothing; alpha per light at most
+
+
+def _slope(light: Any, alpha: Any, ops: ImageOps) -> Any:
+    """How alpha rises with light nearby, ``(H, W)``; both as fine as colour is."""
+    xp = array_namespace(light)
+    bright, solid = ops.box(light, _WINDOW), ops.box(alpha, _WINDOW)
+    both, own = ops.box(light * alpha, _WINDOW), ops.box(light * light, _WINDOW)
+    return xp.clip((both - bright * solid) / (own - bright * bright + _EVEN), -_STEEP, _STEEP)
+
+
+def _clipped(alpha: Any, limits: Limits) -> Any:
+    """Exactly 0 below black and 1 above white, and from twice as far from them on as it was."""
+    xp = array_namespace(alpha)
+    low = xp.minimum(alpha, 2 * (alpha - limits.black))
+    return xp.clip(xp.maximum(low, 1 - 2 * (limits.white - alpha)), 0.0, 1.0)
 
 
 def despill(image: Any, screen: Any, strength: float) -> Any:
@@ -45,91 +194,3 @@ def despill(image: Any, screen: Any, strength: float) -> Any:
     if excess(screen, channel) > 0:
         out[..., channel] -= strength * xp.maximum(excess(image, channel), xp.zeros((), dtype=image.dtype))
     return out
-
-
-def screen_share(image: Any, kind: ScreenKind) -> tuple[float, Any]:
-    """How much of a picture a screen covers, 0..1, and its mean colour ``(3,)``; 0 where there is none.
-
-    A screen is pure, and of one colour up to its shading. ``image`` is ``(H, W, 3)``, display-referred.
-    """
-    xp = array_namespace(image)
-    channel = _CHANNELS[kind]
-    pure = _screen_pixels(image, channel)
-    count = xp.sum(xp.astype(pure, image.dtype))
-    if count == 0:
-        return 0.0, xp.zeros((3,), dtype=image.dtype)
-    pixels = image[pure]
-    ratios = pixels / pixels[:, channel : channel + 1]
-    if xp.max(xp.std(ratios, axis=0)) > _UNEVEN:
-        return 0.0, xp.zeros((3,), dtype=image.dtype)
-    return float(count) / pure.size, xp.mean(pixels, axis=0)
-
-
-def _screen_pixels(image: Any, channel: int) -> Any:
-    """Where a picture is as pure and as bright as a screen: bool ``(H, W)``."""
-    over = excess(image, channel)
-    return (over > _EXCESS) & (over > _PURITY * image[..., channel])
-
-
-def key(image: Any, screen: Any, black: float, white: float, ops: ImageOps) -> Any:
-    """Alpha ``(H, W)`` of what stands before a screen.
-
-    An unevenly lit screen is followed: its colour is taken from the clean screen nearby, where there is any.
-    The colour difference takes mixed pixels of warm foregrounds for too solid, which leaves a coloured rim;
-    so it only settles what is surely inside and outside, and between them alpha follows from both colours.
-
-    Args:
-        image: ``(H, W, 3)``, display-referred.
-        screen: the screen's mean colour ``(3,)``.
-        black, white: what becomes surely outside and surely inside.
-    """
-    height, width = image.shape[:2]
-    shrink = max(1, round(height / 360))
-    small = ops.resize(image, -(-height // shrink), -(-width // shrink), "area")
-    rough = _difference(small, screen, black, white, ops)
-    inside = array_namespace(rough).astype(ops.erode(rough, _RIM) > 0.99, rough.dtype)
-    outside = array_namespace(rough).astype(ops.dilate(rough, _RIM) < 0.01, rough.dtype)
-    return _between(image, small, inside, outside, ops)
-
-
-def _difference(image: Any, screen: Any, black: float, white: float, ops: ImageOps) -> Any:
-    xp = array_namespace(image, screen)
-    channel = int(xp.argmax(screen))
-    reference = xp.maximum(excess(screen, channel), xp.asarray(1e-3, dtype=screen.dtype))
-    local = _local_excess(image, reference, channel, ops)
-    return levels(1 - excess(image, channel) / local, black, white)
-
-
-def _between(image: Any, small: Any, inside: Any, outside: Any, ops: ImageOps) -> Any:
-    """Alpha ``(H, W)``: where neither side is sure, the pixel's place between the two sides' colours nearby.
-
-    ``small`` ``(h, w, 3)`` is ``image`` reduced; ``inside`` and ``outside`` ``(h, w)`` are 1 where sure, else 0.
-    """
-    xp = array_namespace(image, small)
-    (height, width), (h, w) = image.shape[:2], small.shape[:2]
-    alpha = ops.resize(inside, height, width)
-    at = flat_indices(ops.resize(inside + outside, height, width) < 1)
-    y = (xp.astype(at // width, image.dtype) + 0.5) * (h / height) - 0.5
-    x = (xp.astype(at % width, image.dtype) + 0.5) * (w / width) - 0.5
-    f, b = (gather(spread(small, v, h // 8, ops), x, y, ops) for v in (inside, outside))
-    pixel = xp.reshape(image, (-1, 3))[at]
-    place = xp.sum((pixel - b) * (f - b), axis=-1) / (xp.sum((f - b) ** 2, axis=-1) + 1e-4)
-    xp.reshape(alpha, (-1,))[at] = levels(place, 0.04, 0.96)
-    return alpha
-
-
-_RIM = 2  # pixels, of a picture 360 high, beside a mixed pixel that are not believed pure
-
-
-def _local_excess(image: Any, reference: Any, channel: int, ops: ImageOps) -> Any:
-    """The clean screen's own excess at every pixel ``(H, W)``, spread from where the screen is seen."""
-    xp = array_namespace(image)
-    height, width = image.shape[:2]
-    small = ops.resize(image, max(1, height // _CELL), max(1, width // _CELL), "area")
-    over = excess(small, channel)
-    clean = xp.astype((over > 0.7 * reference) & (over < 1.5 * reference), small.dtype)
-    clean = ops.erode(clean, 1)  # a cell beside the foreground is mixed
-    radius = max(1, min(small.shape[:2]) // 16)
-    weight, total = ops.box(clean, radius), ops.box(clean * over, radius)
-    local = (total + 0.02 * reference) / (weight + 0.02)
-    return ops.resize(ops.box(local, radius), height, width)

@@ -22,7 +22,7 @@ MATTES: tuple[PluginSpec, ...] = (
     PluginSpec(
         name="draft.key",
         role="matte",
-        version="1",
+        version="2",
         factory="anyportal_core.plugins.draft.matte.key:Key",
         summary="Keys a green or blue screen; its colour is estimated from the shot.",
         settings=(
@@ -34,8 +34,16 @@ MATTES: tuple[PluginSpec, ...] = (
                 choices=("auto", "green", "blue", "picked"),
             ),
             Setting("screen_colour", "colour", "#00b140", "The screen's colour, where screen is picked."),
-            Setting("black", "number", 0.1, "Share of foreground below which a pixel is surely screen.", 0.0, 0.45),
-            Setting("white", "number", 0.9, "Share of foreground above which a pixel is surely solid.", 0.55, 1.0),
+            Setting("black", "number", 0.05, "Share of foreground below which a pixel is clear.", 0.0, 0.45),
+            Setting("white", "number", 0.95, "Share of foreground above which a pixel is solid.", 0.55, 1.0),
+            Setting(
+                "core",
+                "number",
+                0.6,
+                "Share of foreground above which a wide place is solid, as of greenish clothes; 1: none is.",
+                0.3,
+                1.0,
+            ),
         ),
     ),
     PluginSpec(
