@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import cast as typed
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +14,7 @@ from anyportal_core.media.primaries import matrix_between, transformed
 from anyportal_core.media.work import luminance
 from anyportal_core.method.gain import apply_gain
 from anyportal_core.method.matting import bounds
-from anyportal_core.method.upsampling import gain_grid, gain_guide, read_gain, stripes
+from anyportal_core.method.upsampling import STRIPE, gain_grid, gain_guide, read_gain, stripes
 from anyportal_core.method.veil import through_veil
 from anyportal_core.ops import ImageOps
 
@@ -49,14 +50,30 @@ def relight(
         return
     guide = typed(Image, gain_guide(luminance(display), log_gain.shape[:2], ops))
     grid = gain_grid(log_gain, guide, alpha, ops)
-    columns = box[1]
+    everywhere = None if veil is None else _laid_out(veil, foreground.shape[1])
     for rows in stripes(box[0].start, box[0].stop):
-        place = rows.start, columns.start
-        full = typed(Image, read_gain(grid, guide[rows, columns], place, alpha.shape, ops))
-        there = alpha[rows, columns] > 0
-        foreground[rows, columns] = _lit(foreground[rows, columns], full, encoding, veil, there)
         if gain is not None:
-            gain[rows, columns] = np.exp(full)
+            place = rows.start, box[1].start
+            gain[rows, box[1]] = np.exp(read_gain(grid, guide[rows, box[1]], place, alpha.shape, ops))
+        there = (alpha[rows] > 0) | (cv2.inRange(foreground[rows], _BLACK, _BLACK) == 0)
+        part = _across(rows, there)
+        if part is not None:
+            full = typed(Image, read_gain(grid, guide[part], (rows.start, part[1].start), alpha.shape, ops))
+            foreground[part] = _lit(foreground[part], full, encoding, everywhere, there[:, part[1]])
+
+
+_BLACK = (0.0, 0.0, 0.0)
+
+
+def _laid_out(veil: Image, width: int) -> Image:
+    """A veil for every pixel of some rows, ``(2, h, width, 3)``: many times as fast as to repeat it in each step."""
+    return np.ascontiguousarray(np.broadcast_to(veil[:, None, None], (2, STRIPE, width, 3)))
+
+
+def _across(rows: slice, there: Mask) -> tuple[slice, slice] | None:
+    """Those rows, as far as something is there."""
+    columns = np.flatnonzero(there.any(axis=0))
+    return (rows, slice(int(columns[0]), int(columns[-1]) + 1)) if len(columns) else None
 
 
 def _lit(pixels: Image, log_gain: Image, encoding: Encoding, veil: Image | None, there: Mask) -> Image:
@@ -67,9 +84,13 @@ def _lit(pixels: Image, log_gain: Image, encoding: Encoding, veil: Image | None,
         same = same.all(-1, keepdims=True)
     if veil is None:
         lit = apply_gain(light, log_gain)
-    else:  # what is no part of the foreground stays empty
-        lit, same = through_veil(light, log_gain, *veil), ~(there | pixels.any(-1))[..., None]
+    else:
+        height, width = there.shape
+        lit = through_veil(light, log_gain, *veil[:, :height, :width])
     if not own:
         lit = transformed(lit, matrix_between(SRGB.primaries, encoding.primaries))
-    # Where the light did not change, nor may the pixel: the way to linear light and back is not exact.
-    return np.where(same, pixels, from_linear(lit, encoding))
+    made = from_linear(lit, encoding)
+    if veil is None:  # where the light did not change, nor may the pixel: the way to linear light and back is not exact
+        made = np.where(same, pixels, made)
+    # What is no part of the foreground stays empty.
+    return np.asarray(cv2.copyTo(made, there.view(np.uint8), pixels.copy()), np.float32)
