@@ -33,6 +33,7 @@ from anyportal_core.recipe import Recipe, canonical_json
 from anyportal_core.record import Extent, Recorder, StageRecord
 from anyportal_core.registry import Catalogue
 from anyportal_core.shot import Shot
+from anyportal_core.stages import cuts
 from anyportal_core.stages.casting import Cast
 from anyportal_core.stages.checks import check_foreground, check_one_shot, doubts
 from anyportal_core.stages.finish import CODE_VERSION, Finish, check_layers
@@ -40,7 +41,7 @@ from anyportal_core.stages.material import CODE_VERSION as READING
 from anyportal_core.stages.material import Material
 from anyportal_core.stages.notes import Notes
 from anyportal_core.stages.parts import Parts
-from anyportal_core.stages.results import DamagedResultError, Result, write_result
+from anyportal_core.stages.results import Result, kept, write_result
 from anyportal_core.stages.stage import FINISH_SHARE, Stage, paints, stages
 
 MOST_RECIPE = 1 << 16
@@ -119,12 +120,20 @@ def render_shot(
         check_size(resolve_format(delivery.format, material.info), *material.info.shown_size)
         require_colours(material.info.encoding, str(material.info.path))
         _wanted(material, delivery)
-        if paints(recipe, cast):
-            check_one_shot(material)
+        _part(material, cast, cache, _Report(observer, planned[0].name, 0.0, 0.0))
         keys = _analyse(planned, material, cast, cache, observer, begun)
         _deliver(material, cast, delivery, folder, observer, keys, finished)
     finally:
         material.close()
+
+
+def _part(material: Material, cast: Cast, cache: StageCache, report: _Report) -> None:
+    """Find the cuts in the shot; a background is painted for none that has one, else they are told."""
+    material.takes = cuts.find_takes(material, cache, lambda: report(0.0))
+    if paints(material.recipe, cast):
+        check_one_shot(material)
+    elif text := cuts.told(material):
+        report.warn(text)
 
 
 def _check_memory(planned: Sequence[Stage], cast: Cast) -> None:
@@ -162,7 +171,7 @@ def _analyse(
         decided_by = _decided_by(stage, material, cast, media, keys, partial(report, 0.0))
         key = keys[stage.name] = hashlib.sha256(decided_by.encode()).hexdigest()
         damage = _Damage(observer, stage.name)
-        result = _kept(cache, key, damage.of_result)
+        result = kept(cache, key, damage.of_result)
         reused, spared = result is not None, 0.0
         said = Notes(observer.log)
         if result is None:
@@ -198,7 +207,7 @@ def _run(
     with cache.writing(key) as aside:
         chunks = stage.run(material, cast.at_work(report, parts, said))
         write_result(aside, chunks, 1 if stage.single else material.count, report, said.kept)
-    result = _kept(cache, key)
+    result = kept(cache, key)
     assert result is not None, "a cache keeps what was just written"
     parts.drop()
     return result, parts.spared
@@ -209,19 +218,6 @@ def _look_at_matte(material: Material, cast: Cast, observer: Observer) -> None:
         check_foreground(material)
     elif text := doubts(material):
         observer.log(text, warning=True)
-
-
-def _kept(cache: StageCache, key: str, damaged: Callable[[], None] = lambda: None) -> Result | None:
-    """The result kept under a key, if there is one and it can be read; else ``damaged`` is called and it is dropped."""
-    path = cache.find(key, damaged)
-    if path is None:
-        return None
-    try:
-        return Result(path)
-    except DamagedResultError:
-        cache.drop(key)
-        damaged()
-        return None
 
 
 class _Damage:
@@ -252,6 +248,9 @@ class _Report:
         self._observer, self._stage, self._done, self._share = observer, stage, done, share
         self._told = 0.0
 
+    def warn(self, text: str) -> None:
+        self._observer.log(text, warning=True)
+
     def __call__(self, fraction: float) -> None:
         self._observer.checkpoint()
         self._told = max(self._told, min(fraction, 1.0))
@@ -280,6 +279,7 @@ def _decided_by(
             "seed": recipe.seed,
             "media": {name: media[name] for name in stage.media if name in media},
             "inputs": {name: keys[name] for name in stage.inputs if name in keys},
+            **({"takes": [take.start for take in material.takes]} if len(material.takes) > 1 else {}),
         }
     )
 

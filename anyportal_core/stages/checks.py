@@ -8,11 +8,9 @@ import numpy as np
 
 from anyportal_core.errors import NoForegroundError, ShotError
 from anyportal_core.frames import chunks
-from anyportal_core.method.cuts import find_cuts
-from anyportal_core.ops import opencv as ops
+from anyportal_core.stages.cuts import ranges
 from anyportal_core.stages.material import Material
 
-SMALL: Final = (18, 32)
 AT_ONCE: Final = 16
 
 LEAST: Final = 1e-4
@@ -21,16 +19,13 @@ LEAST: Final = 1e-4
 
 def check_one_shot(material: Material) -> None:
     """Raises ShotError where the plate has a cut inside."""
-    plate, small = material.plate(), []
-    for start, stop in chunks(len(plate), AT_ONCE):
-        small += [ops.resize(frame, *SMALL, "area") for frame in plate.read(start, stop)]
-    cuts = find_cuts(np.stack(small))
-    if cuts:
-        first, cut, last = material.numbers[0], material.numbers[cuts[0]], material.numbers[-1]
+    at = [material.numbers[take.start] for take in material.takes[1:]]
+    if at:
+        parts = ranges(material.numbers[0], at, material.numbers[-1])
         raise ShotError(
-            f"there is a cut: frame {cut} begins another shot",
+            f"there is a cut: frame {at[0]} begins another shot",
             where=str(material.info.path),
-            hint=f"give the ranges {first}-{cut - 1} and {cut}-{last} as shots of their own",
+            hint=f"give the ranges {' and '.join(parts)} as shots of their own",
         )
 
 

@@ -15,4 +15,7 @@ CODE_VERSION = 1
 def run(material: Material, cast: Cast) -> Iterator[Chunk]:
     plugin: HarmonisePlugin = cast.plugin("harmonise")
     background = material.background(cast.plugin("background"), cast.context("background"))
-    yield from plugin.relight(material.plate(), material.matte(), background, cast.context("harmonise"))
+    sources, context = (material.plate(), material.matte(), background), cast.context("harmonise")
+    for take in material.takes:
+        plate, matte, behind = (take.frames(source) for source in sources)
+        yield from plugin.relight(plate, matte, behind, take.context(context))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache
 from typing import cast as typed
 
 import numpy as np
@@ -24,6 +24,7 @@ from anyportal_core.roles import Stored
 from anyportal_core.settings import Settings
 from anyportal_core.stages.casting import Cast
 from anyportal_core.stages.material import Material
+from anyportal_core.stages.takes import Take
 
 _SAMPLES = 4
 """Frames that are measured."""
@@ -63,42 +64,45 @@ class Matching:
         self._settings: Settings = material.recipe.finish
         self._encoding = material.info.encoding
         self._codes = _codes(self._encoding)
+        self._measured = cache(self._measure)
 
     def background(self, index: int) -> Image:
         """A frame's background ``(H, W, 3)`` in the plate's encoding; as it is drawn where nothing is asked for."""
-        number = self._material.numbers[index]
+        number, take = self._material.numbers[index], self._material.take(index)
         motion, softness, grain = (
             self._settings.number(name, number) for name in ("motion_blur", "sharpness", "grain")
         )
-        picture = self._exposed(index, motion) if motion else self._draw(index, self._stored(index))
-        if softness and self.measured.blur:
-            picture = self._softened(picture, softness * self.measured.blur)
-        if grain and self.measured.level.any():
-            picture = self._grained(picture, index, grain)
+        picture = self._exposed(index, take, motion) if motion else self._draw(index, self._stored(index))
+        found = self._measured(take) if softness or grain else None
+        if found and softness and found.blur:
+            picture = self._softened(picture, softness * found.blur)
+        if found and grain and found.level.any():
+            picture = self._grained(picture, index, found.grain, grain * found.level)
         return picture
 
-    @cached_property
-    def measured(self) -> Measured:
-        """What is matched; measured when it is first needed, and told."""
-        found = _Samples(self._material, self._draw, self._codes, self._ops).measured(self._settings)
-        self._cast.context("background").note(_told(found))
+    def _measure(self, take: Take) -> Measured:
+        """What is matched in a take; told."""
+        found = _Samples(self._material, take, self._draw, self._codes, self._ops).measured(self._settings)
+        numbers = self._material.numbers
+        where = "" if take.whole else f"frames {numbers[take.start]}-{numbers[take.stop - 1]}: "
+        self._cast.context("background").note(where + _told(found))
         return found
 
     def _stored(self, index: int) -> Stored:
         return self._material.background_frame(index)
 
-    def _exposed(self, index: int, share: float) -> Image:
+    def _exposed(self, index: int, take: Take, share: float) -> Image:
         """The mean, in linear light, of the background while the plate's shutter was open."""
         stored = self._stored(index)
-        shutter = share * self.measured.shutter
+        shutter = share * self._measured(take).shutter
         if "placement" not in stored or not shutter:
             return self._draw(index, stored)
-        last = self._material.count - 1
+        first, last = take.start, take.stop - 1
         before, here, after = (
-            np.asarray(self._stored(min(max(at, 0), last))["placement"], np.float64)
+            np.asarray(self._stored(min(max(at, first), last))["placement"], np.float64)
             for at in (index - 1, index, index + 1)
         )
-        back, on = (before, after) if 0 < index < last else _continued(before, here, after)
+        back, on = (before, after) if first < index < last else _continued(before, here, after)
         info = self._material.info
         places = exposed(back, here, on, shutter, max(info.width, info.height) * _size(here))
         if len(places) == 1:
@@ -113,23 +117,20 @@ class Matching:
         light = typed(Image, self._ops.gaussian(to_linear(picture, self._encoding), sigma))
         return from_linear(light, self._encoding)
 
-    def _grained(self, picture: Image, index: int, share: float) -> Image:
-        found = self.measured
+    def _grained(self, picture: Image, index: int, grain: Grain, level: NDArray[np.float64]) -> Image:
         noise = self._cast.context("background").generator(index).standard_normal(picture.shape, np.float32)
         codes = convert(picture, self._encoding, self._codes)
-        return convert(
-            add_grain(codes, found.grain, share * found.level, noise, self._ops), self._codes, self._encoding
-        )
+        return convert(add_grain(codes, grain, level, noise, self._ops), self._codes, self._encoding)
 
 
 class _Samples:
-    """Frames of a shot at full size, to be measured."""
+    """Frames of a take at full size, to be measured."""
 
-    def __init__(self, material: Material, draw: Drawn, codes: Encoding, ops: ImageOps) -> None:
-        self._material, self._draw, self._codes, self._ops = material, draw, codes, ops
+    def __init__(self, material: Material, take: Take, draw: Drawn, codes: Encoding, ops: ImageOps) -> None:
+        self._material, self._take, self._draw, self._codes, self._ops = material, take, draw, codes, ops
 
     def measured(self, settings: Settings) -> Measured:
-        indices = _spread(self._material.count)
+        indices = _spread(self._take)
         plate, background = self._plate(indices), [self._background(index) for index in indices]
         wants = {name: bool(settings[name]) for name in ("motion_blur", "sharpness", "grain")}
         grain = measure_grain(plate, _all(plate), self._ops) if wants["grain"] else NO_GRAIN
@@ -159,15 +160,18 @@ class _Samples:
         result = self._material.results.get("motion")
         if result is None or "homography" not in result.names:
             return 0.0
-        homography = np.asarray(result.read("homography", 0, result.count), np.float64)
+        start = self._take.start
+        homography = np.asarray(result.read("homography", start, self._take.stop), np.float64)
         moves = [after @ np.linalg.inv(before) for before, after in zip(homography[:-2], homography[2:], strict=True)]
         info = self._material.info
-        fields = {place + 1: motion_field(move, 9, 16) for place, move in enumerate(moves)}
+        fields = {start + place + 1: motion_field(move, 9, 16) for place, move in enumerate(moves)}
         fastest = sorted(sorted(fields, key=lambda index: -float(np.abs(fields[index]).mean()))[:_SAMPLES])
         if not fastest:
             return 0.0
         pictures = [picture @ _LUMA for picture in self._plate(fastest)]
-        motions = [motion_field(moves[index - 1], info.height, info.width) * np.float32(0.5) for index in fastest]
+        motions = [
+            motion_field(moves[index - start - 1], info.height, info.width) * np.float32(0.5) for index in fastest
+        ]
         weights = [self._behind(index) for index in fastest]
         return measure_shutter(pictures, weights, motions, self._ops) or 0.0
 
@@ -184,9 +188,9 @@ def _codes(encoding: Encoding) -> Encoding:
     return replace(encoding, transfer="srgb") if encoding.transfer == "linear" else encoding
 
 
-def _spread(count: int) -> list[int]:
-    """Some indices from all over ``count`` frames."""
-    return sorted({round(place) for place in np.linspace(0, count - 1, min(_SAMPLES, count))})
+def _spread(take: Take) -> list[int]:
+    """Some indices from all over a take."""
+    return sorted({round(place) for place in np.linspace(take.start, take.stop - 1, min(_SAMPLES, len(take)))})
 
 
 def _all(pictures: Sequence[Image]) -> list[Image]:

@@ -29,6 +29,7 @@ from anyportal_core.shot import MediaRef, MissingFrames, Shot
 from anyportal_core.sizes import Limits, shown_aspect, work_size
 from anyportal_core.stages.guides import Guides
 from anyportal_core.stages.results import Result
+from anyportal_core.stages.takes import Take, takes_between
 
 CODE_VERSION = 5
 """Of how media are read: part of the digest that every stage's result is kept under."""
@@ -75,6 +76,8 @@ class Material:
         self.guides = Guides(shot, self._open_whole, info, self.numbers, (self.height, self.width))
         self.backdrop_clip = self._open_backdrop()
         self.mask_index = self._mask_index()
+        self.takes: Sequence[Take] = takes_between([], self.count)
+        """One, until cuts are found."""
 
     @property
     def info(self) -> ClipInfo:
@@ -166,6 +169,14 @@ class Material:
     def plate(self) -> FrameSource:
         """The plate at work size."""
         return WorkFrames(self.plate_clip, self.numbers, (self.height, self.width), self._spool)
+
+    def take(self, index: int) -> Take:
+        """The take that a frame is of."""
+        return next(take for take in self.takes if index < take.stop)
+
+    def thumbnails(self, size: tuple[int, int]) -> FrameSource:
+        """The plate as small as that; at work size where its frames are kept for all who read them."""
+        return self.plate() if self._spool else WorkFrames(self.plate_clip, self.numbers, size)
 
     def supplied_matte(self) -> AlphaFrames | None:
         """The supplied matte ``(T, H, W, 1)`` at work size: the one given, else the plate's own alpha channel."""

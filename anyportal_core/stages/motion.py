@@ -15,4 +15,7 @@ CODE_VERSION = 3
 def run(material: Material, cast: Cast) -> Iterator[Chunk]:
     plugin: MotionPlugin = cast.plugin("motion")
     tracks = material.results.get("tracks")
-    yield from plugin.follow(material.clean_plate(), material.matte(), tracks, cast.context("motion"))
+    plate, matte, context = material.clean_plate(), material.matte(), cast.context("motion")
+    for take in material.takes:
+        followed = tracks and take.stored(tracks)
+        yield from plugin.follow(take.frames(plate), take.frames(matte), followed, take.context(context))

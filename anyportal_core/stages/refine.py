@@ -15,5 +15,8 @@ CODE_VERSION = 1
 def run(material: Material, cast: Cast) -> Iterator[Chunk]:
     plugin: RefinePlugin = cast.plugin("refine")
     background = material.background(cast.plugin("background"), cast.context("background"))
-    harmonised = material.results["harmonise"]
-    yield from plugin.steady(material.plate(), material.matte(), background, harmonised, cast.context("refine"))
+    sources, context = (material.plate(), material.matte(), background), cast.context("refine")
+    for take in material.takes:
+        plate, matte, behind = (take.frames(source) for source in sources)
+        harmonised = take.stored(material.results["harmonise"])
+        yield from plugin.steady(plate, matte, behind, harmonised, take.context(context))

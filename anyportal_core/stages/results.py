@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from anyportal_core.cache import StageCache
 from anyportal_core.errors import AnyPortalError, storage_error
 from anyportal_core.roles import Array, Chunk, Stored
 from anyportal_core.stages import notes
@@ -202,3 +203,16 @@ class Result:
 
     def close(self) -> None:
         self._file.close()
+
+
+def kept(cache: StageCache, key: str, damaged: Callable[[], None] = lambda: None) -> Result | None:
+    """The result kept under a key, if there is one and it can be read; else ``damaged`` is called and it is dropped."""
+    path = cache.find(key, damaged)
+    if path is None:
+        return None
+    try:
+        return Result(path)
+    except DamagedResultError:
+        cache.drop(key)
+        damaged()
+        return None

@@ -115,7 +115,8 @@ def test_a_matte_that_was_cut_short_goes_on_at_its_run(studio: Studio, monkeypat
     looked.clear()
     with pytest.raises(Cancelled):
         studio.render("cut", Cutter("matte", 0.75))
-    assert studio.stages() == [f"{studio.begun[-1]}-{run}.h5" for run in (0, 1)], "two runs of three frames are whole"
+    parts = [name for name in studio.stages() if name.startswith(studio.begun[-1])]
+    assert parts == [f"{studio.begun[-1]}-{run}.h5" for run in (0, 1)], "two runs of three frames are whole"
     looked.clear()
     assert studio.render("again") == expected
     assert len(looked) == COUNT - 2 * RUN

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from anyportal_core.catalogue import load_catalogue
-from anyportal_core.stages import material
+from anyportal_core.stages import cuts, material
 from anyportal_core.stages.stage import STAGES
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +32,7 @@ PLUGIN_PARTS = (
     "anyportal_core.sizes",
 )
 SHARED_PARTS = ("anyportal_core.windows", "anyportal_core.overlaps")
+CUTS_PARTS = ("anyportal_core.stages.cuts", "anyportal_core.method.cuts", "anyportal_core.ops")
 READING_PARTS = (
     "anyportal_core.media",
     "anyportal_core.stages.material",
@@ -43,6 +44,7 @@ READING_PARTS = (
 def versions() -> dict[str, str]:
     """``name`` to ``version digest`` of everything that has a version."""
     found = {"reading": (str(material.CODE_VERSION), "anyportal_core.stages.material", READING_PARTS)}
+    found["cuts"] = (str(cuts.CODE_VERSION), "anyportal_core.stages.cuts", CUTS_PARTS)
     for stage in STAGES:
         module = stage.run.__module__
         found[f"stage {stage.name}"] = (str(stage.code_version), module, (module, *SHARED_PARTS))

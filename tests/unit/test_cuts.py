@@ -1,6 +1,10 @@
-import numpy as np
+from collections.abc import Callable
 
-from anyportal_core.method.cuts import find_cuts
+import cv2
+import numpy as np
+import pytest
+
+from anyportal_core.method.cuts import INTERRUPTED, find_cuts
 from anyportal_core.testing.clips import moving_scene
 
 
@@ -19,10 +23,72 @@ def test_motion_is_no_cut() -> None:
     assert find_cuts(scene(1, 0)) == []
 
 
-def test_a_flash_is_no_cut() -> None:
-    frames = scene(9, 0)
-    frames[4] = 1
+def test_noise_in_a_dark_or_plain_picture_is_no_cut() -> None:
+    noise = np.random.default_rng(0).normal(0, 0.01, (12, 18, 32, 3)).astype(np.float32)
+    for level in (0.02, 0.5):
+        assert find_cuts(level + noise) == []
+
+
+def whip(fastest: float) -> np.ndarray:
+    """A camera thrown from one side of a place to the other, and back: so many widths a frame, blurred by it."""
+    place = moving_scene(1, 18, 160, pan=0, seed=3).plate[0]
+    speeds = fastest * 32 * np.exp(-(((np.arange(24) - 12) / 4) ** 2))
+    at = np.cumsum(speeds)
+    at = np.where(at > 120, 240 - at, at).clip(0, 120)
+    return np.stack(
+        [
+            cv2.blur(place, (max(1, int(speed)), 1))[:, round(x) : round(x) + 32]
+            for x, speed in zip(at, speeds, strict=True)
+        ]
+    )
+
+
+@pytest.mark.parametrize("fastest", [0.1, 0.3, 0.6, 1.0])
+def test_a_camera_that_is_thrown_about_makes_no_cut(fastest: float) -> None:
+    assert find_cuts(whip(fastest)) == []
+
+
+def passer_by(frames: np.ndarray, count: int) -> None:
+    for index in range(count):
+        left = round(-32 + (index + 1) * 64 / (count + 1))
+        frames[4 + index, :, max(left, 0) : max(left + 32, 0)] = (0.1, 0.08, 0.07)
+
+
+CHANGES: dict[str, Callable[[np.ndarray], object]] = {
+    "a flash": lambda frames: frames.__setitem__(4, 1),
+    "a flash that burns out what is light": lambda frames: np.clip(4 * frames[4:6], 0, 1, out=frames[4:6]),
+    "black frames": lambda frames: frames.__setitem__(slice(4, 7), 0),
+    "black for long": lambda frames: frames.__setitem__(slice(4, 15), 0),
+    "lights that go out": lambda frames: np.multiply(frames[6:], 0.25, out=frames[6:]),
+    "lights that change their colour": lambda frames: np.multiply(frames[6:], (0.2, 0.4, 1.0), out=frames[6:]),
+    "a strobe": lambda frames: np.multiply(frames[::3], 0.1, out=frames[::3]),
+    "somebody before the lens": lambda frames: passer_by(frames, 2),
+    "somebody slow before the lens": lambda frames: passer_by(frames, 5),
+    "a few frames of something else": lambda frames: frames.__setitem__(slice(4, 9), 1 - scene(5, 1)),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_is_no_cut(name: str) -> None:
+    frames = scene(16, 0, pan=0.3)
+    CHANGES[name](frames)
     assert find_cuts(frames) == []
+
+
+def test_several_cuts_and_some_of_black() -> None:
+    shots = [scene(6, 0), 1 - scene(5, 1), scene(7, 2), 0 * scene(3, 0), 1 - scene(6, 3)]
+    assert find_cuts(np.concatenate(shots)) == [6, 11, 21]
+
+
+def test_a_dark_cut_is_found() -> None:
+    dark = np.concatenate([scene(6, 0), 1 - scene(6, 1)]) * np.float32(0.3)
+    assert find_cuts(dark) == [6]
+
+
+def test_an_insert_that_is_long_enough_is_a_shot() -> None:
+    frames, long = scene(30, 0), INTERRUPTED + 2
+    frames[8 : 8 + long] = 1 - scene(long, 1)
+    assert find_cuts(frames) == [8, 8 + long]
 
 
 def test_a_fade_is_no_cut() -> None:
