@@ -23,6 +23,7 @@ from anyportal_core.frames import Image
 from anyportal_core.media.clip import Clip, ClipInfo, open_clip
 from anyportal_core.media.encoding import LINEAR, SRGB, Encoding, to_display
 from anyportal_core.media.writers import Written, open_writer, result_name
+from anyportal_core.ops import opencv as ops
 from anyportal_core.shot import MediaRef
 from anyportal_core.testing.clips import VIDEO, moving_scene, write_movie
 
@@ -135,6 +136,27 @@ def test_super_whites_of_a_video_survive_and_its_highlights_keep_their_hue(tmp_p
         written = write("mp4", tmp_path, plate(), ("comp",), pixels={"comp": pixels})
         seen = next(opened(written[0].path).frames()).pixels[32, 48]
         np.testing.assert_allclose(seen, expected, atol=0.02)
+
+
+def test_the_texture_of_what_moves_in_the_dark_survives(tmp_path: Path) -> None:
+    """A dark grainy cloth moves before a still bright place, on which a codec likes to spend its bits instead."""
+    rng = np.random.default_rng(1)
+    cloth = ops.gaussian(rng.normal(0, 1, (120, 160)).astype(np.float32), 1)
+    cloth = 0.1 + 0.01 * cloth / cloth.std()
+    place = np.repeat(ops.gaussian(rng.uniform(0, 1, (240, 320, 1)).astype(np.float32), 1), 3, -1)
+    frames = [place.copy() for _ in range(16)]
+    for index, frame in enumerate(frames):
+        grain = rng.normal(0, 0.004, (120, 120, 1))
+        frame[60:180, 100:220] = cloth[:, 2 * index : 2 * index + 120, None] + grain
+    writer = open_writer("mp4", tmp_path, "shot", ("comp",), plate(height=240, width=320), RATE, {})
+    for index, frame in enumerate(frames):
+        writer.write(index, {"comp": frame})
+    (written,) = writer.close()
+    kept = []
+    for frame, made in zip(frames, opened(written.path).frames(range(16)), strict=True):
+        fine = [x - ops.gaussian(x, 2) for x in (frame[60:180, 100:220, 1].copy(), made.pixels[60:180, 100:220, 1])]
+        kept.append(np.corrcoef(fine[0].ravel(), fine[1].ravel())[0, 1])
+    assert np.mean(kept) > 0.82
 
 
 def test_prores_is_video_range_and_tagged(tmp_path: Path) -> None:
