@@ -26,6 +26,9 @@ LOW_IS_BETTER = ("we_fg_in", "flicker_fg", "light_var", "cam_rel", "leak_bg", "h
 HIGH_IS_BETTER = ("motion_agree", "detail_corr")
 FIGURES = (*HIGH_IS_BETTER, *LOW_IS_BETTER, "light_change")
 
+RELIT = 10.0, 35.0
+"""A ``light_change`` below is hardly a relighting, above it something else."""
+
 
 @dataclass(frozen=True)
 class Plate:
@@ -58,6 +61,11 @@ def evaluate(plate: Plate, result: Bytes) -> dict[str, float]:
         found[name] = figures
     means = {name: _mean(figures) for name, figures in found.items()}
     return means | light_figures(plate.frames, result, plate.matte)
+
+
+def is_relit(row: Mapping[str, float]) -> bool:
+    """Whether a result is relit as far as it should be."""
+    return RELIT[0] <= row["light_change"] <= RELIT[1]
 
 
 def medians(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -13,7 +13,7 @@ import pytest
 
 from anyportal_core.evaluation.baselines import composite, global_gain, oracle_gain
 from anyportal_core.evaluation.ciede2000 import delta_e, lab
-from anyportal_core.evaluation.clips import FIGURES, Plate, evaluate, medians
+from anyportal_core.evaluation.clips import FIGURES, Plate, evaluate, is_relit, medians
 from anyportal_core.evaluation.truth import Truth, bounds, closed, difference
 
 HEIGHT, WIDTH = 48, 72
@@ -123,3 +123,14 @@ def test_the_figures_are_those_of_the_tool_that_measured_the_references(shared: 
     found = evaluate(Plate.read(frames, matte), result)
     for name in FIGURES:
         assert found[name] == pytest.approx(expected[name], rel=0.02, abs=1e-3), name
+
+
+def test_relit_is_what_changed_enough_and_not_too_much() -> None:
+    assert [is_relit({"light_change": change}) for change in (0.2, 10, 22, 35, 40, float("nan"))] == [
+        False,
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
