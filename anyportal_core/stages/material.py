@@ -37,6 +37,9 @@ CODE_VERSION = 5
 _LARGE = 2
 """Times the work size's pixels: a plate of more of them is decoded once for all stages, not by each."""
 
+_MATTES = 1 << 28
+"""Bytes of mattes at work size that are kept unpacked for the stages that read them."""
+
 _NOTHING, _SHOWN = 1e-4, 0.5
 """Light above that, in more of the pixels whose alpha is 0 than that share: a picture; glows cover less."""
 
@@ -71,6 +74,7 @@ class Material:
         self.height, self.width = work_size(info.width, info.height, long_side, info.pixel_aspect, limits)
         large = info.width * info.height >= _LARGE * self.width * self.height
         self._spool = Spool((self.height, self.width, 3)) if large else None
+        self._mattes = Spool((self.height, self.width), _MATTES)
         self.matte_clip = self._open_matte()
         self.mask_clip = framed(shot.mask, self._open_whole(shot.mask), info, "mask") if shot.mask else None
         self.guides = Guides(shot, self._open_whole, info, self.numbers, (self.height, self.width))
@@ -99,6 +103,7 @@ class Material:
             result.close()
         for clip in self._clips:
             clip.close()
+        self._mattes.close()
         if self._spool:
             self._spool.close()
 
@@ -225,7 +230,8 @@ class Material:
 
     def matte(self) -> FrameSource:
         """The matte stage's alpha ``(T, H, W, 1)`` at work size; 0 where a frame of the plate has no pixels."""
-        return _StoredAlpha(self.results["matte"], self.numbers, self.height, self.width, self._extent)
+        size = self.height, self.width
+        return _StoredAlpha(self.results["matte"], self.numbers, size, self._extent, self._mattes)
 
     def _extent(self, index: int) -> Box | None:
         """Where a frame of the plate has pixels, at work size; None: everywhere."""
@@ -339,22 +345,39 @@ class BackdropReader:
 
 class _StoredAlpha:
     def __init__(
-        self, result: Result, numbers: Sequence[int], height: int, width: int, extent: Callable[[int], Box | None]
+        self,
+        result: Result,
+        numbers: Sequence[int],
+        size: tuple[int, int],
+        extent: Callable[[int], Box | None],
+        spool: Spool,
     ) -> None:
-        self._result, self.numbers, self.height, self.width = result, numbers, height, width
-        self._extent = extent
+        self._result, self.numbers, self._extent, self._spool = result, numbers, extent, spool
+        self.height, self.width = size
 
     def __len__(self) -> int:
         return len(self.numbers)
 
     def read(self, start: int, stop: int) -> Image:
-        alpha = cast(Image, self._result.read("alpha", start, stop))[..., None]
-        boxes = [self._extent(index) for index in range(start, start + len(alpha))]
-        if not any(boxes):
+        indices = range(start, min(stop, len(self)))
+        alpha = np.empty((len(indices), self.height, self.width, 1), np.float32)
+        for place, index in enumerate(indices):
+            alpha[place, ..., 0] = self._frame(index)
+        return alpha
+
+    def _frame(self, index: int) -> Image:
+        alpha = self._spool.find(index)
+        if alpha is None:
+            alpha = self._there(index)
+            self._spool.keep(index, alpha)
+        return alpha
+
+    def _there(self, index: int) -> Image:
+        alpha, box = cast(Image, self._result.read("alpha", index, index + 1)[0]), self._extent(index)
+        if box is None:
             return alpha
         there = np.zeros_like(alpha)
-        for frame, box, image in zip(there, boxes, alpha, strict=True):
-            frame[box or ...] = image[box or ...]
+        there[box] = alpha[box]
         return there
 
 

@@ -25,6 +25,9 @@ _UNIT = 65535.0
 _STORAGE: dict[str, type[np.generic]] = {"alpha": np.uint16, "relit": np.float16, "frames": np.float16}
 """What is stored smaller than it is computed. ``alpha`` is 0..1 as 16-bit integers: 0 and 1 stay exact."""
 
+_FEW = 64
+"""Numbers of a frame that are not worth packing."""
+
 _NOTES = "notes"
 """An attribute of the file; of a stage that said nothing there is none."""
 
@@ -155,7 +158,7 @@ def _create(file: h5py.File, name: str, values: Array, count: int) -> h5py.Datas
     shape = values.shape[1:]
     dtype = _STORAGE.get(name, values.dtype)
     # Time stamps in the file would make equal results differ.
-    packed = {"compression": "lzf", "shuffle": True} if math.prod(shape) > 64 else {}
+    packed = {"compression": "lzf", "shuffle": True} if math.prod(shape) > _FEW else {}
     return file.create_dataset(name, (count, *shape), dtype, chunks=(1, *shape), track_times=False, **packed)
 
 
@@ -186,13 +189,15 @@ class Result:
             raise DamagedResultError(f"a stage result cannot be read: {error}", where=path.name) from error
         self.size_bytes = path.stat().st_size
         self.names = frozenset(self._file)
-        self.count = len(self._file[next(iter(sorted(self.names)))])
+        self._arrays = {name: self._file[name] for name in self.names}  # to look one up takes as long as to read it
+        self._whole: dict[str, Array] = {}
+        self.count = len(self._arrays[min(self.names)])
         self.notes: Sequence[Note] = notes.read(self._file.attrs.get(_NOTES, "[]"))
         """What was said when it was made."""
 
     def read(self, name: str, start: int, stop: int) -> Array:
         """Frames ``start <= i < stop`` of one array, as it was yielded (alpha: float32 0..1)."""
-        values: NDArray[np.generic] = self._file[name][start:stop]
+        values = self._read(name, start, stop)
         if name == "alpha":
             return np.asarray(values, np.float32) / np.float32(_UNIT)
         return values.astype(np.float32) if values.dtype == np.float16 else values
@@ -200,6 +205,15 @@ class Result:
     def frame(self, index: int) -> Stored:
         """All arrays of one frame, without their time axis."""
         return {name: self.read(name, index, index + 1)[0] for name in self.names}
+
+    def _read(self, name: str, start: int, stop: int) -> NDArray[np.generic]:
+        """As they lie in the file; where a frame has a few numbers, they are read for all frames at once."""
+        array = self._arrays[name]
+        if math.prod(array.shape[1:]) > _FEW:
+            return np.asarray(array[start:stop])
+        if name not in self._whole:
+            self._whole[name] = array[:]
+        return np.array(self._whole[name][start:stop])
 
     def close(self) -> None:
         self._file.close()
