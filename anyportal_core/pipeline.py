@@ -35,7 +35,7 @@ from anyportal_core.registry import Catalogue
 from anyportal_core.shot import Shot
 from anyportal_core.stages import cuts
 from anyportal_core.stages.casting import Cast
-from anyportal_core.stages.checks import check_foreground, check_one_shot, doubts
+from anyportal_core.stages.checks import backdrop_doubts, check_foreground, check_one_shot, matte_doubts
 from anyportal_core.stages.finish import CODE_VERSION, Finish, check_layers
 from anyportal_core.stages.material import CODE_VERSION as READING
 from anyportal_core.stages.material import Material
@@ -117,6 +117,8 @@ def render_shot(
             observer.opened(_extent(material))
         for text in material.remarks():
             observer.log(text, warning=True)
+        for note in backdrop_doubts(material):
+            observer.log(note.text, note.warning)
         check_size(resolve_format(delivery.format, material.info), *material.info.shown_size)
         require_colours(material.info.encoding, str(material.info.path))
         _wanted(material, delivery)
@@ -129,10 +131,11 @@ def render_shot(
 
 def _part(material: Material, cast: Cast, cache: StageCache, report: _Report) -> None:
     """Find the cuts in the shot; a background is painted for none that has one, else they are told."""
-    material.takes = cuts.find_takes(material, cache, lambda: report(0.0))
+    found = cuts.look_at(material, cache, lambda: report(0.0))
+    material.takes = found.takes
     if paints(material.recipe, cast):
         check_one_shot(material)
-    elif text := cuts.told(material):
+    for text in found.remarks(material.numbers):
         report.warn(text)
 
 
@@ -216,8 +219,8 @@ def _run(
 def _look_at_matte(material: Material, cast: Cast, observer: Observer) -> None:
     if paints(material.recipe, cast):
         check_foreground(material)
-    elif text := doubts(material):
-        observer.log(text, warning=True)
+    for note in matte_doubts(material):
+        observer.log(note.text, note.warning)
 
 
 class _Damage:

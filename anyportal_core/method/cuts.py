@@ -58,9 +58,14 @@ def find_cuts(pictures: Iterable[Image]) -> list[int]:
     return cuts
 
 
+def is_blank(picture: Image) -> bool:
+    """Whether a picture ``(h, w, C)`` shows nothing."""
+    return bool(picture.std(axis=(0, 1)).max() < BLANK)
+
+
 def _not_blank(pictures: Iterable[Image]) -> Iterator[_Seen]:
     for index, picture in enumerate(pictures):
-        if picture.std(axis=(0, 1)).max() >= BLANK:
+        if not is_blank(picture):
             yield _Seen(index, picture)
 
 

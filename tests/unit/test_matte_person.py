@@ -56,7 +56,8 @@ def test_nobody_found_offers_the_other_ways() -> None:
     case = MatteCase(SPECS["draft.person"], Scene(empty, empty[..., 0], empty))
     with pytest.raises(NoForegroundError, match="nobody") as refused:
         case.find()
-    assert all(way in refused.value.hint for way in ("--matte", "--mask", "draft.key"))
+    ways = ("--matte", "--mask", "strokes", "--clean-plate", "draft.key")
+    assert all(way in refused.value.hint for way in ways)
 
 
 def test_a_shot_that_begins_empty_is_no_error() -> None:
@@ -104,4 +105,4 @@ def test_a_supplied_matte_comes_through_untouched() -> None:
 def test_no_supplied_matte_is_refused_with_the_other_ways() -> None:
     with pytest.raises(ShotError, match="no matte") as refused:
         MatteCase(SPECS["draft.supplied"], drawn_person(count=2, height=60, width=80)).find()
-    assert all(way in refused.value.hint for way in ("--matte", "draft.person", "draft.key", "draft.propagate"))
+    assert all(way in refused.value.hint for way in ("--matte", "--mask", "--clean-plate", "draft.person", "draft.key"))

@@ -19,6 +19,13 @@ CHUNK = 8
 
 OPS = cast(ImageOps, opencv)
 
+SUPPLY = "give a matte (--matte)"
+MASK = "a mask or strokes on one frame (--mask)"
+CLEAN_PLATE = "a clean plate (--clean-plate)"
+KEY = "key a screen (--set matte.plugin=draft.key)"
+PERSON = "find people (--set matte.plugin=draft.person)"
+"""The ways to a matte, as they are offered where one did not work."""
+
 _RENDER_RADIUS = 3
 _RENDER_EPS = 1e-4  # a standard deviation of 1 % of the display's range
 

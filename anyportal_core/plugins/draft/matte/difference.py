@@ -11,7 +11,7 @@ from anyportal_core.errors import NoForegroundError, ShotError
 from anyportal_core.frames import FrameSource, Image
 from anyportal_core.method.matting import settle
 from anyportal_core.plugins.draft.matte.camera import camera_motion, warped
-from anyportal_core.plugins.draft.matte.common import OPS, each_frame, reach, render_edges
+from anyportal_core.plugins.draft.matte.common import KEY, MASK, OPS, PERSON, SUPPLY, each_frame, reach, render_edges
 from anyportal_core.plugins.draft.matte.judged import Judged, judged_chunks
 from anyportal_core.plugins.draft.matte.known import difference
 from anyportal_core.roles import Chunk, RoleContext, Stored
@@ -31,7 +31,7 @@ class Difference:
             raise ShotError(
                 "no clean plate was given",
                 where="shot.clean_plate",
-                hint="give a picture or clip of the place without its foreground, or choose draft.person or draft.key",
+                hint=f"give the place without foreground (--clean-plate), or {SUPPLY} or {MASK}, {PERSON}, or {KEY}",
             )
         return judged_chunks(_alphas(plate, hints.clean_plate, context), plate, context)
 
@@ -51,7 +51,7 @@ def _alphas(plate: FrameSource, clean: FrameSource, context: RoleContext) -> Ite
     if most < _LEAST:
         raise NoForegroundError(
             "nothing differs from the clean plate",
-            hint="give another clean plate, a mask (--mask) or a matte (--matte)",
+            hint=f"give another clean plate; or {SUPPLY} or {MASK}, {PERSON}, or {KEY}",
         )
 
 

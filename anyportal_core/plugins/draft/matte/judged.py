@@ -36,8 +36,10 @@ def judged_chunks(alphas: Iterator[Judged], plate: FrameSource, context: RoleCon
     if held:
         yield _chunk(held)
     if doubtful:
+        frames = FrameSet(tuple(doubtful))
         context.warn(
-            f"the matte is doubtful on frames {FrameSet(tuple(doubtful))}: look at them, and correct them with a mask"
+            f"the matte is doubtful on frames {frames}: look at them, and correct them with masks or strokes "
+            f"(--correct {frames.first}=mask.png)"
         )
 
 

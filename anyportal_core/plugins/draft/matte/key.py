@@ -11,7 +11,7 @@ from anyportal_core.errors import ShotError
 from anyportal_core.frames import FrameSource, Image, chunks
 from anyportal_core.method.keying import Limits, key, reduced
 from anyportal_core.method.screens import ScreenKind, excess, screen_map, screen_share
-from anyportal_core.plugins.draft.matte.common import CHUNK, OPS, held
+from anyportal_core.plugins.draft.matte.common import CHUNK, CLEAN_PLATE, MASK, OPS, PERSON, SUPPLY, held
 from anyportal_core.roles import Chunk, RoleContext, Stored
 from anyportal_core.roles.matte import MatteHints
 
@@ -87,8 +87,7 @@ def _screen(plate: FrameSource, setting: str, picked: str) -> tuple[Image, Scree
     if best[0] < _LEAST:
         raise ShotError(
             f"there is no {' or '.join(kinds)} screen in the shot",
-            hint="give a matte (--matte) or a mask of one frame (--mask), let draft.person find people, "
-            "or set screen = picked and screen_colour",
+            hint=f"{SUPPLY}, {MASK} or {CLEAN_PLATE}, {PERSON}, or set screen = picked and screen_colour",
         )
     return best[1], best[2]
 

@@ -18,7 +18,16 @@ from anyportal_core.frames import FrameSource, Image, chunks
 from anyportal_core.hands import in_order
 from anyportal_core.method.matting import settle
 from anyportal_core.plugins.draft.flow import Flow, follow
-from anyportal_core.plugins.draft.matte.common import OPS, each_frame, reach, render_edges
+from anyportal_core.plugins.draft.matte.common import (
+    CLEAN_PLATE,
+    KEY,
+    MASK,
+    OPS,
+    SUPPLY,
+    each_frame,
+    reach,
+    render_edges,
+)
 from anyportal_core.plugins.draft.matte.corrections import Corrections
 from anyportal_core.plugins.draft.matte.judged import Judged, judged_chunks
 from anyportal_core.plugins.draft.matte.people import Who, chosen
@@ -60,7 +69,7 @@ class Person:
         if most < _LEAST:
             raise NoForegroundError(
                 "nobody was found in the shot",
-                hint="give a matte (--matte), a mask of one frame (--mask), or use the chroma key draft.key",
+                hint=f"{SUPPLY}, {MASK} or {CLEAN_PLATE}, or {KEY}",
             )
 
 

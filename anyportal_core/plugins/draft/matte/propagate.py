@@ -34,7 +34,9 @@ class Propagate:
         masks = hints.masks()
         if not masks:
             raise ShotError(
-                "no mask was given", where="shot.mask", hint="paint the foreground of one frame and give it with --mask"
+                "no mask was given",
+                where="shot.mask",
+                hint="paint the foreground of one frame, or strokes on it (--mask)",
             )
         masks = {index: decided(plate.read(index, index + 1)[0], mask) for index, mask in sorted(masks.items())}
         if not any((mask > 0.5).any() for mask in masks.values()):

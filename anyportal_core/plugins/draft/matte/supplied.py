@@ -8,11 +8,11 @@ import numpy as np
 
 from anyportal_core.errors import ShotError
 from anyportal_core.frames import FrameSource, Image, chunks
-from anyportal_core.plugins.draft.matte.common import CHUNK, held
+from anyportal_core.plugins.draft.matte.common import CHUNK, CLEAN_PLATE, KEY, MASK, PERSON, SUPPLY, held
 from anyportal_core.roles import Chunk, RoleContext, Stored
 from anyportal_core.roles.matte import MatteHints
 
-_HINT = "give one with --matte, or choose draft.person, draft.key or draft.propagate"
+_HINT = f"{SUPPLY}, {MASK} or {CLEAN_PLATE}, {PERSON}, or {KEY}"
 
 
 class Supplied:
