@@ -39,11 +39,12 @@ from anyportal_core.ops import ImageOps
 from anyportal_core.roles import Stored
 from anyportal_core.stages.accents import Accents
 from anyportal_core.stages.casting import Cast
+from anyportal_core.stages.edges import Edges
 from anyportal_core.stages.matching import Matching
 from anyportal_core.stages.material import Material
 from anyportal_core.stages.relighting import relight
 
-CODE_VERSION = 9
+CODE_VERSION = 10
 
 _SOLID = np.float32(1 - 2**-12)
 """What half float rounds to 1: there the delivered matte says that the foreground is the plate's own."""
@@ -101,6 +102,7 @@ class Finish:
         self._backdrop = material.backdrop_reader(self._encoding, long_side)
         self._matching = Matching(material, cast, self._drawn, ops)
         self._accents = Accents(material.recipe.finish, self._encoding, ops)
+        self._edges = Edges(material.recipe.finish, self._encoding, ops)
         self._informs = {"shadow", "wrap"}.intersection(delivery.layers)
 
     def frames(self, skipped: Container[int] = ()) -> Generator[tuple[int, dict[str, Image]]]:
@@ -132,15 +134,15 @@ class Finish:
 
     def _made(self, begun: _Begun) -> tuple[int, dict[str, Image]]:
         """The number and the layers of a frame; of what other frames need, nothing is touched."""
-        frame, index, alpha, background = begun.frame, begun.index, begun.alpha, begun.background
-        layers = {"foreground": self._foreground(frame, alpha, begun.given), "background": background}
-        layers["matte"] = alpha
+        frame, index, background = begun.frame, begun.index, begun.background
+        alpha = _within(frame, self._edges.moved(frame.number, begun.alpha))
+        layers = {"foreground": self._own(begun, alpha), "background": background, "matte": alpha}
         gain = self._relight(frame.number, index, layers["foreground"], alpha, begun.display)
         if gain is not None:
             layers["gain"] = gain
         layers |= self._accented(frame.number, layers["foreground"], background, alpha)
         if self._wants_clean_plate:
-            layers["clean_plate"] = self._clean_plate(frame, index, alpha)
+            layers["clean_plate"] = self._clean_plate(frame, index, begun.alpha)
         if self._wants_comp:
             layers["comp"] = _composed(layers["foreground"], layers["background"], alpha, self._encoding)
         return frame.number, layers
@@ -164,12 +166,7 @@ class Finish:
         stored = self._material.results["matte"].frame(index)
         plugin = self._cast.plugin("matte")
         alpha = typed(Image, plugin.render(display, stored, given, self._cast.context("matte")))
-        alpha = np.where(alpha >= _SOLID, np.float32(1), alpha)
-        if frame.extent is None:
-            return alpha
-        there = np.zeros_like(alpha)  # where the plate has no pixels, there is no foreground either
-        there[frame.extent] = alpha[frame.extent]
-        return there
+        return _within(frame, np.where(alpha >= _SOLID, np.float32(1), alpha))
 
     def _drawn(self, index: int, stored: Stored) -> Image:
         """The background of a frame from what is stored for it, in the plate's encoding."""
@@ -180,6 +177,13 @@ class Finish:
             return typed(Image, plugin.render(stored, picture, info.height, info.width, context))
         painted = plugin.render(stored, None, info.height, info.width, context)
         return convert(painted, SRGB, self._encoding)
+
+    def _own(self, begun: _Begun, alpha: Image) -> Image:
+        """The straight foreground without a screen's light, as far as ``alpha`` reaches."""
+        found, matte = self._foreground(begun.frame, begun.alpha, begun.given), self._material.results["matte"]
+        if "screen" in matte.names:
+            self._edges.despill(begun.frame.number, found, matte.read("screen", begun.index, begun.index + 1)[0])
+        return self._edges.continued(found, begun.alpha, alpha)
 
     def _foreground(self, frame: Frame, alpha: Image, given: Image | None) -> Image:
         """The straight foreground as it was taken: 0 far from it."""
@@ -217,6 +221,15 @@ class Finish:
         height, width = alpha.shape
         large = typed(Image, enlarge(painted, height, width, self._ops))
         return typed(Image, patched(frame.pixels, from_display(large, self._encoding), alpha, self._ops))
+
+
+def _within(frame: Frame, alpha: Image) -> Image:
+    """Where the plate has no pixels, there is no foreground either."""
+    if frame.extent is None:
+        return alpha
+    there = np.zeros_like(alpha)
+    there[frame.extent] = alpha[frame.extent]
+    return there
 
 
 def _mixes_by_light(encoding: Encoding) -> bool:

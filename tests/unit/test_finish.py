@@ -25,6 +25,7 @@ from anyportal_core.recipe import FINISH
 from anyportal_core.settings import Settings
 from anyportal_core.stages.finish import Finish, check_layers
 from anyportal_core.stages.relighting import relight
+from anyportal_core.stages.takes import Take
 
 HEIGHT, WIDTH = 288, 320
 
@@ -89,6 +90,7 @@ class OneFrame:
             full_matte=lambda: iter([self.alpha] * self.count),
             background_frame=lambda index: {"frames": self.painted},
             count=self.count,
+            take=lambda index: Take(0, 0, self.count, self.count),
             rate=Fraction(24),
         )
         plugins = {"matte": Supplied(), "background": Painted()}

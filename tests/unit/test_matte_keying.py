@@ -110,13 +110,15 @@ def test_a_screen_seen_late_in_the_shot_is_found() -> None:
 
 
 def test_spill_comes_off_and_what_has_none_is_left_alone() -> None:
-    """Skin in green light, far above 1 as well; a red coat; a half strength."""
+    """Skin in green light, far above 1 as well; grey hair; a red coat; a half strength."""
     green = np.array([0.1, 0.7, 0.2], np.float32)
-    pixels = np.array([[0.5, 0.7, 0.4], [5.0, 7.0, 4.0], [0.8, 0.1, 0.1]], np.float32)
-    clean = despill(pixels, green, 1.0)
-    assert clean[0] == pytest.approx([0.5, 0.5, 0.4]) and clean[1] == pytest.approx([5, 5, 4])
-    assert clean[2].tobytes() == pixels[2].tobytes()
-    assert despill(pixels, green, 0.5)[0] == pytest.approx([0.5, 0.6, 0.4])
+    pixels = np.array([[0.5, 0.7, 0.4], [5.0, 7.0, 4.0], [0.4, 0.5, 0.4], [0.8, 0.1, 0.1]], np.float32)
+    clean, half = despill(pixels, green, 1.0), despill(pixels, green, 0.5)
+    assert excess(clean, 1)[:3] == pytest.approx(0, abs=1e-6), "no green is left, and none is lacking"
+    assert clean[0] == pytest.approx([0.557, 0.557, 0.457], abs=1e-3) and clean[1] == pytest.approx(10 * clean[0])
+    assert np.ptp(clean[2]) < 1e-6, "grey hair is grey"
+    assert clean[3].tobytes() == pixels[3].tobytes()
+    assert half == pytest.approx((pixels + clean) / 2)
     assert despill(pixels, np.full(3, 0.5, np.float32), 1.0).tobytes() == pixels.tobytes()
 
 
