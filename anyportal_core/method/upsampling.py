@@ -15,6 +15,7 @@ from typing import Any
 
 from array_api_compat import array_namespace
 
+from anyportal_core.method.channels import thrice
 from anyportal_core.method.gain import extend
 from anyportal_core.ops import ImageOps
 
@@ -24,7 +25,7 @@ LEVELS = 8
 FINE = 4
 """Times as fine as the gain's own grid is what pixels are read from."""
 
-STRIPE = 32
+STRIPE = 64
 """Rows of a picture that are worked on at a time."""
 
 _SMOOTH = 0.5 * FINE  # the kernel's sigma; with the linear steps before and after it, about that of a cubic B-spline
@@ -70,7 +71,7 @@ def gain_grid(log_gain: Any, guide: Any, matte: Any, ops: ImageOps) -> GainGrid:
     jumps = _jumps(known, smooth, cover, ops)
     if not bool(xp.any(jumps > 0)):
         return GainGrid(smooth, None)
-    calm = _calm(guide, shade, ops)
+    calm, jumps = _calm(guide, shade, ops), thrice(jumps[..., 0])
     levels = [smooth + (own - smooth) * jumps for own in _by_lightness(known, shade, calm, smooth, ops)]
     return GainGrid(smooth, xp.concat(levels, axis=0))
 
@@ -88,12 +89,11 @@ def read_gain(grid: GainGrid, guide: Any, place: tuple[int, int], size: tuple[in
     y, x = (xp.broadcast_to(v, guide.shape) for v in (y[:, None], x[None, :]))
     if grid.levels is None:
         return ops.remap(grid.smooth, x, y, "replicate")
-    shade = xp.clip(guide, 0.0, 1.0) * (LEVELS - 1)
-    below = xp.clip(xp.floor(shade), 0.0, LEVELS - 2.0)
+    shade = guide.clip(0.0, 1.0) * (LEVELS - 1)
+    below = xp.floor(shade).clip(0.0, LEVELS - 2.0)
     y = y + below * grid.smooth.shape[0]
     dark, bright = (ops.remap(grid.levels, x, v, "replicate") for v in (y, y + grid.smooth.shape[0]))
-    share = xp.repeat((shade - below)[..., None], 3, axis=-1)  # several times as fast as with a last axis of 1
-    return dark + (bright - dark) * share
+    return dark + (bright - dark) * thrice(shade - below)
 
 
 def guided_gain(log_gain: Any, lightness: Any, matte: Any, ops: ImageOps) -> Any:
@@ -157,8 +157,8 @@ def _calm(guide: Any, shade: Any, ops: ImageOps) -> Any:
 
 def _by_lightness(cells: Any, shade: Any, calm: Any, smooth: Any, ops: ImageOps) -> Iterator[Any]:
     """For each level, the gain of the calm cells that are about as light, enlarged."""
-    xp = array_namespace(cells)
+    xp, fallback = array_namespace(cells), _FALLBACK * smooth
     for level in range(LEVELS):
-        near = (calm * xp.clip(1.0 - xp.abs(shade * (LEVELS - 1) - level), 0.0, None))[..., None]
-        weight, total = _finer(near, ops), _finer(near * cells, ops)
-        yield (total + _FALLBACK * smooth) / (weight + _FALLBACK)
+        near = calm * xp.clip(1.0 - xp.abs(shade * (LEVELS - 1) - level), 0.0, None)
+        weight, total = _finer(near[..., None], ops)[..., 0], _finer(thrice(near) * cells, ops)
+        yield (total + fallback) / thrice(weight + _FALLBACK)
