@@ -15,7 +15,9 @@ class MotionPlugin(Protocol):
     A plug-in that makes ``homography`` yields ``homography`` ``(t, 3, 3)`` float64: it maps points of
     the shot's first frame to frame ``t``, both in unit coordinates ``((x+0.5)/W, (y+0.5)/H)``, with
     ``[2, 2] == 1``; so the first is the identity, and no matrix depends on a resolution. It also yields
-    ``confidence`` ``(t,)`` float32 0..1.
+    ``confidence`` ``(t,)`` float32 0..1. Where it tells parallax it yields two more homographies, ``far`` of what is
+    far and ``near`` of the ground at the first frame's lower edge, and ``horizon`` ``(t,)``, the part of its height
+    from the top where ground begins; the ground between moves as its row in the first frame says, linearly.
     A plug-in that makes ``tracking_video`` yields ``tracking`` ``(t, H, W, 3)``, in the windows of the tracks that it
     is drawn from (see `anyportal_core.overlaps`).
     """

@@ -49,7 +49,7 @@ def shoot(camera: Camera, count: int, person: bool = True, noise: float = 0.01) 
 def follow(plate: ArraySource, matte: ArraySource, smoothing: float = 0.05) -> tuple[np.ndarray, np.ndarray, list[str]]:
     notes: list[str] = []
     context = RoleContext(
-        Settings({"smoothing": smoothing}),
+        Settings({"smoothing": smoothing, "horizon": 0.55}),
         np.random.default_rng,
         lambda: None,
         notes.append,

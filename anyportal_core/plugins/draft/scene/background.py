@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,11 @@ from anyportal_core.frames import Image, chunks
 from anyportal_core.method.sharpness import missing_blur
 from anyportal_core.ops import opencv as ops
 from anyportal_core.plugins.draft.scene.defocus import defocus, plate_defocus, samples
-from anyportal_core.plugins.draft.scene.framing import Look, place
+from anyportal_core.plugins.draft.scene.framing import Framing, Look, place
+from anyportal_core.plugins.draft.scene.mesh import between, depth_line, draw
 from anyportal_core.roles import Chunk, RoleContext, Stored
 from anyportal_core.roles.background import BackgroundInputs
+from anyportal_core.settings import Settings
 from anyportal_core.windows import reflect
 
 _Key = tuple[object, ...]
@@ -29,7 +31,11 @@ class Warp:
         self._drawn: tuple[_Key, Image] | None = None
 
     def make(self, inputs: BackgroundInputs, context: RoleContext) -> Iterator[Chunk]:
-        """Yield ``placement`` ``(t, 3, 3)``, ``backdrop_index`` ``(t,)`` and ``blur`` ``(t,)`` (part of the height)."""
+        """Yield ``placement`` ``(t, 3, 3)``, ``backdrop_index`` ``(t,)`` and ``blur`` ``(t,)`` (part of the height).
+
+        With parallax also ``nearer`` ``(t, 3, 3)``, which takes a place of the plate to where ``placement`` finds what
+        the nearest ground shows there, and ``depth`` ``(t, 3)`` (see `mesh.depth_line`).
+        """
         plate, motion, backdrop = inputs.plate, inputs.motion, inputs.backdrop
         frames = backdrop.frames
         if motion is None or frames is None or not len(frames):
@@ -38,8 +44,7 @@ class Warp:
             )
         settings = context.settings
         looks = [Look.read(settings, number) for number in plate.numbers]
-        homography = np.asarray(motion.read("homography", 0, motion.count), np.float64)
-        framing = place(homography, looks, inputs.aspects(), settings.text("beyond"), settings.number("largest_zoom"))
+        framing, layers = self._framed(inputs, looks, settings)
         if framing.note:
             context.note(framing.note)
         rates = backdrop.kind == "clip" and backdrop.rate and inputs.plate_rate
@@ -55,7 +60,32 @@ class Warp:
                 "placement": framing.placement[start:stop],
                 "backdrop_index": index[start:stop],
                 "blur": blur[start:stop],
+                **{name: values[start:stop] for name, values in layers.items()},
             }
+
+    def _framed(self, inputs: BackgroundInputs, looks: Sequence[Look], settings: Settings) -> tuple[Framing, Chunk]:
+        """Where the backdrop lies, and what is to be stored of its second layer, where it has one."""
+        motion, count = inputs.motion, len(looks)
+        assert motion is not None
+        paths = [np.asarray(motion.read("homography", 0, motion.count), np.float64)]
+        shares = np.array([settings.number("parallax", number) for number in inputs.plate.numbers])
+        if "near" in motion.names and shares.any():
+            layers = [np.asarray(motion.read(name, 0, motion.count), np.float64) for name in ("far", "near")]
+            if not np.array_equal(layers[1], paths[0]):
+                paths = [between(paths[0], layer, shares) for layer in layers]
+        framing = place(
+            np.concatenate(paths),
+            [*looks] * len(paths),
+            inputs.aspects(),
+            settings.text("beyond"),
+            settings.number("largest_zoom"),
+        )
+        far, near = framing.placement[:count], framing.placement[count:]
+        if not len(near) or np.array_equal(far, near):
+            return Framing(far, framing.note), {}
+        line = depth_line(far[0], float(motion.read("horizon", 0, 1)[0]))
+        stored: Chunk = {"nearer": np.linalg.inv(far) @ near, "depth": np.tile(line, (count, 1))}
+        return Framing(far, framing.note), stored
 
     def _lacking(
         self,
@@ -88,9 +118,14 @@ class Warp:
             )
         self._look_at(backdrop, int(stored["backdrop_index"]))
         matrix, blur = np.asarray(stored["placement"], np.float64), float(stored["blur"])
-        key = (matrix.tobytes(), blur, height, width)
+        near = matrix @ np.asarray(stored["nearer"]) if "nearer" in stored else matrix
+        key = (matrix.tobytes(), near.tobytes(), blur, height, width)
         if self._drawn is None or self._drawn[0] != key:
-            image = ops.warp(self._small(backdrop, matrix, height, width), matrix, height, width)
+            small = self._small(backdrop, matrix, height, width)
+            if np.array_equal(near, matrix):
+                image = ops.warp(small, matrix, height, width)
+            else:
+                image = draw(small, matrix, near, np.asarray(stored["depth"]), height, width)
             if blur > 0:
                 image = ops.gaussian(image, blur * height)
             image.flags.writeable = False

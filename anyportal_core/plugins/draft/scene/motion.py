@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyportal_core.frames import FrameSource, Image, chunks
+from anyportal_core.plugins.draft.scene.ground import EVERY, Ground
 from anyportal_core.plugins.draft.scene.path import shot_path
 from anyportal_core.plugins.draft.scene.plane import Models, Points, fit_models
 from anyportal_core.roles import Chunk, RoleContext, StoredFrames
@@ -33,17 +34,29 @@ class Homography:
     def follow(
         self, plate: FrameSource, matte: FrameSource, tracks: StoredFrames | None, context: RoleContext
     ) -> Iterator[Chunk]:
-        """Yield ``homography`` and ``confidence``. Memory: two pictures, and a few numbers for every frame."""
-        fits = list(_fits(plate, matte, context))
-        path = shot_path(fits, plate.height, plate.width, context.settings.number("smoothing"))
-        if path.note:
-            context.note(path.note)
+        """Yield ``homography``, ``confidence``, and the layers ``far`` and ``near`` with the ``horizon`` between them.
+
+        Where there is no parallax, both layers are the homography. Memory: two pictures, and a few numbers a frame.
+        """
+        ground = Ground(context.settings.number("horizon"), plate.height, plate.width)
+        tracker = _Tracker(ground)
+        fits = list(_fits(tracker, plate, matte, context))
+        smoothing = context.settings.number("smoothing")
+        path = shot_path(fits, plate.height, plate.width, smoothing, ground)
+        for note in path.notes:
+            context.note(note)
+        found: Chunk = {
+            "homography": path.homography,
+            "confidence": path.confidence,
+            "far": path.homography if path.layers is None else path.layers[0],
+            "near": path.homography if path.layers is None else path.layers[1],
+            "horizon": np.full(len(fits), ground.horizon),
+        }
         for start, stop in chunks(len(fits), 256):
-            yield {"homography": path.homography[start:stop], "confidence": path.confidence[start:stop]}
+            yield {name: values[start:stop] for name, values in found.items()}
 
 
-def _fits(plate: FrameSource, matte: FrameSource, context: RoleContext) -> Iterator[Models | None]:
-    tracker = _Tracker()
+def _fits(tracker: _Tracker, plate: FrameSource, matte: FrameSource, context: RoleContext) -> Iterator[Models | None]:
     for start, stop in chunks(len(plate), _READ):
         context.checkpoint()
         for frame, alpha in zip(plate.read(start, stop), matte.read(start, stop), strict=True):
@@ -52,30 +65,44 @@ def _fits(plate: FrameSource, matte: FrameSource, context: RoleContext) -> Itera
 
 @dataclass
 class _Tracks:
-    """Features of a keyframe that are still followed: its picture, and where they were there and are now."""
+    """Features of a keyframe that are still followed: its picture, and where they were there and are now.
+
+    Args:
+        since: where they were when the span began that parallax is asked for over.
+        flat: those that have lain on the plane ever since the keyframe.
+    """
 
     grey: Grey
     start: Points
     now: Points
+    since: Points
+    flat: NDArray[np.bool_]
     taken: int
+
+    def keep(self, kept: NDArray[np.bool_], now: Points) -> None:
+        self.start, self.now, self.since, self.flat = self.start[kept], now[kept], self.since[kept], self.flat[kept]
 
 
 class _Tracker:
     """Follows one keyframe's features until too few are left of the plane that most of the background lies on.
 
     Features are found again in each frame by how they looked in the keyframe, so their errors do not add up;
-    motion is fitted from frame to frame, where even a scene of many depths is nearly one plane.
+    motion is fitted from frame to frame, where even a scene of many depths is nearly one plane. Those that leave
+    the plane are followed for what they tell of the ground.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
         self._clahe = cv2.createCLAHE(2.0, (8, 8))  # dark and hazy frames have features too
         self._tracks: _Tracks | None = None
         self._lost = 0
+        self._count = 0
 
     def add(self, frame: Image, alpha: Image) -> Models | None:
         """How the camera moved since the last frame this was told of; None where it cannot be told."""
         plain = _grey(frame)
         grey, free = np.asarray(self._clahe.apply(plain), np.uint8), _free(alpha)
+        self._count += 1
         if self._tracks is None:
             self._tracks = _taken(plain, grey, free)
             return Models.still()
@@ -86,20 +113,27 @@ class _Tracker:
                 self._tracks, self._lost = _taken(plain, grey, free), 0
             return None
         self._lost = 0
-        if len(self._tracks.now) < _LEFT * self._tracks.taken:
+        left = self._tracks.flat.sum() / max(self._tracks.taken, 1)
+        if left < _LEFT or self._ground.frames >= EVERY:
+            self._ground.end_span(self._count - 1, self._tracks.since, self._tracks.now)
+            self._tracks.since = self._tracks.now
+        if left < _LEFT:
             self._tracks = _taken(plain, grey, free)
         return models
 
     def _moved(self, tracks: _Tracks, grey: Grey, free: Mask) -> Models | None:
-        """How the plane moved since the features were last seen; keeps those that moved with it."""
+        """How the plane moved since the features were last seen; marks those that moved otherwise."""
         now, kept = _found(tracks, grey, free)
-        if kept.sum() < _ENOUGH:
+        flat = kept & tracks.flat
+        if flat.sum() < _ENOUGH:
             return None
-        models = fit_models(tracks.now[kept], now[kept], grey.shape)
+        models = fit_models(tracks.now[flat], now[flat], grey.shape)
         if models is None or models.inliers < _ENOUGH:
             return None
-        kept[kept] = models.inlying
-        tracks.start, tracks.now = tracks.start[kept], now[kept]
+        tracks.flat[flat] = models.inlying
+        before = tracks.now[kept]
+        tracks.keep(kept, now)
+        self._ground.step(models.homography, before, tracks.now)
         return models
 
 
@@ -110,7 +144,8 @@ def _taken(plain: Grey, grey: Grey, free: Mask) -> _Tracks:
     points = np.empty((0, 2), np.float32) if found is None else found.reshape(-1, 2).astype(np.float32)
     x, y = points.astype(int).T
     points = points[cv2.cornerMinEigenVal(plain, 3)[y, x] > _CONTRAST]
-    return _Tracks(grey, points, points.copy(), len(points))
+    flat = np.ones(len(points), bool)
+    return _Tracks(grey, points, points.copy(), points.copy(), flat, len(points))
 
 
 def _found(tracks: _Tracks, grey: Grey, free: Mask) -> tuple[Points, NDArray[np.bool_]]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from anyportal_core.method.smoothing import smooth
 from anyportal_core.ops.opencv import pixels_to_unit, unit_to_pixels
+from anyportal_core.plugins.draft.scene.ground import Ground, Layers, layers
 from anyportal_core.plugins.draft.scene.plane import (
     Matrix,
     Models,
@@ -33,14 +34,19 @@ _LEANING = 0.2  # of the long side: how far a corner may leave the rectangle; mo
 
 @dataclass(frozen=True)
 class Path:
-    """What role ``motion`` yields, and a word to the user where there is one to say."""
+    """What role ``motion`` yields, and what there is to say to the user.
+
+    Args:
+        layers: the homographies of what is far and of the nearest ground; None where one plane is as good.
+    """
 
     homography: NDArray[np.float64]
     confidence: NDArray[np.float32]
-    note: str = ""
+    notes: tuple[str, ...] = ()
+    layers: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
 
 
-def shot_path(fits: Fits, height: int, width: int, smoothing: float) -> Path:
+def shot_path(fits: Fits, height: int, width: int, smoothing: float, ground: Ground | None = None) -> Path:
     """Choose the simplest kind of motion that explains the whole shot, and steady it.
 
     A kind is chosen once, for changing it from frame to frame would be seen. What is put together and smoothed
@@ -48,13 +54,14 @@ def shot_path(fits: Fits, height: int, width: int, smoothing: float) -> Path:
 
     Args:
         fits: each frame's motion since the last frame that has one; None where it is not known.
+        ground: what was found about parallax.
     """
     known = np.array([fit is not None for fit in fits])
     confidence = np.array([_confidence(fit) for fit in fits], np.float32)
     still = np.broadcast_to(np.eye(3), (len(fits), 3, 3)).copy()
     if known.sum() < 2 or known[1:].mean() < _SEEN:
-        note = "no camera motion could be found in the background: treated as static" if len(fits) > 1 else ""
-        return Path(still, 0 * confidence, note)
+        note = "no camera motion could be found in the background: treated as static"
+        return Path(still, 0 * confidence, (note,) if len(fits) > 1 else ())
     size, corners = max(height, width), corners_of(height, width)
     seen = _put_together(_of_one_kind(fits, corners, size), corners, size)
     known &= ~_jumps(seen, fits, size)
@@ -63,12 +70,23 @@ def shot_path(fits: Fits, height: int, width: int, smoothing: float) -> Path:
         return Path(still, confidence)
     weights = known / (1 + np.square([fit.uncertainty if fit else 0.0 for fit in fits]))
     seen = smooth(seen.reshape(len(fits), 8), weights, max(smoothing, 1e-6)).reshape(seen.shape)
-    into, out = unit_to_pixels(height, width), pixels_to_unit(height, width)
-    first = through_corners(corners, seen[0])
-    homography = np.array([out @ through_corners(quad, corners) @ first @ into for quad in seen])
-    homography[0] = np.eye(3)
     confidence = np.where(known, confidence, 0).astype(np.float32)
-    return Path(homography / homography[:, 2:, 2:], confidence, _lost_note(known))
+    homography = _homographies(seen, seen[0], corners)
+    parted = layers(ground.spans, ground.horizon, seen, corners) if ground else None
+    if parted is None:
+        return Path(homography, confidence, _lost_note(known))
+    far, near = (_homographies(quads, seen[0], corners) for quads in (parted.far, parted.near))
+    return Path(homography, confidence, (*_lost_note(known), _ground_note(parted)), (far, near))
+
+
+def _homographies(seen: Quads, first: Matrix, corners: Matrix) -> NDArray[np.float64]:
+    """From the first frame to each, in unit coordinates, by where their corners lie; the first is the identity."""
+    width, height = np.ptp(corners, axis=0)
+    into, out = unit_to_pixels(round(height), round(width)), pixels_to_unit(round(height), round(width))
+    start = through_corners(corners, first)
+    homography = np.array([out @ through_corners(quad, corners) @ start @ into for quad in seen])
+    homography[0] = np.eye(3)
+    return np.asarray(homography / homography[:, 2:, 2:])
 
 
 def _of_one_kind(fits: Fits, corners: Matrix, size: int) -> list[Matrix | None]:
@@ -132,8 +150,15 @@ def _jumps(seen: Quads, fits: Fits, size: int) -> NDArray[np.bool_]:
     return jumps
 
 
-def _lost_note(known: NDArray[np.bool_]) -> str:
+def _lost_note(known: NDArray[np.bool_]) -> tuple[str, ...]:
     lost = int((~known).sum())
     if not lost:
-        return ""
-    return f"the camera's motion was not found in {lost} of {len(known)} frames: taken from their neighbours"
+        return ()
+    return (f"the camera's motion was not found in {lost} of {len(known)} frames: taken from their neighbours",)
+
+
+def _ground_note(parted: Layers) -> str:
+    return (
+        f"the plate shows parallax: a plane, and ground below {100 * parted.horizon:.0f} % of the height, leave "
+        f"{100 * parted.gained:.0f} % less unexplained than one plane; background.parallax shows it in the backdrop"
+    )

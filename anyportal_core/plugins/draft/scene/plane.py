@@ -82,15 +82,15 @@ def _uncertainty(points: Points, shape: tuple[int, ...]) -> float:
     """How far a homography fitted to matches of ``points`` may be off at the corners, to first order."""
     height, width = shape[:2]
     size = max(height, width)
-    jacobian = _jacobian((points - [width / 2, height / 2]) / size)
-    corners = _jacobian((corners_of(height, width) - [width / 2, height / 2]) / size)
+    jacobian = motion_jacobian((points - [width / 2, height / 2]) / size)
+    corners = motion_jacobian((corners_of(height, width) - [width / 2, height / 2]) / size)
     if len(jacobian) < 8:
         return float("inf")
     covariance = np.linalg.pinv(jacobian.T @ jacobian, rcond=1e-12)
     return float(_NOISE * np.sqrt(np.einsum("ij,jk,ik->i", corners, covariance, corners).max()))
 
 
-def _jacobian(points: NDArray[np.floating]) -> Matrix:
+def motion_jacobian(points: NDArray[np.floating]) -> Matrix:
     """Derivatives of the moved ``(x, y)`` by a homography's eight parameters at the identity, ``(2n, 8)``."""
     x, y = points.T.astype(np.float64)
     one, nil = np.ones_like(x), np.zeros_like(x)

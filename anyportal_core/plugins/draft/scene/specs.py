@@ -6,7 +6,7 @@ from anyportal_core.settings import Setting
 _HOMOGRAPHY = PluginSpec(
     name="draft.homography",
     role="motion",
-    version="3",
+    version="4",
     factory="anyportal_core.plugins.draft.scene.motion:Homography",
     summary="The camera's motion as homographies of the background, from features followed through the shot.",
     settings=(
@@ -18,6 +18,14 @@ _HOMOGRAPHY = PluginSpec(
             minimum=0,
             maximum=1000,
         ),
+        Setting(
+            "horizon",
+            "number",
+            0.55,
+            "Where the ground begins in the plate's first frame, in parts of its height from the top, for parallax.",
+            minimum=0,
+            maximum=0.9,
+        ),
     ),
     makes="homography",
 )
@@ -25,7 +33,7 @@ _HOMOGRAPHY = PluginSpec(
 _WARP = PluginSpec(
     name="draft.warp",
     role="background",
-    version="3",
+    version="4",
     factory="anyportal_core.plugins.draft.scene.background:Warp",
     summary="A picture, clip or colour that covers the frame and moves as the plate's camera does.",
     settings=(
@@ -45,6 +53,15 @@ _WARP = PluginSpec(
             animated=True,
         ),
         Setting("motion", "number", 1.0, "Share of the camera's motion it follows; 0 freezes it.", 0, 1, animated=True),
+        Setting(
+            "parallax",
+            "number",
+            0.0,
+            "How far what is low in the picture moves as the plate's own ground does, where it shows parallax.",
+            minimum=0,
+            maximum=1,
+            animated=True,
+        ),
         Setting(
             "clip_end",
             "choice",
