@@ -27,6 +27,7 @@ class Heard:
     keys: dict[str, str] = field(default_factory=dict)
     written: list[Written] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
+    warned: list[str] = field(default_factory=list)
     extent: Extent | None = None
 
     @property
@@ -52,6 +53,8 @@ class Heard:
 
     def log(self, text: str, warning: bool = False) -> None:
         self.said.append(text)
+        if warning:
+            self.warned.append(text)
 
     def checkpoint(self) -> None: ...
 
@@ -63,9 +66,11 @@ def recipe_for(backdrop: Path, **settings: object) -> Recipe:
     return resolve(request, load_catalogue(), frozenset({"matte"}))
 
 
-def render(shot: Shot, recipe: Recipe, out: Path, delivery: Delivery | None = None) -> Heard:
+def render(
+    shot: Shot, recipe: Recipe, out: Path, delivery: Delivery | None = None, heard: Heard | None = None
+) -> Heard:
     """Into ``out``; stage results are kept beside it."""
-    heard = Heard()
+    heard = heard or Heard()
     out.mkdir(exist_ok=True)
     render_shot(shot, recipe, delivery or Delivery(), out, DirectoryCache(out.parent / "stages"), heard)
     return heard
