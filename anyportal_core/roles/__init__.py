@@ -15,6 +15,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from anyportal_core.frames import FrameSource
 from anyportal_core.models import Models
 from anyportal_core.settings import Settings
 
@@ -72,6 +73,8 @@ class RoleContext:
         note: says something to the user that is no error ("no camera motion found: treated as static"). It is kept with
             the result, and said again whenever that is used again.
         warning: says what the user should look at or do; `warn` is how to call it.
+        surroundings: for role ``harmonise``, the new place as far as the backdrop shows it, frame by frame, of any
+            size: the background is often but a part of that. None where nothing more is known than the background.
         prompts: what the user wrote; empty for a plug-in whose spec does not say that it reads them.
         models: where the weights lie.
         device: where networks run: ``cpu``, ``cuda:0``.
@@ -87,6 +90,7 @@ class RoleContext:
     progress: Callable[[float], None] = lambda share: None
     part: Part = lambda number, make: make()
     warning: Callable[[str], None] | None = None
+    surroundings: FrameSource | None = None
 
     def warn(self, text: str) -> None:
         """Say what the user should look at or do ("the matte is doubtful on frames 12-17"); kept as a note is."""

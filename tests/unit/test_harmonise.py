@@ -35,11 +35,14 @@ def grey(level: float, colour: tuple[float, float, float] = (1, 1, 1), seed: int
     return to_display(level * surfaces * np.float32(colour))
 
 
-def relight(plate: Image, matte: Image, background: Image, count: int = 3, **values: object) -> np.ndarray:
+def relight(
+    plate: Image, matte: Image, background: Image, count: int = 3, whole: Image | None = None, **values: object
+) -> np.ndarray:
     """The gain of a shot of equal frames; inputs may also be ``(T, H, W, C)``."""
     sources = [ArraySource(x if x.ndim == 4 else np.stack([x] * count)) for x in (plate, matte, background)]
     settings = Settings.check(SPEC.settings, values, "harmonise")
-    context = RoleContext(settings, np.random.default_rng, lambda: None, lambda text: None)
+    around = None if whole is None else ArraySource(np.stack([whole] * count))
+    context = RoleContext(settings, np.random.default_rng, lambda: None, lambda text: None, surroundings=around)
     return np.concatenate([chunk["log_gain"] for chunk in Light().relight(*sources, context)])
 
 
@@ -107,6 +110,14 @@ def test_light_from_one_side_differs_by_a_third_across_the_subject(side: str) ->
     assert 1.3 <= ratio < 4
     flat = relight(PLATE, disc(), lit, direction=0)[0]
     np.testing.assert_allclose(flat, np.broadcast_to(flat[0, 0], flat.shape), atol=1e-6)
+
+
+def test_what_the_framing_cuts_off_gives_its_light_too() -> None:
+    shown = grey(0.1)
+    window = np.concatenate([np.ones((HEIGHT, WIDTH // 2, 3), np.float32), shown], axis=1)
+    plain, lit = (relight(PLATE, disc(), shown, whole=whole)[0] @ LUMA for whole in (None, window))
+    assert lit.mean() - plain.mean() > 0.3
+    assert np.ptp(lit) > 0.3 > 2 * np.ptp(plain)
 
 
 def test_the_gain_is_smooth_and_small() -> None:

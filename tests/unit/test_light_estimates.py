@@ -108,10 +108,28 @@ def test_a_cold_wall_tints_less_than_a_warm_lamp() -> None:
 
 
 def test_what_is_bright_is_not_burnt_and_what_is_dark_not_killed() -> None:
-    white = change(OLD, FRONT._replace(bright=-0.1), OLD._replace(level=-0.2, evenly=-0.2), -0.2)
-    assert 0 < white.even[0] <= 0.2
+    for level in (-3.0, -1.8, -0.5):
+        old = OLD._replace(level=level, evenly=level)
+        white = change(old, FRONT._replace(bright=-0.1), OLD._replace(level=-0.2, evenly=-0.2), -0.2)
+        assert -0.4 < white.even[0] <= 0.2
     black = change(OLD, FRONT._replace(level=-4.0, bright=-3.0), OLD._replace(level=-6.0, evenly=-6.0), -6.0)
     assert -0.31 <= black.even[0] < 0
+
+
+def test_a_foreground_lit_alone_before_a_dark_wall_is_not_lit_again() -> None:
+    """A studio with a dark wall, or a black one: neither tells that there was less light on the foreground."""
+    front, park = FRONT._replace(level=-1.6, bright=-0.6), OLD._replace(level=-1.5, evenly=-1.9)
+    dark, black = (change(OLD._replace(level=x, evenly=x), front, park, -1.5).even[0] for x in (-3.7, -5.2))
+    assert abs(dark - black) < 0.2
+    assert max(dark, black) < 0
+
+
+def test_white_walls_are_not_taken_for_light() -> None:
+    old = OLD._replace(level=-1.2, evenly=-1.2)
+    dull, grey, white, whiter = (
+        change(old, FRONT, old._replace(level=x, evenly=x), x).even[0] for x in (-2.9, -2.3, -0.8, -0.2)
+    )
+    assert 0 < whiter - white < 0.75 * (grey - dull)
 
 
 def test_a_gain_follows_the_surface() -> None:

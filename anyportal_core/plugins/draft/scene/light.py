@@ -37,9 +37,13 @@ def old_light(plate: Image, covered: Image, across: Image) -> tuple[Surroundings
     return surroundings(plate, clear), subject(plate, covered, across)
 
 
-def new_light(background: Image, covered: Image) -> tuple[Surroundings, float]:
-    """The new surroundings, from linear light, and how light they are close around the foreground."""
-    around = surroundings(background, np.ones_like(covered))
+def new_light(whole: Image, background: Image, covered: Image) -> tuple[Surroundings, float]:
+    """The new surroundings, from linear light, and how light they are close around the foreground.
+
+    Args:
+        whole: the new place as far as it is known; ``background``: what the frame shows of it.
+    """
+    around = surroundings(whole, np.ones_like(covered))
     assert around is not None
     ring = ops.gaussian(covered, max(_NEAR * covered.shape[1], 0.5)) * (1 - covered)
     total = float(ring.sum())
