@@ -25,7 +25,7 @@ def _matte(name: str, network: str, model: str) -> PluginSpec:
     return PluginSpec(
         name=name,
         role="matte",
-        version="1",
+        version="2",
         factory=f"anyportal_core.plugins.matting.plugin:{model}_matte",
         summary=f"Follows anything through the shot by {network}. {_HOW}",
         settings=_SETTINGS,

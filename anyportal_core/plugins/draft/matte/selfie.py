@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyportal_core.frames import Image
+from anyportal_core.plugins.draft.matte.tflite import without_head
 
 _SURE = 0.5
 _MARGIN = 1.05
+_SURE_NOT = np.float32(80)  # a logit; what is less overflows, and is 0 anyway
 
 
 class Selfie:
@@ -48,16 +50,30 @@ def raw() -> Callable[[Image], Image]:
 class _Model:
     def __init__(self, name: str, height: int, width: int) -> None:
         data = (files("anyportal_core.plugins.draft.models") / name).read_bytes()
-        self._net = cv2.dnn.readNetFromTFLite(np.frombuffer(data, np.uint8))
+        whole = _net(data)
+        kernel, bias = whole.getLayer(whole.getLayerNames()[-2]).blobs
+        self._kernel, self._bias = kernel[:, 0].transpose(1, 2, 0).copy(), bias.item()
+        self._net = _net(without_head(data))
         self._size = (width, height)
 
     def __call__(self, picture: Image) -> Image:
         height, width = picture.shape[:2]
         small = cv2.resize(picture, self._size, interpolation=cv2.INTER_AREA)
         self._net.setInput(cv2.dnn.blobFromImage(small))
-        found: NDArray[np.float32] = self._net.forward()[0, 0]
+        found = self._head(self._net.forward()[0])
         large = cast(Image, cv2.resize(found, (width, height), interpolation=cv2.INTER_CUBIC))
         return np.clip(large, np.float32(0), np.float32(1))
+
+    def _head(self, features: Image) -> Image:
+        """The probability ``(2 * h, 2 * w)`` from ``(C, h, w)``: each of these becomes four pixels."""
+        _, height, width = features.shape
+        four = np.einsum("ijc,chw->hiwj", self._kernel, features) + self._bias  # summed in one order, whoever does it
+        logits = four.reshape(2 * height, 2 * width)
+        return np.float32(1) / (np.float32(1) + np.exp(-np.maximum(logits, -_SURE_NOT)))
+
+
+def _net(data: bytes) -> cv2.dnn.Net:
+    return cv2.dnn.readNetFromTFLite(np.frombuffer(data, np.uint8))
 
 
 def _crop(found: Image) -> tuple[slice, slice] | None:
