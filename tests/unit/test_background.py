@@ -176,6 +176,65 @@ def test_refuse_is_an_error_that_says_what_to_do() -> None:
     assert "mirror" in raised.value.hint
 
 
+def roam(seed: int, count: int = 24) -> np.ndarray:
+    """A smooth path of any kind: far pans, rolls up to a whole turn, zooms in and out, leans, and a tremor."""
+    generator = np.random.default_rng(seed)
+    time = np.linspace(0, 1, count)
+    angle = generator.uniform(-1, 1) * 2 * np.pi * time
+    growth = np.exp(generator.uniform(-1.4, 1.4) * time)
+    shift = generator.uniform(-2, 2, 2) * time[:, None] + generator.normal(0, 0.01, (count, 2))
+    matrices = np.broadcast_to(np.eye(3), (count, 3, 3)).copy()
+    cosine, sine = growth * np.cos(angle), growth * np.sin(angle)
+    matrices[:, :2, :2] = np.moveaxis(np.array([[cosine, -sine], [sine, cosine]]), -1, 0)
+    matrices[:, :2, 2] = shift
+    matrices[:, 2, :2] = generator.uniform(-0.1, 0.1, 2) * time[:, None]
+    square = np.array([[WIDTH / HEIGHT, 0, -WIDTH / HEIGHT / 2], [0, 1, -0.5], [0, 0, 1]])
+    return np.linalg.inv(square) @ matrices @ square
+
+
+@pytest.mark.parametrize("seed", range(16))
+@pytest.mark.parametrize("shape", [(90, 160), (30, 400)])
+def test_no_border_shows_on_any_path_by_any_policy(seed: int, shape: tuple[int, int]) -> None:
+    path = roam(seed)
+    for beyond in ("damp", "mirror"):
+        notes: list[str] = []
+        stored = make(path, coordinates(*shape)[None], beyond=beyond, largest_zoom=1.5, notes=notes)["placement"]
+        seen, note = corners(stored), "".join(notes)
+        assert np.isfinite(stored).all()
+        assert np.linalg.det(stored).min() > 0, "never mirrored, never a line"
+        assert np.ptp(seen, axis=1).max(1).min() > 0.02, "never a point"
+        too_far = "times as large" in note
+        if beyond == "damp" or not too_far:
+            assert seen.min() > -1e-9
+            assert seen.max() < 1 + 1e-9
+        assert ("% of its motion" in note, "reflection" in note) == (
+            too_far and beyond == "damp",
+            too_far and beyond == "mirror",
+        )
+    if too_far:
+        with pytest.raises(ShotError, match="times as large"):
+            make(path, coordinates(*shape)[None], beyond="refuse", largest_zoom=1.5)
+
+
+def test_an_enlargement_that_hides_the_border_is_told() -> None:
+    notes: list[str] = []
+    make(pan(12, 0.02), coordinates(90, 160)[None], notes=notes)
+    assert notes == ["the backdrop is enlarged 1.22 times to hide its border"]
+    make(pan(12, 0), coordinates(90, 160)[None], notes=notes)
+    assert len(notes) == 1
+
+
+def test_half_of_a_turn_is_a_turn_by_half() -> None:
+    """The share of a motion is a motion of its kind: a picture that is turned round is never squeezed to a point."""
+    square = np.array([[WIDTH / HEIGHT, 0, -WIDTH / HEIGHT / 2], [0, 1, -0.5], [0, 0, 1]])
+    angles = np.linspace(0, np.pi, 13)
+    turn = np.array([[[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]] for a in angles])
+    stored = make(np.linalg.inv(square) @ turn @ square, coordinates(160, 160)[None], motion=0.5, largest_zoom=4)
+    sides = np.diff(corners(stored["placement"])[:, :2], axis=1)[:, 0]
+    np.testing.assert_allclose(np.linalg.norm(sides, axis=1), np.linalg.norm(sides[0]), rtol=1e-6)
+    assert abs(np.degrees(np.arctan2(sides[-1, 1], sides[-1, 0]))) == pytest.approx(90, abs=1e-6)
+
+
 def test_a_camera_that_turns_away_does_not_break_anything() -> None:
     away = pan(5, 0)
     away[4] = [[1, 0, 0], [0, 1, 0], [-2.5, 0, 1]]

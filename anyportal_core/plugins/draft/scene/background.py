@@ -44,7 +44,8 @@ class Warp:
             )
         settings = context.settings
         looks = [Look.read(settings, number) for number in plate.numbers]
-        framing, layers = self._framed(inputs, looks, settings)
+        framing, layers = _framed(inputs, looks, settings)
+        placement = framing.placement[0]
         if framing.note:
             context.note(framing.note)
         rates = backdrop.kind == "clip" and backdrop.rate and inputs.plate_rate
@@ -54,38 +55,14 @@ class Warp:
         blur = np.array([settings.number("blur", number) / 100 for number in plate.numbers])
         shares = np.array([settings.number("defocus", number) for number in plate.numbers])
         if shares.any():
-            blur = np.hypot(blur, shares * self._lacking(inputs, framing.placement, index, context))
+            blur = np.hypot(blur, shares * self._lacking(inputs, placement, index, context))
         for start, stop in chunks(len(looks), 256):
             yield {
-                "placement": framing.placement[start:stop],
+                "placement": placement[start:stop],
                 "backdrop_index": index[start:stop],
                 "blur": blur[start:stop],
                 **{name: values[start:stop] for name, values in layers.items()},
             }
-
-    def _framed(self, inputs: BackgroundInputs, looks: Sequence[Look], settings: Settings) -> tuple[Framing, Chunk]:
-        """Where the backdrop lies, and what is to be stored of its second layer, where it has one."""
-        motion, count = inputs.motion, len(looks)
-        assert motion is not None
-        paths = [np.asarray(motion.read("homography", 0, motion.count), np.float64)]
-        shares = np.array([settings.number("parallax", number) for number in inputs.plate.numbers])
-        if "near" in motion.names and shares.any():
-            layers = [np.asarray(motion.read(name, 0, motion.count), np.float64) for name in ("far", "near")]
-            if not np.array_equal(layers[1], paths[0]):
-                paths = [between(paths[0], layer, shares) for layer in layers]
-        framing = place(
-            np.concatenate(paths),
-            [*looks] * len(paths),
-            inputs.aspects(),
-            settings.text("beyond"),
-            settings.number("largest_zoom"),
-        )
-        far, near = framing.placement[:count], framing.placement[count:]
-        if not len(near) or np.array_equal(far, near):
-            return Framing(far, framing.note), {}
-        line = depth_line(far[0], float(motion.read("horizon", 0, 1)[0]))
-        stored: Chunk = {"nearer": np.linalg.inv(far) @ near, "depth": np.tile(line, (count, 1))}
-        return Framing(far, framing.note), stored
 
     def _lacking(
         self,
@@ -150,6 +127,31 @@ class Warp:
         if self._shrunk is None or self._shrunk.shape[:2] != size:
             self._shrunk = ops.resize(backdrop, *size, "area")
         return self._shrunk
+
+
+def _framed(inputs: BackgroundInputs, looks: Sequence[Look], settings: Settings) -> tuple[Framing, Chunk]:
+    """Where the backdrop lies, and what is to be stored of its second layer, where it has one."""
+    motion, count = inputs.motion, len(looks)
+    assert motion is not None
+    paths = [np.asarray(motion.read("homography", 0, motion.count), np.float64)]
+    shares = np.array([settings.number("parallax", number) for number in inputs.plate.numbers])
+    if "near" in motion.names and shares.any():
+        layers = [np.asarray(motion.read(name, 0, motion.count), np.float64) for name in ("far", "near")]
+        if not np.array_equal(layers[1], paths[0]):
+            paths = [between(paths[0], layer, shares) for layer in layers]
+    framing = place(
+        np.array(paths),
+        looks,
+        inputs.aspects(),
+        settings.text("beyond"),
+        settings.number("largest_zoom"),
+    )
+    far, near = framing.placement[0], framing.placement[-1]
+    if np.array_equal(far, near):
+        return framing, {}
+    line = depth_line(far[0], float(motion.read("horizon", 0, 1)[0]))
+    stored: Chunk = {"nearer": np.linalg.inv(far) @ near, "depth": np.tile(line, (count, 1))}
+    return framing, stored
 
 
 def _clip_frames(times: NDArray[np.int64], count: int, end: str) -> NDArray[np.int64]:

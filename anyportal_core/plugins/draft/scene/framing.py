@@ -17,6 +17,7 @@ from anyportal_core.settings import Settings
 
 _MARGIN = 1.004  # for the pixels that resampling reads beyond the border
 _ROUNDING = 1e-6
+_TOLD = 1.01  # an enlargement beyond it is told
 _CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
 _FAR = 50.0  # plate heights: a corner sent farther lies behind the camera, or nearly
 
@@ -46,14 +47,19 @@ class Look:
 
 @dataclass(frozen=True)
 class Framing:
-    """``placement`` ``(t, 3, 3)``: unit coordinates of the plate to those of the backdrop; ``note`` for the user."""
+    """Where a backdrop lies.
+
+    Args:
+        placement: for every path ``(paths, t, 3, 3)``: unit coordinates of the plate to those of the backdrop.
+        note: for the user.
+    """
 
     placement: NDArray[np.float64]
     note: str = ""
 
 
 def place(
-    homography: NDArray[np.float64],
+    paths: NDArray[np.float64],
     looks: Sequence[Look],
     aspects: tuple[float, float],
     beyond: str,
@@ -66,13 +72,13 @@ def place(
     a smaller share of its motion, ``mirror`` continues the picture by its reflection, ``refuse`` is an error.
 
     Args:
-        homography: ``(t, 3, 3)`` as role ``motion`` yields it.
+        paths: ``(paths, t, 3, 3)``, homographies as role ``motion`` yields them: of every layer of the backdrop.
         aspects: width over height of plate and backdrop.
 
     Raises:
         ShotError: the move needs more picture than there is, and ``beyond`` is ``refuse``.
     """
-    seen = np.array([_seen(np.linalg.inv(matrix)) for matrix in homography])
+    seen = np.array([[_seen(np.linalg.inv(matrix)) for matrix in path] for path in paths])
     quads = _quads(seen, looks, aspects, 1.0)
     zoom = _zoom(quads, aspects)
     note = ""
@@ -88,11 +94,13 @@ def place(
         else:
             note = f"{asked}: the picture is continued by its reflection"
         zoom = min(zoom, largest_zoom)
+    if zoom > _TOLD:
+        note = f"{note}{'; ' * bool(note)}the backdrop is enlarged {zoom:.2f} times to hide its border"
     half = zoom * _half_extent(aspects)
-    low, high = quads.min((0, 1)), quads.max((0, 1))
+    low, high = quads.min((0, 1, 2)), quads.max((0, 1, 2))
     shift = np.clip(0.0, np.minimum(-half - low, half - high), np.maximum(-half - low, half - high))
     units = (quads + shift) / (2 * half) + 0.5
-    return Framing(np.array([through_corners(_CORNERS, unit) for unit in units]), note)
+    return Framing(np.array([[through_corners(_CORNERS, unit) for unit in path] for path in units]), note)
 
 
 def _seen(back: Matrix) -> NDArray[np.float64]:
@@ -108,18 +116,38 @@ def _seen(back: Matrix) -> NDArray[np.float64]:
 def _quads(
     seen: NDArray[np.float64], looks: Sequence[Look], aspects: tuple[float, float], share: float
 ) -> NDArray[np.float64]:
-    """The frames' corners on the backdrop before it is enlarged, ``(t, 4, 2)``."""
+    """The frames' corners on the backdrop before it is enlarged, ``(paths, t, 4, 2)``."""
     size = np.array([aspects[0], 1.0])
     rest = (_CORNERS - 0.5) * size
-    quads = np.empty_like(seen)
-    for i, (corners, look) in enumerate(zip(seen, looks, strict=True)):
-        follow = share * look.motion
-        moved = rest + follow * ((corners - 0.5) * size - rest) if follow else rest
-        moved = (moved - np.array([look.offset_x, look.offset_y]) * size) / look.scale
+    shares = np.array([share * look.motion for look in looks])
+    quads = np.array([_followed((path - 0.5) * size, rest, shares) for path in seen])
+    for i, look in enumerate(looks):
+        moved = (quads[:, i] - np.array([look.offset_x, look.offset_y]) * size) / look.scale
         cosine, sine = np.cos(look.rotation), np.sin(look.rotation)
         moved = moved @ np.array([[cosine, -sine], [sine, cosine]])
-        quads[i] = moved * [-1, 1] if look.flip else moved
+        quads[:, i] = moved * [-1, 1] if look.flip else moved
     return np.nan_to_num(np.clip(quads, -_FAR, _FAR), nan=_FAR)
+
+
+def _followed(
+    moved: NDArray[np.float64], rest: NDArray[np.float64], shares: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """A share of a path of corners ``(t, 4, 2)``: that much of its turn, growth, shift and lean.
+
+    Corners are not blended with those at rest: halfway through a turn by 180 degrees, they would be one point.
+    """
+    axes = np.array([1, 1j])
+    corners, base = moved @ axes, rest @ axes
+    middle = corners.mean(1, keepdims=True)
+    factor = corners @ base.conj() / np.vdot(base, base).real
+    known = np.isfinite(factor) & (factor != 0)
+    factor = np.where(known, factor, 1)
+    some = np.exp(shares * (np.log(np.abs(factor)) + 1j * np.unwrap(np.angle(factor))))
+    lean = (corners - factor[:, None] * base - middle) * np.abs(some / factor)[:, None]
+    partly = some[:, None] * base + shares[:, None] * (middle + lean)
+    whole = (shares == 1)[:, None, None]
+    followed = np.where(whole, rest + (moved - rest), np.stack([partly.real, partly.imag], -1))
+    return np.asarray(np.where((shares == 0)[:, None, None], rest, followed))
 
 
 def _half_extent(aspects: tuple[float, float]) -> NDArray[np.float64]:
@@ -130,7 +158,7 @@ def _half_extent(aspects: tuple[float, float]) -> NDArray[np.float64]:
 
 def _zoom(quads: NDArray[np.float64], aspects: tuple[float, float]) -> float:
     """The least enlargement that holds all corners, when the picture may also be shifted."""
-    extent = (quads.max((0, 1)) - quads.min((0, 1))) / 2
+    extent = (quads.max((0, 1, 2)) - quads.min((0, 1, 2))) / 2
     needed = float((extent / _half_extent(aspects)).max())
     # What covers the frame as it is and never moves is not resampled: it comes back pixel for pixel.
     return 1.0 if needed < 1 + _ROUNDING else _MARGIN * needed
