@@ -112,6 +112,43 @@ def test_a_hand_held_shake_is_followed_and_not_smoothed_away() -> None:
     assert errors(homography, camera).max() < 0.6
 
 
+def crowded(camera: Camera, count: int, cover: float, extras: int) -> tuple[ArraySource, ArraySource]:
+    """A foreground that covers that share of the frame and moves against the camera; extras that no matte covers."""
+    plate, _ = shoot(camera, count, person=False)
+    cloth = texture(seed=5)
+    rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
+    frames, mattes = [], []
+    for t, frame in enumerate(plate.read(0, count).copy()):
+        for k in range(extras):
+            middle = (20 + 45 * k + (3 if k % 2 else -3) * t) % WIDTH
+            inside = (np.abs(columns - middle) < 9) & (np.abs(rows - 40 - 25 * (k % 3)) < 22)
+            frame[inside] = np.roll(cloth, (5 * t, 31 * k), (0, 1))[:HEIGHT, :WIDTH][inside]
+        there = ((columns - WIDTH / 2 + 10 * np.sin(t)) / WIDTH) ** 2 + (
+            (rows - HEIGHT / 2) / HEIGHT
+        ) ** 2 < cover / np.pi
+        frame[there] = np.roll(cloth, (0, 4 * t), (0, 1))[:HEIGHT, :WIDTH][there]
+        frames.append(frame)
+        mattes.append(there[..., None].astype(np.float32))
+    return ArraySource(np.stack(frames)), ArraySource(np.stack(mattes))
+
+
+@pytest.mark.parametrize("name", ["pan", "roll and zoom"])
+@pytest.mark.parametrize(("cover", "extras"), [(0.6, 0), (0.1, 4)])
+def test_neither_a_large_foreground_nor_extras_drag_the_camera(name: str, cover: float, extras: int) -> None:
+    shot = crowded(CAMERAS[name], 16, cover, extras)
+    assert abs(float(shot[1].read(0, 16).mean()) - cover) < 0.05
+    homography, confidence, _ = follow(*shot)
+    assert errors(homography, CAMERAS[name]).max() < 1.7
+    assert confidence.min() > 0.1
+
+
+@pytest.mark.parametrize(("cover", "extras"), [(0.6, 0), (0.1, 4)])
+def test_a_static_camera_is_exactly_static_whatever_moves_before_it(cover: float, extras: int) -> None:
+    homography, _, notes = follow(*crowded(lambda t: shift(0), 16, cover, extras))
+    np.testing.assert_array_equal(homography, np.broadcast_to(np.eye(3), (16, 3, 3)))
+    assert not notes
+
+
 def test_a_static_camera_is_exactly_static() -> None:
     homography, confidence, notes = follow(*shoot(lambda t: shift(0), 12, noise=0.03))
     np.testing.assert_array_equal(homography, np.broadcast_to(np.eye(3), (12, 3, 3)))

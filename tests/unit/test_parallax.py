@@ -172,6 +172,18 @@ def test_two_layers_never_tear_nor_turn_rows_over(seed: int) -> None:
         assert bend < 5
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_no_border_shows_of_either_layer(seed: int) -> None:
+    found, _ = wild(seed)
+    long = {name: array[np.arange(COUNT) % 3] for name, array in found.items()}
+    stored, _ = shown(long | {"horizon": np.full(COUNT, HORIZON)}, coordinates(90, 160), parallax=1)
+    for layer in (stored["placement"], stored["placement"] @ stored["nearer"]):
+        seen = np.einsum("tij,pj->tpi", layer, np.array([[0, 0, 1], [1, 0, 1], [1, 1, 1], [0, 1, 1.0]]))
+        seen = seen[..., :2] / seen[..., 2:]
+        assert seen.min() > -1e-9
+        assert seen.max() < 1 + 1e-9
+
+
 def test_halfway_between_two_paths_lies_between_their_corners() -> None:
     one, other = np.eye(3)[None], np.array([[[1, 0, -0.2], [0, 1, 0.1], [0, 0, 1.0]]])
     np.testing.assert_array_equal(between(one, other, np.zeros(1)), one)
