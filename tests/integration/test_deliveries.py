@@ -82,14 +82,14 @@ def test_a_shot_sounds_as_its_plate_does(tmp_path: Path, still: Path) -> None:
     shot = replace(shot_of(plate, still, scene.matte), frames=FrameSet.between(2, 5))
     recipe = recipe_for(still)
     heard = render(shot, recipe, tmp_path / "out", Delivery(("comp", "matte"), "dnxhr"))
-    assert not heard.said
+    assert not any("sound" in text for text in heard.said)
     for track in range(2):
         theirs, ours = hear(plate, track), hear(tmp_path / "out" / "plate.mov", track)
         np.testing.assert_array_equal(ours.samples, theirs.samples[:, 2 * RATE // 24 : 6 * RATE // 24])
     with pytest.raises(IndexError):
         hear(tmp_path / "out" / "plate_matte.mov")
     again = render(shot, recipe, tmp_path / "mp4", Delivery(("comp",)))
-    assert not again.said
+    assert not any("sound" in text for text in again.said)
     np.testing.assert_array_equal(hear(tmp_path / "mp4" / "plate.mp4").samples, hear(plate).samples[:, 4000:12000])
     assert all(reused for stage, reused in again.reused.items() if stage != "finish")
 

@@ -17,7 +17,7 @@ from anyportal_core.settings import Settings
 
 _MARGIN = 1.004  # for the pixels that resampling reads beyond the border
 _ROUNDING = 1e-6
-_TOLD = 1.01  # an enlargement beyond it is told
+_TOLD = 1.05  # an enlargement beyond it is told
 _CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
 _FAR = 50.0  # plate heights: a corner sent farther lies behind the camera, or nearly
 
