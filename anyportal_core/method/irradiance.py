@@ -32,7 +32,7 @@ _MOST_RISE, _MOST_FALL = 1.8, 2.2
 """Log gains that are approached and never reached: what is lifted brings its noise along."""
 _LEAST_ROOM, _BRIGHTEST = 0.2, 0.0
 """How far the foreground may always rise, and how light its brightest parts may become."""
-_LEAST_FALL, _DARKEST = 0.3, -3.7
+_LEAST_FALL, _DARKEST = 0.3, -3.5
 """How far it may always fall, and how dark it may become as a whole."""
 
 _AMBER, _COLD, _GREEN, _MAGENTA = 1.2, 0.45, 0.16, 0.4
