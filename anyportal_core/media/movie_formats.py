@@ -23,7 +23,7 @@ _WITHOUT_AVX512 = "mmx2,sse2,sse2fast,ssse3,sse4.1,sse4.2,avx,fma3,bmi1,bmi2,avx
 _CPU_AVX_512F = 13  # of cv::CpuFeatures, which have no names in Python
 _ASM = f":asm={_WITHOUT_AVX512}" if cv2.checkHardwareSupport(_CPU_AVX_512F) else ""
 # By itself it spends less on what moves and on what is dark: a foreground in the night lost its texture.
-_EVEN = "mbtree=0:aq-mode=3"
+_EVEN = "mbtree=0:aq-mode=3:aq-strength=1.3"
 _X264 = f"threads={THREADS}:lookahead-threads=1:sliced-threads=0:rc-lookahead=10:sync-lookahead=0:{_EVEN}{_ASM}"
 
 # Without pools x265 starts no threads; it leaves AVX-512 alone unless told otherwise. Its note about itself names the
