@@ -183,6 +183,30 @@ def test_a_movie_comes_back_as_a_movie(shell: Shell, media: Path, tmp_path: Path
     assert sorted(path.name for path in out.iterdir()) == sorted(Path(path).name for path in last["files"].values())
 
 
+def test_what_is_odd_about_a_shot_is_told_each_time(shell: Shell, tmp_path: Path) -> None:
+    """A cut, frames without a foreground, a small backdrop: as events, and in words to a person."""
+    (tmp_path / "cut").mkdir()
+    for number in range(8):
+        plate, matte = pictures(number)
+        cv2.imwrite(str(tmp_path / f"cut/plate.{1001 + number}.png"), plate if number < 4 else 255 - plate[::-1])
+        cv2.imwrite(str(tmp_path / f"cut/matte.{1001 + number}.png"), matte * np.uint8(number > 1))
+    cv2.imwrite(str(tmp_path / "small.png"), np.full((6, 10, 3), 90, np.uint8))
+    given = ["submit", tmp_path / "cut/plate.####.png", "--matte", tmp_path / "cut/matte.####.png"]
+    given += ["--backdrop", tmp_path / "small.png"]
+    first, again = (shell.run(*given, "--out", tmp_path / name, "--json") for name in ("first", "again"))
+    assert list(first.last["stage_seconds"]) != list(again.last["stage_seconds"]) == ["finish"]
+    told = [
+        [(event["severity"], event["text"]) for event in ended.events if event["event"] == "log"]
+        for ended in (first, again)
+    ]
+    assert told[0] == told[1]
+    warned = "\n".join(text for severity, text in told[0] if severity == "warning")
+    assert "frame 1005 begins another shot" in warned and "small.png is 10x6" in warned
+    assert any("no foreground on frames 1001-1002" in text for severity, text in told[0] if severity == "info")
+    words = shell.run(*given, "--out", tmp_path / "words")
+    assert all(text in " ".join((words.out + words.err).split()) for _, text in told[0])
+
+
 def test_results_are_not_replaced_unless_asked(shell: Shell, media: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     files = shell.run(*plate(media), *GREY, "--out", out, "--json").last["files"]
