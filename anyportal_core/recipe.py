@@ -125,9 +125,9 @@ FINISH = (
         "despill",
         "number",
         1.0,
-        "How much of a keyed screen's light is taken off the foreground's colours; of other shots nothing is.",
+        "How much of a keyed screen's light is taken off the foreground; above 1 of its own such colour as well.",
         minimum=0.0,
-        maximum=1.0,
+        maximum=2.0,
         animated=True,
     ),
     Setting(

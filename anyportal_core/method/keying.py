@@ -140,12 +140,8 @@ def _dot(c: Any, pixel: Any) -> Any:
     return c[:, 0] * pixel[:, 0] + c[:, 1] * pixel[:, 1] + c[:, 2] * pixel[:, 2]
 
 
-_LIGHT = 0.2126, 0.7152, 0.0722
-
-
 def _light(image: Any) -> Any:
-    red, green, blue = _LIGHT
-    return red * image[..., 0] + green * image[..., 1] + blue * image[..., 2]
+    return 0.2126 * image[..., 0] + 0.7152 * image[..., 1] + 0.0722 * image[..., 2]
 
 
 _SHARP = 0.6  # colour changes from pixel to pixel by that part of what light does, or more, unless it was subsampled
@@ -180,27 +176,3 @@ def _clipped(alpha: Any, limits: Limits) -> Any:
     xp = array_namespace(alpha)
     low = xp.minimum(alpha, 2 * (alpha - limits.black))
     return xp.clip(xp.maximum(low, 1 - 2 * (limits.white - alpha)), 0.0, 1.0)
-
-
-_KEPT = 0.4
-"""Of the light that is taken off, that part comes back as grey: some of it was the foreground's own."""
-
-
-def despill(image: Any, screen: Any, strength: float) -> Any:
-    """Take out the light that a screen threw on its foreground: ``(..., 3)``, any range, in linear light.
-
-    The screen's channel comes down to the larger of the two others, never below: grey hair stays grey and does not turn
-    to the complement. Colours without an excess come back bit for bit.
-
-    Args:
-        screen: the screen's colour ``(3,)``; one without an excess of a channel, as of a picked grey, spills nothing.
-        strength: 0 (nothing) to 1 (all).
-    """
-    xp = array_namespace(image, screen)
-    channel = int(xp.argmax(screen))
-    out = xp.asarray(image, copy=True)
-    if excess(screen, channel) > 0:
-        spilt = strength * xp.maximum(excess(image, channel), xp.zeros((), dtype=image.dtype))
-        out[..., channel] -= spilt
-        out += (_KEPT * _LIGHT[channel] * spilt)[..., None]
-    return out

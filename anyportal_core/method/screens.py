@@ -143,7 +143,7 @@ _DOUBT = 0.02
 
 
 def cascade(values: Any, weight: Any, far: Any, radii: tuple[int, ...], ops: ImageOps) -> Any:
-    """Means of what has weight, from as near as there is any: ``(h, w, C)``, C a multiple of 3.
+    """Means of what has weight, from as near as there is any: ``(h, w, C)``.
 
     Args:
         values, weight: ``(h, w, C)`` and ``(h, w)``, 0..1.

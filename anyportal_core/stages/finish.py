@@ -44,7 +44,7 @@ from anyportal_core.stages.matching import Matching
 from anyportal_core.stages.material import Material
 from anyportal_core.stages.relighting import relight
 
-CODE_VERSION = 10
+CODE_VERSION = 11
 
 _SOLID = np.float32(1 - 2**-12)
 """What half float rounds to 1: there the delivered matte says that the foreground is the plate's own."""
@@ -182,7 +182,8 @@ class Finish:
         """The straight foreground without a screen's light, as far as ``alpha`` reaches."""
         found, matte = self._foreground(begun.frame, begun.alpha, begun.given), self._material.results["matte"]
         if "screen" in matte.names:
-            self._edges.despill(begun.frame.number, found, matte.read("screen", begun.index, begun.index + 1)[0])
+            screen = matte.read("screen", begun.index, begun.index + 1)[0]
+            self._edges.despill(begun.frame.number, found, begun.alpha, screen)
         return self._edges.continued(found, begun.alpha, alpha)
 
     def _foreground(self, frame: Frame, alpha: Image, given: Image | None) -> Image:

@@ -116,7 +116,7 @@ CONTROLS = {
     "key_angle": Control(-90, 90, lean, (("key", 2),)),
     "edge_shift": Control(-4, 4, cover),
     "edge_softness": Control(0, 4, softness),
-    "despill": Control(0, 1, greyness, (("relight_strength", 0),)),
+    "despill": Control(0, 2, greyness, (("relight_strength", 0),)),
     "wrap": Control(0, 1, wrapped),
     "shadow": Control(0, 1, shade),
     "grain": Control(0, 2, roughness),

@@ -10,7 +10,7 @@ import pytest
 
 from anyportal_core.errors import ShotError
 from anyportal_core.frames import ArraySource, Image
-from anyportal_core.method.keying import Limits, despill, key, reduced
+from anyportal_core.method.keying import Limits, key, reduced
 from anyportal_core.method.matting import estimate_foreground
 from anyportal_core.method.screens import ScreenKind, excess, screen_map, screen_share
 from anyportal_core.ops import ImageOps, opencv
@@ -107,19 +107,6 @@ def test_a_screen_seen_late_in_the_shot_is_found() -> None:
     plate[:3] = 0.5
     alpha = joined(MatteCase(SPEC, scene).find(plate=ArraySource(plate)))["alpha"]
     assert (alpha[:3] == 1).all() and np.abs(alpha[3:] - scene.matte[3:]).mean() < 0.02
-
-
-def test_spill_comes_off_and_what_has_none_is_left_alone() -> None:
-    """Skin in green light, far above 1 as well; grey hair; a red coat; a half strength."""
-    green = np.array([0.1, 0.7, 0.2], np.float32)
-    pixels = np.array([[0.5, 0.7, 0.4], [5.0, 7.0, 4.0], [0.4, 0.5, 0.4], [0.8, 0.1, 0.1]], np.float32)
-    clean, half = despill(pixels, green, 1.0), despill(pixels, green, 0.5)
-    assert excess(clean, 1)[:3] == pytest.approx(0, abs=1e-6), "no green is left, and none is lacking"
-    assert clean[0] == pytest.approx([0.557, 0.557, 0.457], abs=1e-3) and clean[1] == pytest.approx(10 * clean[0])
-    assert np.ptp(clean[2]) < 1e-6, "grey hair is grey"
-    assert clean[3].tobytes() == pixels[3].tobytes()
-    assert half == pytest.approx((pixels + clean) / 2)
-    assert despill(pixels, np.full(3, 0.5, np.float32), 1.0).tobytes() == pixels.tobytes()
 
 
 SETS = {
