@@ -147,6 +147,8 @@ def test_a_cut_comes_back_with_versions_and_a_report(daemon: Daemon, footage: Pa
     assert read_number(oiio.ImageBuf(path).get_pixels(oiio.FLOAT)[..., :3]) == 1003
     assert result.metadata["anyportal"]["job"].startswith("jobs/")
     assert len(result.metadata["anyportal"]["recipe_digest"]) == 64
+    warned = [text for text in result.metadata["anyportal"]["warnings"] if "the matte is white all over" in text]
+    assert len(warned) == 1 and warned[0] in (out / "report.html").read_text(encoding="utf-8")
 
     page = (out / "report.html").read_text("utf-8")
     assert page.count('type="range"') == 9

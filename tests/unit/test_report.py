@@ -69,7 +69,12 @@ def plan(tmp_path: Path) -> Plan:
 @pytest.fixture
 def outcomes(plan: Plan, tmp_path: Path) -> dict[str, Outcome]:
     comp = movie(tmp_path / "comp.mp4", 17, 7)
-    result = Result(2, {"comp": comp}, (7, 23), {"recipe": {"note": "</pre>"}, "recipe_digest": "ab" * 32})
+    result = Result(
+        2,
+        {"comp": comp},
+        (7, 23),
+        {"recipe": {"note": "</pre>"}, "recipe_digest": "ab" * 32, "warnings": ["frames 8-9 <are> doubtful"]},
+    )
     failed = MediaError("the matte has 3 frames", where="m.mp4", hint="give 40 </script>", code="LENGTH_MISMATCH")
     return {
         "sh010": Outcome("done", result, job="jobs/1", seconds=12, stage_seconds={"matte": 4.25, "finish": 61}),
@@ -133,6 +138,7 @@ def test_all_outcomes_are_told(report: Path) -> None:
         "v002",
         "ab" * 8,
         "1 min 39 s",
+        "frames 8-9 &lt;are&gt; doubtful",
     ):
         assert text in page
     assert page.count('type="range"') == 3

@@ -120,10 +120,16 @@ def _shot(shot: PlannedShot, outcome: Outcome, found: Sequence[Pair]) -> str:
             "</div>" if found else "",
             _error(shot, outcome),
             f'<div class="facts">{"".join(_facts(shot, outcome))}</div>' if shot.request else "",
-            *(f'<p class="note">{escape(note)}</p>' for note in shot.notes),
+            *(f'<p class="note">{escape(note)}</p>' for note in (*shot.notes, *_warnings(outcome))),
             "</article>",
         ]
     )
+
+
+def _warnings(outcome: Outcome) -> Sequence[str]:
+    """What was warned of while the result was made: frames to look at, for one."""
+    found = outcome.result.metadata.get("warnings") if outcome.result else None
+    return [str(text) for text in found] if isinstance(found, Sequence) and not isinstance(found, str) else []
 
 
 def _state(outcome: Outcome) -> str:

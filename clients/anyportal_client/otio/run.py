@@ -117,6 +117,8 @@ class _Work:
         self._asked = asked_of(shot)
         self._stamp = ""
         self._job = ""
+        self._warnings: dict[str, None] = {}
+        """What its user should look at, in the order in which it was told."""
 
     async def begin(self, sharing: list[Any], folder: Path) -> None:
         """Take a version and queue the job, unless one that an earlier run began for just this is there still."""
@@ -130,7 +132,7 @@ class _Work:
         request = to_request(self._shot, f"{self._shot.name}_{claim.folder.name}")
         while not self._job:
             try:
-                self._job = (await self._client.submit(request, self._tell)).name
+                self._job = (await self._client.submit(request, self._hear)).name
             except DaemonError as error:
                 if error.code != "QUOTA":
                     raise
@@ -143,6 +145,11 @@ class _Work:
             return (await self._client.job(job)).state not in ("failed", "cancelled")
         return False
 
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, LogLine) and event.severity == "warning":
+            self._warnings[event.text] = None
+        self._tell(event)
+
     def _say(self, text: str) -> None:
         self._tell(LogLine(self._job, 0, "info", text))
 
@@ -150,9 +157,9 @@ class _Work:
         """Wait for its files, and leave word of what they were made for."""
         claim = self._claim
         assert claim is not None
-        files = await self._client.fetch(self._job, claim.folder, self._tell)
+        files = await self._client.fetch(self._job, claim.folder, self._hear)
         done = await self._details()
-        result = await self._measured(to_result(self._shot, claim.version, done, files))
+        result = self._remarked(await self._measured(to_result(self._shot, claim.version, done, files)))
         write_record(claim.folder, Record(self._asked, self._stamp, self._shot.processed, made, result))
         claim.finish()
         return Outcome("done", result, None, self._job, time.monotonic() - self._began, done.stage_seconds)
@@ -164,6 +171,11 @@ class _Work:
         except asyncio.CancelledError:
             return result
         return replace(result, metadata={**result.metadata, "figures": figures}) if figures else result
+
+    def _remarked(self, result: Result) -> Result:
+        """The result with what was warned of while it was made; whoever has it again reads that again."""
+        warnings = list(self._warnings)
+        return replace(result, metadata={**result.metadata, "warnings": warnings}) if warnings else result
 
     async def _details(self) -> Job:
         """A job whose files are here: a wish to stop comes too late for it."""
