@@ -37,6 +37,7 @@ __all__ = [
     "Gamut",
     "Primaries",
     "Space",
+    "brightened",
     "chromaticities",
     "convert",
     "from_display",
@@ -98,6 +99,14 @@ def to_linear(pixels: Image, encoding: Encoding) -> Image:
 def from_linear(pixels: Image, encoding: Encoding) -> Image:
     """The inverse of ``to_linear``: light with the encoding's primaries to its code values, not clamped."""
     return pixels if encoding.transfer == "linear" else _through(pixels, [_encoding(encoding)])
+
+
+def brightened(pixels: Image, log_gain: Image, encoding: Encoding) -> Image:
+    """Code values whose light is ``exp(log_gain)`` times that of ``pixels``, both ``(..., 3)``; contiguous or not."""
+    curve = encoding.transfer
+    if isinstance(curve, str):
+        return transfer.brightened(np.ascontiguousarray(pixels), log_gain, curve)
+    return from_linear(to_linear(pixels, encoding) * np.exp(log_gain), encoding)
 
 
 def light_of(encoding: Encoding) -> Encoding:

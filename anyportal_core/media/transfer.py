@@ -34,6 +34,27 @@ def encode(pixels: Image, name: str) -> Image:
     return _mirrored(pixels, name, 1)
 
 
+def brightened(pixels: Image, log_gain: Image, name: str) -> Image:
+    """Code values of light times ``exp(log_gain)``, of one shape: to float precision what decoding and encoding give.
+
+    Of a power, the exponent of the gain is divided by its own, and no power is needed; the toe is straight. Only what
+    comes from the one to the other goes through light, and what is negative beyond the toe.
+    """
+    if name not in _POWERS:
+        return encode(decode(pixels, name) * np.exp(log_gain), name)
+    lift, exponent, knee = _POWERS[name]
+    power = pixels + np.float32(lift)
+    power *= np.exp(log_gain * np.float32(1 / exponent))
+    power -= np.float32(lift)
+    low = pixels < knee
+    made = _replaced(power.reshape(-1), (pixels * np.exp(log_gain)).reshape(-1), low.reshape(-1)).reshape(pixels.shape)
+    others = np.flatnonzero((low != (made < knee)) | (np.minimum(pixels, made) < -knee))
+    light = decode(pixels.reshape(-1)[others], name)
+    light *= np.exp(log_gain.reshape(-1)[others])
+    made.reshape(-1)[others] = encode(light, name)
+    return made
+
+
 def _mirrored(pixels: Image, name: str, way: int) -> Image:
     if name == DATA:
         raise ShotError(
@@ -150,3 +171,14 @@ _CURVES: dict[str, tuple[Curve | None, Curve | None]] = {
     "hlg": (_hlg_to_light, _hlg_to_code),
     "cineon": (_cineon_to_light, _cineon_to_code),
 }
+
+_POWERS = {
+    "srgb": (0.055, 2.4, 0.04045),
+    "bt709": (0.09929682680944, 1 / 0.45, 4.5 * 0.018053968510807),
+    "gamma18": (0.0, 1.8, 0.0),
+    "gamma22": (0.0, 2.2, 0.0),
+    "gamma24": (0.0, 2.4, 0.0),
+    "gamma26": (0.0, 2.6, 0.0),
+    "gamma28": (0.0, 2.8, 0.0),
+}
+"""Of curves whose lifted codes are a power of light: the lift, the exponent, and the code below which they are not."""

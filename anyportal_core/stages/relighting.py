@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyportal_core.frames import Image
-from anyportal_core.media.encoding import SRGB, Encoding, from_linear, to_linear
+from anyportal_core.media.encoding import SRGB, Encoding, brightened, from_linear, to_linear
 from anyportal_core.media.primaries import matrix_between, transformed
 from anyportal_core.media.work import luminance
 from anyportal_core.method.gain import apply_gain
@@ -77,20 +77,25 @@ def _across(rows: slice, there: Mask) -> tuple[slice, slice] | None:
 
 
 def _lit(pixels: Image, log_gain: Image, encoding: Encoding, veil: Image | None, there: Mask) -> Image:
-    light, same = to_linear(pixels, encoding), log_gain == 0
-    own = encoding.primaries == SRGB.primaries
-    if not own:  # channel by channel it would be another light with every set of primaries
-        light = transformed(light, matrix_between(encoding.primaries, SRGB.primaries))
-        same = same.all(-1, keepdims=True)
-    if veil is None:
-        lit = apply_gain(light, log_gain)
+    same = log_gain == 0
+    if veil is None and encoding.primaries == SRGB.primaries:
+        made = brightened(pixels, log_gain, encoding)
     else:
-        height, width = there.shape
-        lit = through_veil(light, log_gain, *veil[:, :height, :width])
-    if not own:
-        lit = transformed(lit, matrix_between(SRGB.primaries, encoding.primaries))
-    made = from_linear(lit, encoding)
+        made = _through_light(pixels, log_gain, encoding, veil)
+        same = same.all(-1, keepdims=True)
     if veil is None:  # where the light did not change, nor may the pixel: the way to linear light and back is not exact
         made = np.where(same, pixels, made)
     # What is no part of the foreground stays empty.
     return np.asarray(cv2.copyTo(made, there.view(np.uint8), pixels.copy()), np.float32)
+
+
+def _through_light(pixels: Image, log_gain: Image, encoding: Encoding, veil: Image | None) -> Image:
+    light = to_linear(pixels, encoding)
+    own = encoding.primaries == SRGB.primaries
+    if not own:  # channel by channel it would be another light with every set of primaries
+        light = transformed(light, matrix_between(encoding.primaries, SRGB.primaries))
+    height, width = pixels.shape[:2]
+    lit = apply_gain(light, log_gain) if veil is None else through_veil(light, log_gain, *veil[:, :height, :width])
+    if not own:
+        lit = transformed(lit, matrix_between(SRGB.primaries, encoding.primaries))
+    return from_linear(lit, encoding)

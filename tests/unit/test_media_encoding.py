@@ -13,6 +13,7 @@ from anyportal_core.media.encoding import (
     LINEAR,
     SRGB,
     Encoding,
+    brightened,
     chromaticities,
     convert,
     from_display,
@@ -69,6 +70,21 @@ def test_negative_values_are_mirrored(curve: str) -> None:
     codes = np.float32([[[0.02, 0.3, 0.9]]])
     encoding = Encoding(curve)
     np.testing.assert_array_equal(to_linear(-codes, encoding), -to_linear(codes, encoding))
+
+
+@pytest.mark.parametrize("curve", CURVES)
+def test_brighter_codes_are_those_of_brighter_light(curve: str) -> None:
+    """Through the toe in both directions, above white, below black, and nothing where there is nothing."""
+    codes = np.linspace(0 if curve == "cineon" else -0.3, 1.5, 300, dtype=np.float32)[:, None, None].repeat(3, -1)
+    codes = codes.repeat(41, 1)
+    log_gain = np.linspace(-3, 3, 41, dtype=np.float32)[None, :, None].repeat(3, -1).repeat(300, 0)
+    encoding = Encoding(curve)
+    expected = from_linear(to_linear(codes, encoding) * np.exp(log_gain), encoding)
+    made = brightened(codes[:, ::2], log_gain[:, ::2], encoding)
+    np.testing.assert_allclose(made, expected[:, ::2], atol=2e-6, rtol=2e-6)
+    black = np.zeros((2, 2, 3), np.float32)
+    if curve != "cineon":
+        np.testing.assert_array_equal(brightened(black, np.ones_like(black), encoding), 0)
 
 
 @settings(deadline=None)
