@@ -13,8 +13,9 @@ from anyportal_core.roles import Chunk
 from anyportal_core.roles.harmonise import HarmonisePlugin
 from anyportal_core.stages.casting import Cast
 from anyportal_core.stages.material import Material
+from anyportal_core.stages.unscreened import unscreened
 
-CODE_VERSION = 2
+CODE_VERSION = 3
 
 _SIZE = 256
 """Long side of the pictures that light is told from."""
@@ -24,7 +25,8 @@ def run(material: Material, cast: Cast) -> Iterator[Chunk]:
     plugin: HarmonisePlugin = cast.plugin("harmonise")
     background = material.background(cast.plugin("background"), cast.context("background"))
     around = Surroundings(material) if Surroundings.known(material) else None
-    sources = material.plate(), material.matte(), background
+    plate = unscreened(material.plate(), material.matte(), material.results["matte"])
+    sources = plate, material.matte(), background
     for take in material.takes:
         plate, matte, behind = (take.frames(source) for source in sources)
         context = take.context(cast.context("harmonise"))

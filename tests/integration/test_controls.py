@@ -188,6 +188,13 @@ def test_a_control_does_what_it_says_and_follows_its_keys(name: str, desk: Desk)
         assert middle == pytest.approx(control.grows(held), abs=0.05 * (last - first)), "between keys is the mean"
 
 
+def test_a_screen_is_not_taken_for_the_old_light(desk: Desk) -> None:
+    """Else what was lit by white before green would be magenta in any new place."""
+    (made,) = desk.made("screened", "1001", despill=2)
+    red, green, blue = np.log2(made["foreground"][made["matte"][..., 0] > 0.9].mean(0))
+    assert green - (red + blue) / 2 > -0.1
+
+
 def test_a_frozen_camera_stands_still(desk: Desk) -> None:
     first, *others = (made["background"] for made in desk.made("frozen", **STILL))
     assert all(other.tobytes() == first.tobytes() for other in others)
