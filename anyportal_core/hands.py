@@ -7,8 +7,15 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+import cv2
+
 Thing = TypeVar("Thing")
 Made = TypeVar("Made")
+
+
+def helper() -> int:
+    """1 where pictures may be worked on in another thread besides the caller's, as OpenCV is set; else 0."""
+    return int(cv2.getNumThreads() > 1)
 
 
 def in_order(make: Callable[[Thing], Made], things: Iterable[Thing], hands: int) -> Generator[Made]:

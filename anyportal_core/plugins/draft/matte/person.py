@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from anyportal_core.errors import NoForegroundError
 from anyportal_core.frames import FrameSource, Image, chunks
-from anyportal_core.hands import in_order
+from anyportal_core.hands import helper, in_order
 from anyportal_core.method.matting import settle
 from anyportal_core.plugins.draft.flow import Flow, follow
 from anyportal_core.plugins.draft.matte.common import (
@@ -105,7 +105,7 @@ class _Search:
             usual: how much frames wavered until then.
         """
         most, last, alphas, sure = 0.0, np.empty(0, np.float32), [], []
-        with closing(in_order(self._settled, self._fused(start, stop, before), _hands())) as settled:
+        with closing(in_order(self._settled, self._fused(start, stop, before), helper())) as settled:
             for found, alpha in settled:
                 last = found.probability
                 most = max(most, float((last > 0.5).mean()))
@@ -124,7 +124,7 @@ class _Search:
         who, steadiness = cast(Who, settings.text("people")), settings.number("steadiness")
         spot = settings.number("pick_x") / 100, settings.number("pick_y") / 100
         before = None if last is None else (self.plate.read(start - 1, start)[0], last)
-        with closing(in_order(self._looked, each_frame(self.plate, start, stop), _hands())) as looks:
+        with closing(in_order(self._looked, each_frame(self.plate, start, stop), helper())) as looks:
             for index, (frame, found) in enumerate(looks, start):
                 self.context.checkpoint()
                 found = self.corrected(index, found)
@@ -147,11 +147,6 @@ class _Search:
     def _settled(self, found: _Found) -> tuple[_Found, Image]:
         frame = found.frame
         return found, settle(frame, _without_ghosts(found.probability), reach(frame, self.context), OPS)
-
-
-def _hands() -> int:
-    """Threads besides the caller's for each thing that is done to one frame after the other."""
-    return int(cv2.getNumThreads() > 1)
 
 
 def _decidedness(found: Image) -> float:

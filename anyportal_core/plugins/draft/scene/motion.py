@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 
 import cv2
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyportal_core.frames import FrameSource, Image, chunks
+from anyportal_core.hands import helper, in_order
 from anyportal_core.plugins.draft.scene.ground import EVERY, Ground
 from anyportal_core.plugins.draft.scene.path import shot_path
 from anyportal_core.plugins.draft.scene.plane import Models, Points, fit_models
@@ -57,10 +59,27 @@ class Homography:
 
 
 def _fits(tracker: _Tracker, plate: FrameSource, matte: FrameSource, context: RoleContext) -> Iterator[Models | None]:
+    with closing(in_order(_Prepared(), _read(plate, matte, context), helper())) as prepared:
+        for views in prepared:
+            yield tracker.add(*views)
+
+
+def _read(plate: FrameSource, matte: FrameSource, context: RoleContext) -> Iterator[tuple[Image, Image]]:
     for start, stop in chunks(len(plate), _READ):
         context.checkpoint()
-        for frame, alpha in zip(plate.read(start, stop), matte.read(start, stop), strict=True):
-            yield tracker.add(frame, alpha[..., 0])
+        yield from zip(plate.read(start, stop), matte.read(start, stop)[..., 0], strict=True)
+
+
+class _Prepared:
+    """Makes of a frame and its matte what a tracker looks at."""
+
+    def __init__(self) -> None:
+        self._clahe = cv2.createCLAHE(2.0, (8, 8))  # dark and hazy frames have features too
+
+    def __call__(self, views: tuple[Image, Image]) -> tuple[Grey, Grey, Mask]:
+        frame, alpha = views
+        plain = _grey(frame)
+        return plain, np.asarray(self._clahe.apply(plain), np.uint8), _free(alpha)
 
 
 @dataclass
@@ -93,15 +112,18 @@ class _Tracker:
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
-        self._clahe = cv2.createCLAHE(2.0, (8, 8))  # dark and hazy frames have features too
         self._tracks: _Tracks | None = None
         self._lost = 0
         self._count = 0
 
-    def add(self, frame: Image, alpha: Image) -> Models | None:
-        """How the camera moved since the last frame this was told of; None where it cannot be told."""
-        plain = _grey(frame)
-        grey, free = np.asarray(self._clahe.apply(plain), np.uint8), _free(alpha)
+    def add(self, plain: Grey, grey: Grey, free: Mask) -> Models | None:
+        """How the camera moved since the last frame this was told of; None where it cannot be told.
+
+        Args:
+            plain: the frame.
+            grey: the same, its contrast equalised.
+            free: where background is seen and nothing else near: 255, else 0.
+        """
         self._count += 1
         if self._tracks is None:
             self._tracks = _taken(plain, grey, free)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain, pairwise
 
+import cv2
 import numpy as np
 
 from anyportal_core.frames import FrameSource, Image
+from anyportal_core.hands import helper, in_order
 from anyportal_core.method.gain import coarse_gain, extend
 from anyportal_core.method.projection import IdentityCodec, project
 from anyportal_core.method.srgb import to_light
@@ -68,27 +72,42 @@ class Steady:
             yield {"log_gain": _steadied(window, late, span)[None]}
 
 
+@dataclass(frozen=True)
+class _Look:
+    """What is taken of one frame: see `_Seen`; and the picture and the matte that its flow is found by."""
+
+    gain: Image
+    cover: Image
+    picture: Image
+    matte: Image
+
+
 def _frames(plate: FrameSource, matte: FrameSource, harmonised: StoredFrames, context: RoleContext) -> Iterator[_Seen]:
-    flow = Flow()
-    before: _Seen | None = None
-    before_small = before_matte = np.empty(0, np.float32)
+    flow, looks = Flow(), _looks(plate, matte, harmonised, context)
+
+    def ways(pair: tuple[_Look, _Look]) -> tuple[_Look, Image, Image]:
+        one, other = pair
+        found, size = flow.pair(one.picture, other.picture), other.gain.shape[:2]
+        forth = _way(found.forward, found.seen, one.matte, *size)
+        return other, forth, _way(found.backward, found.seen_back, other.matte, *size)
+
+    first = next(looks)
+    still = np.zeros_like(first.gain)
+    before = _Seen(first.gain, first.cover, still, still)
+    with closing(in_order(ways, pairwise(chain([first], looks)), helper())) as pairs:
+        for here, forth, back in pairs:
+            before.forth = forth
+            yield before
+            before = _Seen(here.gain, here.cover, back, still)
+    yield before
+
+
+def _looks(plate: FrameSource, matte: FrameSource, harmonised: StoredFrames, context: RoleContext) -> Iterator[_Look]:
     for index in range(len(plate)):
         context.checkpoint()
         frame, alpha = plate.read(index, index + 1)[0], matte.read(index, index + 1)[0]
         gain = _gain(frame, alpha, harmonised, index)
-        height, width = gain.shape[:2]
-        cover = ops.resize(alpha, height, width, "area")
-        still = np.zeros((height, width, 3), np.float32)
-        seen = _Seen(gain, cover, still, still)
-        small, small_matte = _shrunk(frame), _shrunk(alpha)
-        if before is not None:
-            pair = flow.pair(before_small, small)
-            before.forth = _way(pair.forward, pair.seen, before_matte, height, width)
-            seen.back = _way(pair.backward, pair.seen_back, small_matte, height, width)
-            yield before
-        before, before_small, before_matte = seen, small, small_matte
-    if before is not None:
-        yield before
+        yield _Look(gain, ops.resize(alpha, gain.shape[0], gain.shape[1], "area"), _shrunk(frame), _shrunk(alpha))
 
 
 def _gain(frame: Image, alpha: Image, harmonised: StoredFrames, index: int) -> Image:
@@ -105,9 +124,10 @@ def _shrunk(image: Image) -> Image:
 
 def _way(flow: Image, closes: np.ndarray, matte: Image, height: int, width: int) -> Image:
     """The foreground's flow and its trust on the grid; what is not foreground moves with the nearest that is."""
-    trusted = np.concatenate([flow, closes[..., None]], -1).astype(np.float32)
+    cover = matte[..., 0]
+    trusted = cv2.merge([flow[..., 0] * cover, flow[..., 1] * cover, closes * cover])
     weight = ops.resize(matte, height, width, "area")
-    mean = ops.resize(trusted * matte, height, width, "area") / np.maximum(weight, 1e-6)
+    mean = ops.resize(np.asarray(trusted, np.float32), height, width, "area") / np.maximum(weight, 1e-6)
     way = np.asarray(extend(mean, np.minimum(1, 4 * weight), ops), np.float32)
     return way * np.array([width / flow.shape[1], height / flow.shape[0], 1], np.float32)
 
