@@ -76,6 +76,11 @@ class FrameSet:
             previous = number
         yield start, previous
 
+    @property
+    def named(self) -> str:
+        """``frame 7`` or ``frames 7-9``, for a sentence."""
+        return f"frame{'s' * (len(self) > 1)} {self}"
+
     def __str__(self) -> str:
         return ",".join(f"{a}" if a == b else f"{a}-{b}" for a, b in self.runs())
 

@@ -64,10 +64,11 @@ def matte_doubts(material: Material) -> Iterator[Note]:
         yield Note("the matte is white all over: the result is the plate alone", True)
     else:
         if empty:
-            yield Note(f"there is no foreground on frames {FrameSet(empty)}: the result is the background alone there")
+            frames = FrameSet(empty)
+            yield Note(f"there is no foreground on {frames.named}: the result is the background alone there")
         if full:
-            text = f"the matte is white all over on frames {FrameSet(full)}: the result is the plate alone there"
-            yield Note(text, True)
+            frames = FrameSet(full)
+            yield Note(f"the matte is white all over on {frames.named}: the result is the plate alone there", True)
 
 
 def covered(material: Material) -> list[float]:
@@ -101,6 +102,7 @@ def backdrop_doubts(material: Material) -> Iterator[Note]:
     shapes = material.aspect, shown_aspect(info.width, info.height, info.pixel_aspect)
     seen = min(shapes) / max(shapes)
     if seen < SEEN:
-        yield Note(f"{name} ({size}) is of quite another shape than the plate: {100 * seen:.0f} % of it are seen", True)
+        share = f"{100 * seen:.0f}" if seen >= 0.01 else "less than 1"
+        yield Note(f"{name} ({size}) is of quite another shape than the plate: {share} % of it is seen", True)
     if clear:
         yield Note(f"{name} has an alpha channel, which a backdrop does not use: its colours are shown all over")

@@ -47,7 +47,7 @@ class Seen:
             yield _cut_remark([numbers[take.start] for take in self.takes[1:]], numbers[0], numbers[-1])
         if self.blank:
             frames = FrameSet(tuple(numbers[index] for index in self.blank))
-            yield f"the plate shows nothing on frames {frames}, one tone all over: no foreground can be found there"
+            yield f"the plate shows nothing but one tone on {frames.named}: no foreground can be found there"
 
 
 def look_at(material: Material, cache: StageCache, beat: Callable[[], None]) -> Seen:
@@ -96,7 +96,7 @@ def _seen(found: Chunk) -> Seen:
 
 def _cut_remark(at: Sequence[int], first: int, last: int) -> str:
     frames, few = FrameSet(tuple(at)), len(at) <= _FEW
-    said = f"there is a cut: frame {frames} begins" if len(at) == 1 else f"there are cuts: frames {frames} begin"
+    said = f"there is a cut: {frames.named} begins" if len(at) == 1 else f"there are cuts: {frames.named} begin"
     apart = f"--range {' and '.join(ranges(first, at, last))}, or" if few else "with --range, or"
     return (
         f"{said} another shot. Matte, camera and light are found for each by itself; better render them apart, "

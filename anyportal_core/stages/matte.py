@@ -59,7 +59,7 @@ def found_in_takes(
         raise empty[0][1]
     yield from _nothing(like, owed)
     for take, why in empty:
-        context.warn(f"frames {_frames(plate, take)}: {why.message}, so the matte is empty there")
+        context.warn(f"{_frames(plate, take).named}: {why.message}, so the matte is empty there")
 
 
 def _of_take(
@@ -74,7 +74,7 @@ def _of_take(
     except ShotError as error:
         unmasked = hints.masks() and not own.masks()
         hint = "a cut sets these frames apart: give a mask of one of them, too (--correct), or leave them out (--range)"
-        message = f"frames {_frames(plate, take)}: {error.message}"
+        message = f"{_frames(plate, take).named}: {error.message}"
         raise ShotError(message, where=error.where, hint=hint if unmasked else error.hint) from error
 
 

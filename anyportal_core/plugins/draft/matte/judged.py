@@ -38,7 +38,7 @@ def judged_chunks(alphas: Iterator[Judged], plate: FrameSource, context: RoleCon
     if doubtful:
         frames = FrameSet(tuple(doubtful))
         context.warn(
-            f"the matte is doubtful on frames {frames}: look at them, and correct them with masks or strokes "
+            f"the matte is doubtful on {frames.named}: look there, and correct it with masks or strokes "
             f"(--correct {frames.first}=mask.png)"
         )
 
