@@ -45,7 +45,8 @@ class MattePlugin(Protocol):
     def find(self, plate: FrameSource, hints: MatteHints, context: RoleContext) -> Iterator[Chunk]:
         """Yield ``alpha`` ``(t, H, W)`` float32 0..1 at the plate source's size, for all frames in order.
 
-        Further arrays may be yielded beside it for ``render`` (a screen colour per frame, say).
+        Further arrays may be yielded beside it for ``render``. One has a meaning of its own: ``screen`` ``(t, 3)``, the
+        colour of a green or blue screen as a monitor shows it, whose light the finish takes off the foreground.
 
         Raises:
             NoForegroundError: nothing found; the hint offers the other ways.
