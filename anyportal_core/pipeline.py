@@ -12,7 +12,7 @@ from fractions import Fraction
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from anyportal_core.cache import StageCache
 from anyportal_core.catalogue import load_catalogue
@@ -132,10 +132,11 @@ def render_shot(
 def _part(material: Material, cast: Cast, cache: StageCache, report: _Report) -> None:
     """Find the cuts in the shot; a background is painted for none that has one, else they are told."""
     found = cuts.look_at(material, cache, lambda: report(0.0))
-    material.takes = found.takes
+    if material.recipe.work.text("cuts") == "found":
+        material.takes = found.takes
     if paints(material.recipe, cast):
         check_one_shot(material)
-    for text in found.remarks(material.numbers):
+    for text in found.remarks(material.takes, material.numbers):
         report.warn(text)
 
 
@@ -278,13 +279,19 @@ def _decided_by(
             "models": {name: cast.models.revision(name, checkpoint) for name in cast.used_models(stage.role)},
             "prompts": asdict(cast.prompts(stage.role)),
             "settings": recipe.roles[stage.role].settings.as_json(),
-            "work": {**recipe.work.as_json(), "size": [material.width, material.height]},
+            "work": _work(material),
             "seed": recipe.seed,
             "media": {name: media[name] for name in stage.media if name in media},
             "inputs": {name: keys[name] for name in stage.inputs if name in keys},
-            **({"takes": [take.start for take in material.takes]} if len(material.takes) > 1 else {}),
         }
     )
+
+
+def _work(material: Material) -> dict[str, Any]:
+    """What is said of the pictures that stages work on; of a shot's cuts, where they are."""
+    said = {name: value for name, value in material.recipe.work.as_json().items() if name != "cuts"}
+    takes = {"takes": [take.start for take in material.takes]} if len(material.takes) > 1 else {}
+    return {**said, **takes, "size": [material.width, material.height]}
 
 
 def _extent(material: Material) -> Extent:

@@ -29,6 +29,13 @@ WORK = (
         minimum=64,
         maximum=4096,
     ),
+    Setting(
+        "cuts",
+        "choice",
+        "found",
+        "Cuts inside a shot: nothing is carried over those that are found; none takes it for one shot.",
+        choices=("found", "none"),
+    ),
 )
 FINISH = (
     Setting(

@@ -37,14 +37,15 @@ class Seen:
     takes: tuple[Take, ...]
     blank: tuple[int, ...]
 
-    def remarks(self, numbers: Sequence[int]) -> Iterator[str]:
+    def remarks(self, takes: Sequence[Take], numbers: Sequence[int]) -> Iterator[str]:
         """What the user should know of it; mostly nothing.
 
         Args:
+            takes: as which the shot is rendered.
             numbers: of the plate's frames.
         """
-        if len(self.takes) > 1:
-            yield _cut_remark([numbers[take.start] for take in self.takes[1:]], numbers[0], numbers[-1])
+        if len(takes) > 1:
+            yield _cut_remark([numbers[take.start] for take in takes[1:]], numbers[0], numbers[-1])
         if self.blank:
             frames = FrameSet(tuple(numbers[index] for index in self.blank))
             yield f"the plate shows nothing but one tone on {frames.named}: no foreground can be found there"
@@ -100,7 +101,7 @@ def _cut_remark(at: Sequence[int], first: int, last: int) -> str:
     apart = f"--range {' and '.join(ranges(first, at, last))}, or" if few else "with --range, or"
     return (
         f"{said} another shot. Matte, camera and light are found for each by itself; better render them apart, "
-        f"{apart} as clips of a timeline (anyportal batch)"
+        f"{apart} as clips of a timeline (anyportal batch). If it is none: --set work.cuts=none"
     )
 
 

@@ -103,6 +103,17 @@ def test_a_shot_with_a_cut_is_rendered_as_its_two_parts_are(tmp_path: Path) -> N
             np.testing.assert_allclose(alone_frame[name], frame[name], rtol=2e-3, err_msg=name)
 
 
+def test_a_cut_that_is_none_can_be_denied(tmp_path: Path) -> None:
+    """Without cuts the setting decides nothing: results that are there are used."""
+    (tmp_path / "smooth").mkdir()
+    shot, smooth = footage(tmp_path, 4, 4).shot(), footage(tmp_path / "smooth", 4).shot()
+    assert told(render(shot, before_colour(), tmp_path / "out"), "--set work.cuts=none")
+    denied = render(shot, before_colour(**{"work.cuts": "none"}), tmp_path / "out")
+    assert not told(denied, "begins another shot") and "harmonise" in denied.ran
+    render(smooth, before_colour(), tmp_path / "out")
+    assert render(smooth, before_colour(**{"work.cuts": "none"}), tmp_path / "out").ran == ["finish"]
+
+
 def test_a_mask_is_not_carried_over_a_cut(tmp_path: Path) -> None:
     given = footage(tmp_path, 4, 4)
     mask = given.still("mask.png", np.repeat((given.matte[0] > 0.5)[..., None], 3, -1) * 1.0)
