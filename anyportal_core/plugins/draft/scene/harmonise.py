@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anyportal_core.frames import FrameSource, Image, chunks
+from anyportal_core.hands import helper, in_order
 from anyportal_core.method.illuminant import Subject, Surroundings, Vector
 from anyportal_core.method.irradiance import Change, change, gain
 from anyportal_core.method.smoothing import smooth
@@ -89,20 +91,36 @@ def _measured(
     plate: FrameSource, matte: FrameSource, background: FrameSource, context: RoleContext, every: int
 ) -> tuple[Described | None, ...]:
     """Old surroundings, foreground, new surroundings and veils over time, steadied; None for what is never seen."""
-    found: list[tuple[Vector | None, ...]] = [(None, None, None, None)] * len(plate)
-    size = grid_size(plate.height, plate.width, _LOOKED)
-    for index in range(0, len(plate), every):
-        context.checkpoint()
-        sources = (plate, matte, background, context.surroundings or background)
-        frame, alpha, picture, whole = (source.read(index, index + 1)[0] for source in sources)
-        covered = cover(alpha, size)
-        there, then = light(frame, size), light(picture, size)
-        behind, front = old_light(there, covered, facing(covered)[0])
-        place, near = new_light(light(whole, size), then, covered)
-        parts = (None if part is None else np.array(part) for part in (behind, front))
-        found[index] = (*parts, np.array([*place, near]), veils(there, covered, then))
+    found: list[_Told] = [(None, None, None, None)] * len(plate)
+    indices = range(0, len(plate), every)
+    sources = (plate, matte, background, context.surroundings or background)
+    with closing(in_order(_told, _views(sources, indices, context), helper())) as told:
+        for index, parts in zip(indices, told, strict=True):
+            found[index] = parts
     *lights, veiled = zip(*found, strict=True)
     return (*(_steadied(column, _SLOWNESS) for column in lights), _steadied(veiled, _VEIL_SLOWNESS))
+
+
+_Told = tuple[Vector | None, ...]
+"""The old surroundings, the foreground, the new surroundings and the veils of one frame."""
+
+
+def _views(sources: Sequence[FrameSource], indices: Iterable[int], context: RoleContext) -> Iterator[Sequence[Image]]:
+    """Plate, matte, background and surroundings of some frames."""
+    for index in indices:
+        context.checkpoint()
+        yield [source.read(index, index + 1)[0] for source in sources]
+
+
+def _told(views: Sequence[Image]) -> _Told:
+    frame, alpha, picture, whole = views
+    size = grid_size(frame.shape[0], frame.shape[1], _LOOKED)
+    covered = cover(alpha, size)
+    there, then = light(frame, size), light(picture, size)
+    behind, front = old_light(there, covered, facing(covered)[0])
+    place, near = new_light(light(whole, size), then, covered)
+    parts = (None if part is None else np.array(part) for part in (behind, front))
+    return (*parts, np.array([*place, near]), veils(there, covered, then))
 
 
 def _steadied(values: Sequence[Vector | None], slowness: float) -> Described | None:
