@@ -53,7 +53,7 @@ def key(image: Any, small: Any, behind: Any, limits: Limits, ops: ImageOps) -> A
         behind: the screen's colours all over the reduced picture, ``(h, w, 3)``; see ``screen_map``.
     """
     xp = array_namespace(image, small, behind)
-    channel = int(xp.argmax(xp.mean(behind, axis=(0, 1))))
+    channel = int(xp.argmax(xp.mean(behind[::8, ::8], axis=(0, 1))))
     share = 1 - excess(small, channel) / xp.clip(excess(behind, channel), 1e-3, None)
     smooth = ops.box(share, 1)
     inside = (ops.erode(smooth, _RIM) > limits.white) | _core(share, limits.core, ops)

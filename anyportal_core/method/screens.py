@@ -6,6 +6,7 @@ and behind what hides it they are continued.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 from array_api_compat import array_namespace
@@ -89,14 +90,21 @@ def _alike(small: Any, screen: Any, channel: int, ops: ImageOps) -> tuple[Any, A
     over = ops.box(excess(small, channel), 1)
     ratio = ops.box(small / xp.clip(small[..., channel : channel + 1], _TINY, None), _RATIO)
     middle = screen / screen[channel]
-    pure = (over > _SHY * usual) & (xp.max(xp.abs(ratio - middle), axis=-1) < _PALE)
+    pure = (over > _SHY * usual) & (_off(ratio, middle) < _PALE)
     tolerance = _MOST_SPREAD
     if xp.any(pure):
         middle = _median(ratio[pure])
-        off = xp.max(xp.abs(ratio[pure] - middle), axis=-1)
-        tolerance = min(max(_SPREADS * float(_median(off)), _LEAST_SPREAD), _MOST_SPREAD)
-    like = xp.max(xp.abs(ratio - middle), axis=-1) < tolerance
+        spread = float(_median(_off(ratio[pure], middle)))
+        tolerance = min(max(_SPREADS * spread, _LEAST_SPREAD), _MOST_SPREAD)
+    like = _off(ratio, middle) < tolerance
     return like & (over > _DARKEST * usual) & (over < _BRIGHTEST * usual), over, usual
+
+
+def _off(ratio: Any, middle: Any) -> Any:
+    """The largest difference of the three: ``(..., 3)`` to ``(...)``; plane by plane, which is several times faster."""
+    xp = array_namespace(ratio)
+    red, green, blue = (xp.abs(ratio[..., i] - middle[i]) for i in range(3))
+    return xp.maximum(xp.maximum(red, green), blue)
 
 
 _SAMPLE = 4096
@@ -141,6 +149,9 @@ def _second_order(xp: Any, height: int, width: int, dtype: Any) -> Any:
 _DOUBT = 0.02
 """Share of pixels around that has to be known before they count as much as those farther off."""
 
+_COARSE, _WIDE = 4, 12
+"""Means over so many pixels and more are as good on a picture so many times smaller."""
+
 
 def cascade(values: Any, weight: Any, far: Any, radii: tuple[int, ...], ops: ImageOps) -> Any:
     """Means of what has weight, from as near as there is any: ``(h, w, C)``.
@@ -151,10 +162,29 @@ def cascade(values: Any, weight: Any, far: Any, radii: tuple[int, ...], ops: Ima
         radii: from wide to narrow, in pixels.
     """
     xp = array_namespace(values)
-    weighted = values * weight[..., None]
-    mean = far
-    for radius in (max(1, radius) for radius in radii):
-        threes = [ops.box(weighted[..., i : i + 3], radius) for i in range(0, values.shape[-1], 3)]
-        near = threes[0] if len(threes) == 1 else xp.concat(threes, axis=-1)
-        mean = (near + _DOUBT * mean) / (ops.box(weight, radius) + _DOUBT)[..., None]
+    h, w = weight.shape
+    weighted = values * xp.repeat(weight[..., None], values.shape[-1], axis=-1)
+    wide = tuple(radius // _COARSE for radius in radii if radius >= _WIDE)
+    if wide:
+        size = -(-h // _COARSE), -(-w // _COARSE)
+        far = _each(far, lambda part: ops.resize(part, *size, "area")) if far.ndim == 3 else far
+        coarse = _each(weighted, lambda part: ops.resize(part, *size, "area"))
+        far = _means(coarse, ops.resize(weight, *size, "area"), far, wide, ops)
+        far = _each(far, lambda part: ops.resize(part, h, w))
+    return _means(weighted, weight, far, tuple(max(1, radius) for radius in radii if radius < _WIDE), ops)
+
+
+def _means(weighted: Any, weight: Any, mean: Any, radii: tuple[int, ...], ops: ImageOps) -> Any:
+    xp = array_namespace(weighted)
+    count = weighted.shape[-1]
+    for radius in radii:
+        near = _each(weighted, lambda part, radius=radius: ops.box(part, radius))  # type: ignore[misc]
+        mean = (near + _DOUBT * mean) / xp.repeat((ops.box(weight, radius) + _DOUBT)[..., None], count, axis=-1)
     return mean
+
+
+def _each(planes: Any, work: Callable[[Any], Any]) -> Any:
+    """What is done to three planes at a time, as image libraries take them: ``(h, w, C)``."""
+    xp = array_namespace(planes)
+    threes = [work(planes[..., i : i + 3]) for i in range(0, planes.shape[-1], 3)]
+    return threes[0] if len(threes) == 1 else xp.concat(threes, axis=-1)
