@@ -66,6 +66,20 @@ def test_a_move_beyond_a_small_backdrop_is_refused_where_that_is_asked_for(tmp_p
     assert raised.value.hint
 
 
+def test_before_a_static_camera_the_background_is_the_same_bit_for_bit(tmp_path: Path) -> None:
+    scene = moving_scene(6, HEIGHT, WIDTH, pan=0)
+    grain = np.random.default_rng(0).normal(0, 0.02, scene.plate.shape)
+    grey = np.repeat(scene.matte[..., None], 3, -1)
+    for name, frames in (("plate", scene.plate + grain), ("matte", grey)):
+        (tmp_path / name).mkdir()
+        write_images(tmp_path / name / f"{name}.%04d.png", frames.clip(0, 1).astype(np.float32), 1, "uint16")
+    still = Shot(MediaRef(tmp_path / "plate/plate.%04d.png"), matte=MediaRef(tmp_path / "matte/matte.%04d.png"))
+    made = before(tmp_path, still, picture(HEIGHT // 2, WIDTH // 3))
+    behind = np.where((scene.matte == 0).all(0)[..., None], made, 0)
+    assert (scene.matte == 0).all(0).mean() > 0.3
+    np.testing.assert_array_equal(behind, np.broadcast_to(behind[0], behind.shape))
+
+
 @pytest.mark.parametrize(
     ("rate", "end", "expected"),
     [

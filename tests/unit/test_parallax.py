@@ -135,6 +135,18 @@ def test_without_parallax_all_is_as_with_one_plane() -> None:
     assert "nearer" not in frozen
 
 
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 400), (400, 1), (3, 6000), (6000, 3), (9, 16)])
+def test_a_backdrop_of_any_shape_has_layers(height: int, width: int) -> None:
+    found, _ = followed(1.0, 1.0)
+    y, x = np.mgrid[:height, :width]
+    picture = np.stack([0.3 + 0.5 * (x + 0.5) / width, 0.3 + 0.5 * (y + 0.5) / height, 0 * x], -1).astype(np.float32)
+    _, images = shown(found, picture, parallax=1, motion=1)
+    for image in images:
+        assert image.shape == (HEIGHT, WIDTH, 3)
+        assert image.dtype == np.float32
+        assert 0.27 < image[..., :2].min() <= image[..., :2].max() < 0.83
+
+
 def test_parallax_may_be_animated_from_none_on() -> None:
     found, _ = followed(1.0, 1.0)
     stored, _ = shown(found, coordinates(90, 160), parallax={"1001": 0, "1013": 0, "1025": 1})

@@ -57,6 +57,9 @@ def places(
 
 def draw(picture: Image, far: Matrix, near: Matrix, line: NDArray[np.float64], height: int, width: int) -> Image:
     """The backdrop ``picture`` as the plate ``(height, width)`` sees it; its border is reflected."""
+    for axis in (0, 1):
+        if picture.shape[axis] == 1:  # OpenCV 5.0 never returns from reflecting a single row or column
+            picture = np.repeat(picture, 2, axis)
     rows, columns = (max(2, -(-side // _CELL) + 1) for side in (height, width))
     down, across = np.mgrid[0:rows, 0:columns] * float(_CELL)
     x, y = places(far, near, line, (across + 0.5) / width, (down + 0.5) / height)
