@@ -19,6 +19,9 @@ from anyportal_core.method.illuminant import Subject, Surroundings, Vector, from
 _NEW_LEVEL, _NEW_EVENLY, _NEAR = 0.34, 0.45, 0.13
 _WHITE, _OF_WHITE = -1.0, 0.5
 """A place lighter than that has white walls, snow or sand: so much of what is above it is light."""
+_DARK, _PLAIN = -1.7, 0.2
+"""A place darker than that may but have dark walls, the likelier the less variety it shows: half of its darkness
+counts where the logarithms of the mean and the mean logarithm differ by the latter."""
 _FOLIAGE, _MOST_FOLIAGE = 1.0, 0.4
 """By how much there is more light among leaves than they show: they are darker than other things."""
 _OLD_LEVEL = 0.92
@@ -27,7 +30,7 @@ _OWN, _USUAL, _MOST_OWN = 0.7, 0.56, 1.2
 and how much darker they may be before it is a dark coat."""
 _SPOT = 0.4
 """What lies between a light coat and a foreground that was lit alone: no coat is as light as that, a studio may be."""
-_LEVEL = -0.34
+_LEVEL = -0.4
 _MOST_RISE, _MOST_FALL = 1.8, 2.2
 """Log gains that are approached and never reached: what is lifted brings its noise along."""
 _LEAST_ROOM, _BRIGHTEST = 0.2, 0.0
@@ -104,7 +107,7 @@ def _level(old: Surroundings, front: Subject, new: Surroundings, near: float) ->
     """Exposure: that of the new surroundings, the nearest foremost, against what lit the foreground."""
     there = _NEW_LEVEL * new.level + _NEW_EVENLY * new.evenly + _NEAR * near
     there += _FOLIAGE * float(np.clip(new.green, 0, _MOST_FOLIAGE))
-    rise = _beside_white(there) - _OLD_LEVEL * _beside_white(old.level) + _own(old, front) + _LEVEL
+    rise = _beside_white(_beside_dark(there, new)) - _OLD_LEVEL * _beside_white(old.level) + _own(old, front) + _LEVEL
     if rise > 0:
         return float(held(min(rise, max(_LEAST_ROOM, _BRIGHTEST - front.bright)), _MOST_RISE))
     return float(held(max(rise, min(-_LEAST_FALL, _DARKEST - front.level)), _MOST_FALL))
@@ -112,6 +115,11 @@ def _level(old: Surroundings, front: Subject, new: Surroundings, near: float) ->
 
 def _beside_white(level: float) -> float:
     return min(level, _WHITE + _OF_WHITE * (level - _WHITE))
+
+
+def _beside_dark(level: float, place: Surroundings) -> float:
+    variety = max(place.level - place.evenly, 0.0)
+    return max(level, _DARK + (level - _DARK) * variety / (variety + _PLAIN))
 
 
 def _own(old: Surroundings, front: Subject) -> float:

@@ -29,9 +29,9 @@ def disc(x: float = 36, y: float = 26, radius: float = 14) -> Image:
     return np.clip(radius - np.hypot(columns - x, rows - y) + 0.5, 0, 1)[..., None]
 
 
-def grey(level: float, colour: tuple[float, float, float] = (1, 1, 1), seed: int = 0) -> Image:
+def grey(level: float, colour: tuple[float, float, float] = (1, 1, 1), seed: int = 0, variety: float = 0.4) -> Image:
     """A place of mixed surfaces under one light, display-referred."""
-    surfaces = np.random.default_rng(seed).uniform(0.6, 1.4, (HEIGHT, WIDTH, 1)).astype(np.float32)
+    surfaces = np.random.default_rng(seed).uniform(1 - variety, 1 + variety, (HEIGHT, WIDTH, 1)).astype(np.float32)
     return to_display(level * surfaces * np.float32(colour))
 
 
@@ -60,8 +60,8 @@ def test_the_same_light_asks_for_no_change() -> None:
 
 
 def test_exposure_follows_the_background_within_limits() -> None:
-    levels = [0.002, 0.05, 0.1, 0.2, 0.4, 0.9]
-    rises = [float(mean(relight(grey(0.1), disc(), grey(level))) @ LUMA) for level in levels]
+    levels = [0.01, 0.05, 0.1, 0.2, 0.4, 0.9]
+    rises = [float(mean(relight(grey(0.1), disc(), grey(level, variety=1))) @ LUMA) for level in levels]
     assert all(a < b for a, b in itertools.pairwise(rises))
     assert -3.0 <= rises[0] < -0.8
     assert 0.6 < rises[-1] <= 3.0

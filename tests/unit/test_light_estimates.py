@@ -112,7 +112,7 @@ def test_what_is_bright_is_not_burnt_and_what_is_dark_not_killed() -> None:
         old = OLD._replace(level=level, evenly=level)
         white = change(old, FRONT._replace(bright=-0.1), OLD._replace(level=-0.2, evenly=-0.2), -0.2)
         assert -0.4 < white.even[0] <= 0.2
-    black = change(OLD, FRONT._replace(level=-4.0, bright=-3.0), OLD._replace(level=-6.0, evenly=-6.0), -6.0)
+    black = change(OLD, FRONT._replace(level=-4.0, bright=-3.0), OLD._replace(level=-5.0, evenly=-6.0), -5.0)
     assert -0.31 <= black.even[0] < 0
 
 
@@ -124,12 +124,17 @@ def test_a_foreground_lit_alone_before_a_dark_wall_is_not_lit_again() -> None:
     assert max(dark, black) < 0
 
 
+def test_a_plain_dark_wall_tells_less_of_the_dark_than_a_night() -> None:
+    wall, night = (change(OLD, FRONT, OLD._replace(level=-4.0, evenly=x), -4.0).even[0] for x in (-4.0, -4.7))
+    assert night < 1.5 * wall < 0
+
+
 def test_white_walls_are_not_taken_for_light() -> None:
-    old = OLD._replace(level=-1.2, evenly=-1.2)
+    old = OLD._replace(level=-1.2, evenly=-1.7)
     dull, grey, white, whiter = (
-        change(old, FRONT, old._replace(level=x, evenly=x), x).even[0] for x in (-2.9, -2.3, -0.8, -0.2)
+        change(old, FRONT, old._replace(level=x, evenly=x - 0.5), x).even[0] for x in (-2.2, -1.6, -0.7, -0.1)
     )
-    assert 0 < whiter - white < 0.75 * (grey - dull)
+    assert 0 < whiter - white < 0.7 * (grey - dull)
 
 
 def test_a_gain_follows_the_surface() -> None:
