@@ -35,6 +35,7 @@ class Limits(NamedTuple):
 _HIGH = 360  # the reduced picture's height, about
 _RIM = 3  # its pixels beside a mixed one that are not believed pure
 _MIDST = 0.025  # of its height: how far from anything clear the core's pixels are
+_CALM = 0.15  # standard deviation of it within a core, at most
 _FLAT, _AROUND = 0.15, 3  # how much a core may vary within so many pixels: more is an edge, or motion
 
 
@@ -69,8 +70,9 @@ def _core(share: Any, least: float, ops: ImageOps) -> Any:
         return xp.zeros(share.shape, dtype=xp.bool)
     reach = max(1, round(_MIDST * share.shape[0]))
     smooth = ops.box(share, 2)
-    midst = ops.erode(smooth, reach) > least
-    flat = (smooth > least) & (ops.dilate(smooth, _AROUND) - ops.erode(smooth, _AROUND) < _FLAT)
+    calm = ops.box(share * share, 2) - smooth * smooth < _CALM**2  # dense hair is not
+    midst = ops.erode(xp.where(calm, smooth, xp.zeros_like(smooth)), reach) > least
+    flat = calm & (smooth > least) & (ops.dilate(smooth, _AROUND) - ops.erode(smooth, _AROUND) < _FLAT)
     grown = ops.dilate(xp.astype(midst, share.dtype), max(1, reach - _AROUND)) > 0
     return midst | (flat & grown)
 

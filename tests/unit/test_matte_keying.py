@@ -110,14 +110,14 @@ def test_a_screen_seen_late_in_the_shot_is_found() -> None:
 
 
 SETS = {
-    "brown hair": (Set(), 0.058),
-    "black hair, black coat": (Set(hair="dark", shirt=(0.08, 0.08, 0.1)), 0.034),
-    "blond hair": (Set(hair="blond"), 0.066),
-    "every colour recorded": (Set(hair="blond", grain=0.004, subsampled=False), 0.033),
-    "a wrinkled, badly lit screen": (Set(folds=0.25, uneven=0.6), 0.075),
-    "much spill": (Set(spill=0.4), 0.068),
-    "a shirt with green in it": (Set(shirt=(0.3, 0.42, 0.28)), 0.064),
-    "a blue screen": (Set(colour=BLUE, hair="blond"), 0.08),
+    "brown hair": (Set(), 0.051),
+    "black hair, black coat": (Set(hair="dark", shirt=(0.08, 0.08, 0.1)), 0.03),
+    "blond hair": (Set(hair="blond"), 0.06),
+    "every colour recorded": (Set(hair="blond", grain=0.004, subsampled=False), 0.023),
+    "a wrinkled, badly lit screen": (Set(folds=0.25, uneven=0.6), 0.063),
+    "much spill": (Set(spill=0.4), 0.065),
+    "a shirt with green in it": (Set(shirt=(0.3, 0.42, 0.28)), 0.058),
+    "a blue screen": (Set(colour=BLUE, hair="blond"), 0.05),
 }
 
 
@@ -131,7 +131,7 @@ def test_loose_hair_and_a_moving_arm_are_keyed(name: str) -> None:
     most_of, least_of = cv2.dilate(shot.alpha, disc), cv2.erode(shot.alpha, disc)
     off = np.abs(alpha - shot.alpha)
     assert off[(most_of > 0.01) & (least_of < 0.99)].mean() < most
-    assert (alpha[least_of >= 1] == 1).mean() > 0.97 and (alpha[most_of <= 0] == 0).mean() > 0.99
+    assert (alpha[least_of >= 1] == 1).mean() > 0.94 and (alpha[most_of <= 0] == 0).mean() > 0.99
 
 
 def test_smoke_stays_as_thin_as_it_is() -> None:
@@ -151,12 +151,21 @@ def test_clothes_with_green_in_them_are_solid_unless_asked_otherwise() -> None:
     assert found(shot, limits=Limits(core=1.0))[chest].mean() < 0.95
 
 
+def test_dense_hair_is_no_core() -> None:
+    """Three pixels of hair for each of the screen, over a wide place: more foreground than ``core``, and no cloth."""
+    truth = np.zeros((240, 320), np.float32)
+    truth[80:180, 100:220] = np.arange(120) % 4 > 0
+    brown, green = np.array([0.35, 0.22, 0.12], np.float32), np.array([0.1, 0.6, 0.2], np.float32)
+    picture = np.where(truth[..., None] > 0, brown, green)
+    assert np.abs(keyed(picture, green) - truth)[90:170, 110:210].mean() < 0.05
+
+
 def test_limits_clip_and_leave_the_middle() -> None:
     shot = drawn_key(Set(subsampled=False, grain=0.0))
     usual, hard = found(shot), found(shot, limits=Limits(black=0.2, white=0.8))
     assert (hard[usual < 0.15] == 0).mean() > 0.999 and (hard[usual > 0.85] == 1).mean() > 0.999
     middle = (usual > 0.42) & (usual < 0.58)
-    assert np.median(np.abs(hard - usual)[middle]) < 0.01
+    assert np.median(np.abs(hard - usual)[middle]) < 0.03
 
 
 def test_the_matte_is_as_steady_as_the_foreground() -> None:

@@ -22,7 +22,7 @@ MATTES: tuple[PluginSpec, ...] = (
     PluginSpec(
         name="draft.key",
         role="matte",
-        version="3",
+        version="4",
         factory="anyportal_core.plugins.draft.matte.key:Key",
         summary="Keys a green or blue screen; its colour is estimated from the shot.",
         settings=(
@@ -60,7 +60,7 @@ MATTES: tuple[PluginSpec, ...] = (
     PluginSpec(
         name="draft.propagate",
         role="matte",
-        version="2",
+        version="3",
         factory="anyportal_core.plugins.draft.matte.propagate:Propagate",
         summary="Carries masks of any frames through the shot, along its motion and colours.",
         settings=(
