@@ -26,13 +26,12 @@ class Spool:
         self._there: set[int] = set()
         self._file: Any = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
 
-    def find(self, index: int) -> Image | None:
-        """The picture of an index, where it was kept."""
+    def fill(self, index: int, image: Image) -> bool:
+        """Put the picture of an index, where it was kept, into a contiguous one of the shape; else give False."""
         if index not in self._there:
-            return None
-        image = np.empty(self._shape, np.float32)
+            return False
         self._file.seek(index * self._size)
-        return image if self._file.readinto(image.data) == self._size else None
+        return bool(self._file.readinto(image.data) == self._size)
 
     def keep(self, index: int, image: Image) -> None:
         """Keep a picture of float32, while there is room."""

@@ -55,22 +55,18 @@ class _Prepared:
         indices = range(start, min(stop, len(self)))
         frames = np.empty((len(indices), self.height, self.width, self._channels), np.float32)
         for place, index in enumerate(indices):
-            frames[place] = self._frame(index)
+            if not (self._spool and self._spool.fill(index, frames[place])):
+                frames[place] = self._frame(index)
         return frames
 
     def _frame(self, index: int) -> Image:
         for kept, image in self._kept:
             if kept == index:
                 return image
-        image = self._spooled(index, self._spool) if self._spool else self._decoded(index)
+        image = self._decoded(index)
         self._kept.append((index, image))
-        return image
-
-    def _spooled(self, index: int, spool: Spool) -> Image:
-        image = spool.find(index)
-        if image is None:
-            image = self._decoded(index)
-            spool.keep(index, image)
+        if self._spool:
+            self._spool.keep(index, image)
         return image
 
     def _decoded(self, index: int) -> Image:

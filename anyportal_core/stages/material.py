@@ -362,14 +362,9 @@ class _StoredAlpha:
         indices = range(start, min(stop, len(self)))
         alpha = np.empty((len(indices), self.height, self.width, 1), np.float32)
         for place, index in enumerate(indices):
-            alpha[place, ..., 0] = self._frame(index)
-        return alpha
-
-    def _frame(self, index: int) -> Image:
-        alpha = self._spool.find(index)
-        if alpha is None:
-            alpha = self._there(index)
-            self._spool.keep(index, alpha)
+            if not self._spool.fill(index, alpha[place]):
+                alpha[place, ..., 0] = self._there(index)
+                self._spool.keep(index, alpha[place])
         return alpha
 
     def _there(self, index: int) -> Image:
