@@ -14,6 +14,7 @@ import pytest
 from anyportal_core.errors import NoForegroundError, ShotError
 from anyportal_core.frames import ArraySource, Image
 from anyportal_core.plugins.draft.matte.colours import Colours
+from anyportal_core.plugins.draft.matte.judged import DOUBTFUL
 from anyportal_core.plugins.draft.matte.pile import Pile
 from anyportal_core.plugins.draft.matte.specs import MATTES
 from anyportal_core.roles.matte import MatteHints
@@ -61,6 +62,21 @@ def test_no_mask_and_an_empty_mask_are_refused() -> None:
     assert "--mask" in refused.value.hint
     with pytest.raises(NoForegroundError, match="empty"):
         carried(scene, 0, np.zeros((60, 80), np.float32))
+
+
+def test_who_left_the_picture_is_not_believed_until_the_next_mask() -> None:
+    """What is carried on may be anything, however surely; a mask of a later frame ends that."""
+    scene = drawn_person(count=14, height=90, width=120)
+    plate, matte = scene.plate.copy(), scene.matte.copy()
+    plate[4:9], matte[4:9] = scene.background[4:9], 0
+
+    def sure(*masks: int) -> Image:
+        hints = MatteHints(corrections={index: (matte[index] > 0.5).astype(np.float32) for index in masks})
+        return joined(MatteCase(SPEC, Scene(plate, matte, plate), lambda scene, count: hints).find())["confidence"]
+
+    once, twice = sure(0), sure(0, 11)
+    assert (once[:4] > DOUBTFUL).all() and (once[4:] < DOUBTFUL).all(), once
+    assert (twice[10:] > DOUBTFUL).all(), twice
 
 
 def test_a_mask_of_everything_stays_everything() -> None:

@@ -25,6 +25,7 @@ _HEED = 0.3  # the share of that where the flow is not sure
 _SEEN, _SEEN_LOOSE = 0.35, 0.6  # how much colours count where the flow is sure, likewise; it is 1 where it is not
 _NEAR, _RING = 13, 25  # how far the foreground may reach beyond the moved mask, and what counts as around it
 _SPARE = 2  # kept away from the mask where background is learnt
+_LOST = 0.25  # who is followed that unsurely is lost: what is followed on may be anything
 _LIKE_TRIED = 322  # the side of a square like the pictures that the distances (in pixels) were tried on
 
 
@@ -56,6 +57,7 @@ class Tracker:
         self._flow, self._colours, self._cue = Flow(), Colours(), Cue()
         self._background = KnownBackground(height, width)
         self._before: tuple[Image, Image] | None = None
+        self._surest = 1.0
 
     def branch(self) -> Tracker:
         """One that knows the same and can go another way."""
@@ -72,6 +74,7 @@ class Tracker:
         if self._reach:
             tight = settle(frame, cv2.GaussianBlur(tight, (0, 0), 2), self._reach, OPS)
         self._learn(frame, tight)
+        self._surest = 1.0
         return Carried(tight, 1.0)
 
     def found(self, frame: Image) -> Carried:
@@ -92,7 +95,9 @@ class Tracker:
         odds += np.where(known, self._cue.evidence(difference(frame, background)), np.float32(0))
         odds = np.where(_wider(moved, self._pixels(_NEAR)) > 0.3, odds, np.float32(-6))
         probability = cast(Image, cv2.GaussianBlur(1 / (1 + np.exp(-odds)), (0, 0), self._scale))
-        sure = _sureness(probability, moved, seen)
+        sure = min(_sureness(probability, moved, seen), self._surest)
+        if sure < _LOST:
+            self._surest = _LOST
         if self._reach:
             probability = settle(frame, probability, self._reach, OPS)
         self._learn(frame, probability)
