@@ -26,7 +26,7 @@ from tests.integration.core_house import recipe_for, render
 COUNT, HEIGHT, WIDTH = 3, 96, 144
 LAYERS = ("comp", "foreground", "background", "matte", "shadow", "wrap")
 PAGE = Path(__file__).parents[2] / "docs" / "looks.md"
-SECTIONS = {"harmonise": "draft.light", "background": "draft.warp"}
+SECTIONS = {"motion": "draft.homography", "harmonise": "draft.light", "background": "draft.warp"}
 
 Layers = dict[str, np.ndarray]
 
