@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ from anyportal_core.frames import ArraySource, FrameSource
 from anyportal_core.roles import Chunk, RoleContext
 from anyportal_core.roles.matte import MatteHints
 from anyportal_core.settings import Settings
+from anyportal_core.stages.checks import check_one_shot
+from anyportal_core.stages.material import Material
 from anyportal_core.stages.matte import found_in_takes
 from anyportal_core.stages.takes import takes_between
 from anyportal_core.testing.scene_contract import StoredArrays
@@ -128,3 +132,14 @@ def test_a_mask_belongs_to_its_own_take() -> None:
     with pytest.raises(ShotError, match="frames 1005-1009: no mask") as caught:
         alphas(Carries(needs_mask=True), MatteHints(mask=mask), [], [4])
     assert "--correct" in caught.value.hint and "--range" in caught.value.hint
+
+
+def test_a_background_is_painted_for_one_shot_alone() -> None:
+    def opened(*cuts: int) -> Material:
+        info = SimpleNamespace(path=Path("plate.mp4"))
+        return cast(Material, SimpleNamespace(numbers=range(11, 21), info=info, takes=takes_between(cuts, 10)))
+
+    check_one_shot(opened())
+    with pytest.raises(ShotError, match="frame 15 begins another shot") as caught:
+        check_one_shot(opened(4, 7))
+    assert caught.value.where == "plate.mp4" and "11-14 and 15-17 and 18-20" in caught.value.hint
