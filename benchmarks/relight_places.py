@@ -246,6 +246,98 @@ def moon() -> None:
     block((2.0, 5.95, 1.1), (0.3, 0.03, 0.3), material((1, 0.6, 0.2), glow=2))
 
 
+def low_key() -> None:
+    """A dark studio: only the subject is lit, and nothing behind tells so."""
+    sky((0.004, 0.004, 0.004), (0.004, 0.004, 0.004), 1)
+    dark = material((0.05, 0.05, 0.05))
+    ground(dark)
+    block((0, 5, 3), (20, 0.2, 6), dark)
+    lamp((-2.8, -3, 3), (0, 0, 1.2), 1.4, 260)
+    lamp((3, -3.5, 2), (0, 0, 1.2), 2.5, 60)
+
+
+def white_cove() -> None:
+    sky((0.5, 0.5, 0.5), (0.6, 0.6, 0.6), 0.5)
+    white = material((0.85, 0.85, 0.85))
+    ground(white)
+    block((0, 4, 3), (20, 0.2, 6), white)
+    lamp((-3.5, 1.5, 4), (0, 4, 1.5), 1.5, 160)
+    lamp((2.5, -3.5, 3), (0, 0, 1.2), 2, 170)
+
+
+def beach() -> None:
+    sky((0.7, 0.8, 0.95), (0.2, 0.4, 0.85), 0.7)
+    sun(50, 35, 3, (1, 0.96, 0.9), 1)
+    ground(material((0.5, 0.41, 0.28), grain=0.25))
+    block((0, 32, 0.02), (60, 22, 0.03), material((0.03, 0.12, 0.2), 0.2))
+    for x in (-3.2, 2.8):
+        pole((x, 4.5, 0.9), (0.05, 0.05, 0.9), material((0.5, 0.35, 0.2)))
+        ball((x, 4.5, 1.9), (0.9, 0.9, 0.25), material((0.7, 0.12 + 0.1 * (x > 0), 0.1)))
+
+
+def snow() -> None:
+    sky((0.7, 0.75, 0.8), (0.6, 0.65, 0.72), 0.75)
+    ground(material((0.75, 0.77, 0.8), grain=0.1))
+    for x in (-5, -2.5, 1.5, 4):
+        tree(x, 6.5, (0.03, 0.07, 0.03))
+
+
+def evening_park() -> None:
+    """The sun is low behind the trees, and what faces the camera is in the sky's light."""
+    sky((0.85, 0.5, 0.25), (0.25, 0.3, 0.45), 0.4)
+    sun(12, 165, 3.5, (1, 0.62, 0.3), 1)
+    ground(material((0.09, 0.15, 0.04), grain=0.5))
+    for x in (-5, -3, 2.5, 4.5):
+        tree(x, 5.5, (0.05, 0.12, 0.03))
+
+
+def street() -> None:
+    sky((0.7, 0.74, 0.8), (0.75, 0.8, 0.88), 0.6)
+    ground(material((0.14, 0.14, 0.145), grain=0.3))
+    block((-4.5, 5, 3), (0.5, 9, 3), material((0.35, 0.14, 0.09), grain=0.4))
+    block((4.5, 5, 3), (0.5, 9, 3), material((0.45, 0.42, 0.36), grain=0.3))
+    for x, colour in ((-2.4, (0.4, 0.03, 0.03)), (2.6, (0.05, 0.1, 0.3))):
+        block((x, 5, 0.6), (0.7, 1.4, 0.35), material(colour, 0.2))
+        block((x, 5.2, 1.1), (0.6, 0.8, 0.25), material((0.03, 0.03, 0.04), 0.1))
+
+
+def bright_room() -> None:
+    """Daylight through a large window on the left, white walls and a wooden floor."""
+    sky((0.1, 0.1, 0.1), (0.1, 0.1, 0.1), 1)
+    room(material((0.65, 0.63, 0.58), grain=0.05), striped((0.35, 0.2, 0.1), (0.3, 0.17, 0.09), 40), (0.8, 0.8, 0.8))
+    block((-3.2, 3.95, 2.0), (1.3, 0.04, 1.2), material((0.9, 0.95, 1), glow=4))
+    lamp((-4.5, 0, 2), (0, 0, 1.1), 2.6, 260, (0.9, 0.95, 1))
+    block((1.8, 3.4, 0.45), (1.2, 0.5, 0.45), material((0.25, 0.27, 0.2), grain=0.3))
+
+
+def sodium() -> None:
+    sky((0.012, 0.012, 0.02), (0.006, 0.006, 0.012), 1)
+    ground(material((0.1, 0.1, 0.1), 0.5, grain=0.3))
+    block((0, 12, 2.5), (12, 0.5, 2.5), material((0.25, 0.2, 0.16), grain=0.4))
+    for x, y in ((-3, 4), (3, 7)):
+        pole((x, y, 1.8), (0.06, 0.06, 1.8), material((0.1, 0.1, 0.1)))
+        ball((x, y, 3.6), 0.16, material((1, 0.55, 0.15), glow=40))
+    lamp((1.5, -2.5, 5), (0, 0.5, 0.8), 0.6, 150, (1, 0.55, 0.17))
+
+
+def desert() -> None:
+    """A low sun from the left: one side is lit, the other in blue shade."""
+    sky((0.7, 0.55, 0.45), (0.2, 0.32, 0.6), 0.45)
+    sun(14, -70, 3, (1, 0.7, 0.4), 1)
+    ground(material((0.42, 0.25, 0.13), grain=0.4))
+    for x, y, size in ((-3.5, 6, 1.2), (3, 7, 1.6), (1.4, 4.5, 0.5)):
+        ball((x, y, size * 0.4), (size, size, size * 0.8), material((0.4, 0.22, 0.12), grain=0.5))
+
+
+def cellar() -> None:
+    sky((0.01, 0.01, 0.01), (0.01, 0.01, 0.01), 1)
+    room(material((0.28, 0.12, 0.08), grain=0.5), material((0.2, 0.19, 0.18), grain=0.4), (0.3, 0.28, 0.25))
+    ball((0.9, 1.6, 2.7), 0.12, material((1, 0.7, 0.4), glow=25))
+    lamp((0.7, -1.2, 3.6), (0, 0, 1), 0.5, 90, (1, 0.7, 0.42))
+    for x in (-2.5, -1.6, 2.4):
+        pole((x, 3.2, 0.5), (0.4, 0.4, 0.5), material((0.2, 0.12, 0.06), grain=0.4))
+
+
 def _kelvin(kelvin: float) -> Colour:
     """About the colour of a glowing body, of luminance near 1."""
     warm = (6500 - kelvin) / 6500
@@ -338,5 +430,9 @@ def _things(count: int) -> None:
 
 
 PLACES: dict[str, Callable[[], None]] = {
-    f.__name__: f for f in (studio, overcast, noon, sunset, neon, window, lamps, wall, leaves, office, moon)
+    place.__name__: place
+    for place in (
+        *(studio, overcast, noon, sunset, neon, window, lamps, wall, leaves, office, moon),
+        *(low_key, white_cove, beach, snow, evening_park, street, bright_room, sodium, desert, cellar),
+    )
 }

@@ -8,8 +8,7 @@ Needs Blender as a Python module (bpy 5.0). Writes scene-linear half-float EXR, 
     OUT/SUBJECT/PLACE/full/NNNN.exr   the subject in it, with its shadow and the light that the place throws back
     OUT/SUBJECT/matte/NNNN.exr        its coverage
 
-The camera and the subject move alike everywhere. ``benchmarks.relight`` puts the pairs together, and exposes each
-place as a camera would.
+The camera and the subject move alike everywhere. ``benchmarks.relight`` puts the pairs together.
 """
 
 from __future__ import annotations
