@@ -79,7 +79,9 @@ def render(folder: Path, plate: np.ndarray, matte: np.ndarray, backdrop: Path, l
     covers = np.broadcast_to(matte[None, ..., None], (*plate.shape[:3], 3)).astype(np.float32)
     write_images(folder / "matte.%04d.png", covers, 1001, "uint16")
     choice = BackdropChoice("still", hashlib.sha256(backdrop.read_bytes()).hexdigest())
-    recipe = resolve(RecipeRequest(choice), load_catalogue(), frozenset({"matte"}))
+    # A zone plate has no black: that is no haze.
+    request = RecipeRequest(choice, settings={"harmonise.haze": 0})
+    recipe = resolve(request, load_catalogue(), frozenset({"matte"}))
     shot = Shot(
         MediaRef(folder / "plate.%04d.exr"), matte=MediaRef(folder / "matte.%04d.png"), backdrop=MediaRef(backdrop)
     )
