@@ -67,7 +67,7 @@ def _local_fit(guide: Any, target: Any, weight: Any | None, radius: int, eps: fl
     cb = (irb * tr + igb * tg + ibb * tb) * scale
     c0 = mt - cr * mr - cg * mg - cb * mb
     explained = (cr * tr + cg * tg + cb * tb) / (mean(target * target) - mt * mt + _TINY)
-    return xp.stack([cr, cg, cb, c0], axis=-1), xp.clip(explained, 0.0, 1.0)
+    return xp.stack([cr, cg, cb, c0], axis=-1), explained.clip(0.0, 1.0)
 
 
 def guided_filter(guide: Any, target: Any, radius: int, eps: float, ops: ImageOps) -> Any:
@@ -123,10 +123,10 @@ def _by_colour(frame: Any, alpha: Any, radius: int, spread: int, ops: ImageOps) 
     height, width = alpha.shape
     h, w = -(-height // 4), -(-width // 4)
     target = ops.resize(alpha, h, w, "area")
-    weight = xp.clip(xp.abs(2 * target - 1), 0.01, 1.0)
+    weight = xp.abs(2 * target - 1).clip(0.01, 1.0)
     c, explained = _local_fit(ops.resize(frame, h, w, "area"), target, weight, radius, _EPS / 3, ops)
     c, explained = (ops.resize(ops.box(v, spread), height, width) for v in (c, explained))
-    return _apply(c, frame), xp.clip(explained / _TRUSTED, 0.0, 1.0)
+    return _apply(c, frame), (explained / _TRUSTED).clip(0.0, 1.0)
 
 
 def soft_band(alpha: Any, radius: int, ops: ImageOps) -> Any:
@@ -314,7 +314,7 @@ def _unexplained(
     own, other = _energy(foreground) + _TINY, _energy(background) + _TINY
     thick, clear = thrice(alpha), 1 - alpha
     rest = image - thick * foreground - (1 - thick) * background
-    apart, seen = (xp.clip(v, -_MOST, _MOST) for v in (background - foreground, rest))
+    apart, seen = (v.clip(-_MOST, _MOST) for v in (background - foreground, rest))
     length = _dot(apart, apart) + _NIL
     lean = _dot(seen, apart) / (xp.sqrt(_dot(seen, seen) + _NIL) * xp.sqrt(length))
     lean = xp.maximum(lean, xp.zeros((), dtype=image.dtype))
@@ -331,8 +331,7 @@ def _dot(first: Any, second: Any) -> Any:
 
 def _energy(colour: Any) -> Any:
     """The mean light ``(...)`` of colours ``(..., 3)``, squared."""
-    xp = array_namespace(colour)
-    return xp.clip((colour[..., 0] + colour[..., 1] + colour[..., 2]) / 3, -_MOST, _MOST) ** 2
+    return ((colour[..., 0] + colour[..., 1] + colour[..., 2]) / 3).clip(-_MOST, _MOST) ** 2
 
 
 def _near_colours(image: Any, alpha: Any, reach: int, ops: ImageOps) -> tuple[Any, Any, Any]:
@@ -358,11 +357,11 @@ _LOYAL = 3.0
 def _background(image: Any, weight: Any, reach: int, ops: ImageOps) -> tuple[Any, Any]:
     """The colours of a background, and how far its single pixels are from their mean, channels alike: ``(h, w)``."""
     xp = array_namespace(image)
-    seen = xp.clip(image, -_MOST, _MOST)
+    seen = image.clip(-_MOST, _MOST)
     moments = xp.concat([seen, (_dot(seen, seen) / 3)[..., None]], axis=-1)
     around = _far_colours(moments, weight, reach, ops, _AROUND)
     variance = around[..., 3] - _dot(around, around) / 3
-    return _mean_colours(image, weight, 3, around[..., :3], ops), xp.clip(variance, 0.0, None)
+    return _mean_colours(image, weight, 3, around[..., :3], ops), variance.clip(0.0, None)
 
 
 _AROUND = 10

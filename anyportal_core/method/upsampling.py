@@ -120,14 +120,14 @@ def _places(guide: Any, axis: int, first: int, size: int, cells: int) -> Any:
     """Where the pixels of a part lie on the grid, along an axis; beyond its outer cells' centres, on those."""
     xp = array_namespace(guide)
     pixels = xp.astype(xp.arange(first, first + guide.shape[axis]), guide.dtype)
-    return xp.clip((pixels + 0.5) * (cells / size) - 0.5, 0.0, cells - 1.0)
+    return ((pixels + 0.5) * (cells / size) - 0.5).clip(0.0, cells - 1.0)
 
 
 def _inside(log_gain: Any, cover: Any, ops: ImageOps) -> Any:
     """The gain as cells have it that are covered as far as any nearby, continued to the others."""
     xp = array_namespace(log_gain)
     most = ops.dilate(cover, 1)
-    trust = xp.where(cover > 0, (cover / xp.clip(most, _TINY, None)) ** _STRICT, xp.zeros_like(cover))
+    trust = xp.where(cover > 0, (cover / most.clip(_TINY, None)) ** _STRICT, xp.zeros_like(cover))
     return extend(log_gain, trust[..., None], ops)
 
 
@@ -141,7 +141,7 @@ def _jumps(cells: Any, smooth: Any, cover: Any, ops: ImageOps) -> Any:
     xp = array_namespace(cells)
     height, width = cover.shape
     off = xp.max(xp.abs(ops.resize(smooth, height, width, "area") - cells), axis=-1)
-    off = xp.clip((off - _SLOPE) / (_JUMP - _SLOPE), 0.0, 1.0) * xp.astype(cover > 0, cells.dtype)
+    off = ((off - _SLOPE) / (_JUMP - _SLOPE)).clip(0.0, 1.0) * xp.astype(cover > 0, cells.dtype)
     # An edge lies between cells: those beside it are part of it.
     return _finer(ops.dilate(off, 2)[..., None], ops)
 
@@ -151,7 +151,7 @@ def _calm(guide: Any, shade: Any, ops: ImageOps) -> Any:
     xp = array_namespace(guide)
     height, width = shade.shape
     spread = ops.resize(guide * guide, height, width, "area") - shade * shade
-    spread = xp.sqrt(xp.clip(spread, 0.0, None)) + _EVEN
+    spread = xp.sqrt(spread.clip(0.0, None)) + _EVEN
     return (ops.erode(spread, 1) / spread) ** 4
 
 
@@ -159,6 +159,6 @@ def _by_lightness(cells: Any, shade: Any, calm: Any, smooth: Any, ops: ImageOps)
     """For each level, the gain of the calm cells that are about as light, enlarged."""
     xp, fallback = array_namespace(cells), _FALLBACK * smooth
     for level in range(LEVELS):
-        near = calm * xp.clip(1.0 - xp.abs(shade * (LEVELS - 1) - level), 0.0, None)
+        near = calm * (1.0 - xp.abs(shade * (LEVELS - 1) - level)).clip(0.0, None)
         weight, total = _finer(near[..., None], ops)[..., 0], _finer(thrice(near) * cells, ops)
         yield (total + fallback) / thrice(weight + _FALLBACK)
