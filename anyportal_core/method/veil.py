@@ -48,8 +48,10 @@ def through_veil(light: Any, log_gain: Any, old: Any, new: Any) -> Any:
         old, new: ``(3,)``, not negative.
     """
     xp = array_namespace(light, log_gain)
-    above = xp.clip(light, 0.0, None)
-    bare = xp.where(light > 0, light - old * (above / (above + old + _TINY)), light)
+    bare = light
+    if bool(xp.any(old > 0)):
+        above = xp.clip(light, 0.0, None)
+        bare = xp.where(light > 0, light - old * (above / (above + old + _TINY)), light)
     return apply_gain(bare, log_gain) + new
 
 
