@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import re
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -371,9 +372,11 @@ def test_one_frame_works(tmp_path: Path, media: Path) -> None:
 
 
 @pytest.mark.parametrize("at", [0.1, 0.5, 0.8])
-def test_cancelling_leaves_no_file_that_looks_finished(tmp_path: Path, media: Path, at: float) -> None:
+def test_cancelling_leaves_no_thread_and_no_file_that_looks_finished(tmp_path: Path, media: Path, at: float) -> None:
+    threads = threading.active_count()
     with pytest.raises(Cancelled):
         render(movie_shot(media), recipe(media), tmp_path / "out", watcher=Watcher(cancel_at=at))
+    assert threading.active_count() == threads
     assert list((tmp_path / "out").iterdir()) == []
     assert not list((tmp_path / "stages").glob("*.part"))
 

@@ -33,6 +33,18 @@ def test_windows_come_back_as_they_went_in(tmp_path: Path) -> None:
     np.testing.assert_allclose(result.read("alpha", 0, 8), whole["alpha"], atol=0.5 / 65535, rtol=0)
 
 
+def test_what_was_read_belongs_to_who_reads(tmp_path: Path) -> None:
+    """A few numbers a frame are read for all frames at once."""
+    write_result(tmp_path / "r", yielded(3, 1, 4), 8, lambda _: None)
+    result = Result(tmp_path / "r")
+    for name in ("alpha", "homography"):
+        first = result.read(name, 2, 5)
+        expected = first.copy()
+        first[:] = -1
+        np.testing.assert_array_equal(result.read(name, 2, 5), expected, strict=True)
+        np.testing.assert_array_equal(result.frame(4)[name], expected[2])
+
+
 def test_full_and_empty_stay_exact(tmp_path: Path) -> None:
     write_result(tmp_path / "r", yielded(2), 2, lambda _: None)
     alpha = Result(tmp_path / "r").read("alpha", 0, 2)
