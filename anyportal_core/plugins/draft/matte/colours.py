@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from anyportal_core.frames import Image
 
-_BINS = 24
+_BINS = 40
 _FIRST = 0.3  # the share that the first frame's foreground keeps for good, against drift
 _NEW = 0.5  # the share of the newest frame in what is learnt
 _LIMIT = 3.0  # no colour alone decides: at most 20 to 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +67,41 @@ def difference(frame: Image, background: Image) -> Image:
     return np.asarray(np.minimum(np.sqrt(2 * far), 1), np.float32)
 
 
+@dataclass(frozen=True)
+class Given:
+    """A frame whose foreground was given: what still looks the same in its place is still what it was.
+
+    Args:
+        frame: ``(H, W, 3)``.
+        foreground: ``(H, W)`` 0..1.
+        since: the present frame's pixels to those of that frame.
+        age: how many frames ago that was, either way in time.
+    """
+
+    frame: Image
+    foreground: Image
+    since: Matrix
+    age: int = 0
+
+    def moved(self, camera: Matrix) -> Given:
+        """The same, seen from the next frame, whose pixels ``camera`` takes to the last one's."""
+        since = self.since @ camera
+        return replace(self, since=since / since[2, 2], age=self.age + 1)
+
+    def evidence(self, frame: Image) -> Image:
+        """The log odds of the foreground by what looks the same, ever less with time: ``(H, W)``, -3.3..3.3."""
+        size = frame.shape[0], frame.shape[1]
+        there = warped(np.ones(size, np.float32), self.since, *size, cv2.BORDER_CONSTANT) > 0.99
+        off = difference(frame, warped(self.frame, self.since, *size))
+        side = np.clip(warped(self.foreground, self.since, *size), 0.1, 0.9)
+        odds = np.clip(1 - off / _SAME, 0, 1) * np.log(side / (1 - side)) * there
+        return np.asarray(_WORTH * np.exp(-self.age / _FADES) * odds, np.float32)
+
+
+_SAME = 0.2  # a difference from which on nothing looks the same
+_WORTH, _FADES = 1.5, 24  # how much it counts at first, and the frames after which it is a third of that
+
+
 class Cue:
     """What the difference to the known background says for the foreground: it weighs itself by what it was worth.
 
@@ -85,6 +122,11 @@ class Cue:
         share = (1 - _KEEP) * within.sum() / (within.sum() + few)
         if within.any():
             self._inside = (1 - share) * self._inside + share * _shares(within)
+
+    @property
+    def noise(self) -> float:
+        """How far background lately seen was from what was known of it, 0..1, in the mean."""
+        return float(self._outside @ np.arange(_BINS)) / _BINS
 
     def evidence(self, measure: Image) -> Image:
         """The log of how much likelier each value is inside: ``(H, W)``, -3..3."""

@@ -14,7 +14,7 @@ from anyportal_core.errors import NoForegroundError, ShotError
 from anyportal_core.frames import FrameSource, Image
 from anyportal_core.method.masks import looseness
 from anyportal_core.method.matting import levels
-from anyportal_core.plugins.draft.matte.common import OPS, each_frame, each_frame_back, reach, render_edges
+from anyportal_core.plugins.draft.matte.common import OPS, each_frame, each_frame_back, held, reach, render_edges
 from anyportal_core.plugins.draft.matte.judged import Judged, judged_chunks
 from anyportal_core.plugins.draft.matte.pile import Pile
 from anyportal_core.plugins.draft.matte.scribbles import decided
@@ -43,9 +43,13 @@ class Propagate:
             raise NoForegroundError(
                 "the mask is empty", where="shot.mask", hint="white is foreground: paint it, or give another mask"
             )
-        return judged_chunks(_Way(plate, masks, context).alphas(), plate, context)
+        way = _Way(plate, masks, context)
+        for chunk in judged_chunks(way.alphas(), plate, context):
+            yield {**chunk, "painted": np.full(len(chunk["alpha"]), way.painted)}
 
     def render(self, frame: Image, stored: Stored, given: Image | None, context: RoleContext) -> Image:
+        if stored["painted"]:  # an edge that is none of the picture's is not drawn to those of the picture
+            return held(cast(Image, cv2.resize(np.asarray(stored["alpha"], np.float32), frame.shape[1::-1])), stored)
         return render_edges(frame, stored, context)
 
 
@@ -56,7 +60,7 @@ class _Way:
         self._plate, self._masks, self._context = plate, masks, context
         self._size = plate.height, plate.width
         self._loose = self._looseness()
-        self._painted = self._loose > 0 and context.settings.text("edges") == "painted"
+        self.painted = self._loose > 0 and context.settings.text("edges") == "painted"
         if self._loose:
             context.note(
                 f"the mask is painted about {self._loose} pixels of {max(self._size)} wider than the foreground: "
@@ -66,7 +70,7 @@ class _Way:
     def alphas(self) -> Iterator[Judged]:
         at = list(self._masks)
         first = self._plate.read(at[0], at[0] + 1)[0]
-        tracker = Tracker(*self._size, self._loose, 0 if self._painted else reach(first, self._context))
+        tracker = Tracker(*self._size, self._loose, 0 if self.painted else reach(first, self._context))
         known = tracker.told(first, self._masks[at[0]])
         yield from self._before(tracker.branch(), at[0])
         yield self._told(known, at[0])
@@ -115,14 +119,12 @@ class _Way:
 
     def _told(self, known: Carried, index: int) -> Judged:
         """The alpha where a mask was given: as it was painted, but for its edge."""
-        return Judged(_soft(self._masks[index]) if self._painted else known.probability, 1.0)
+        return Judged(_soft(self._masks[index]) if self.painted else known.probability, 1.0)
 
     def _alpha(self, carried: Carried) -> Judged:
         probability = _filled(carried.probability)
-        if self._painted:
-            radius = max(0, self._loose - round(_FOUND_WIDER * math.sqrt(probability.size)))
-            disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-            probability = _soft(_filled(cast(Image, cv2.dilate(_decided(probability), disc))))
+        if self.painted:
+            probability = _filled(_wider(probability, self._loose - _FOUND_WIDER * math.sqrt(probability.size)))
         return Judged(probability, carried.sure)
 
     def _looseness(self) -> int:
@@ -146,8 +148,10 @@ def _log_odds(probability: Image) -> Image:
     return cast(Image, np.log(sure / (1 - sure)))
 
 
-def _decided(probability: Image) -> Image:
-    return (probability > 0.5).astype(np.float32)
+def _wider(probability: Image, by: float) -> Image:
+    """What is inside, and what is nearer to it than so many pixels; with an edge two pixels wide."""
+    away = cv2.distanceTransform((probability < 0.5).astype(np.uint8), cv2.DIST_L2, 5)
+    return np.clip((max(0.0, by) - away) / 2 + np.float32(0.5), 0, 1).astype(np.float32)
 
 
 def _filled(probability: Image) -> Image:

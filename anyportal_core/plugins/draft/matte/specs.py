@@ -60,7 +60,7 @@ MATTES: tuple[PluginSpec, ...] = (
     PluginSpec(
         name="draft.propagate",
         role="matte",
-        version="3",
+        version="4",
         factory="anyportal_core.plugins.draft.matte.propagate:Propagate",
         summary="Carries masks of any frames through the shot, along its motion and colours.",
         settings=(
@@ -77,7 +77,7 @@ MATTES: tuple[PluginSpec, ...] = (
     PluginSpec(
         name="draft.person",
         role="matte",
-        version="3",
+        version="4",
         factory="anyportal_core.plugins.draft.matte.person:Person",
         summary="Finds the people in the shot by itself (MediaPipe selfie segmentation).",
         settings=(
