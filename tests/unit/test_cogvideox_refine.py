@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 
 from anyportal_core.errors import Cancelled, CheckpointError, ModelNotFoundError, NonFiniteLatentsError  # noqa: E402
 from anyportal_core.frames import ArraySource  # noqa: E402
+from anyportal_core.method.srgb import to_light  # noqa: E402
 from anyportal_core.models import Models  # noqa: E402
 from anyportal_core.plugins import loaded  # noqa: E402
 from anyportal_core.plugins.cogvideox.controlnet import CogVideoXControlnet  # noqa: E402
@@ -59,6 +60,7 @@ def nothing_loaded() -> Iterator[None]:
 class Harmonised:
     frames: np.ndarray
     names: frozenset[str] = frozenset({"relit"})
+    veil: tuple[float, float] = (0.0, 0.0)
 
     @property
     def count(self) -> int:
@@ -66,6 +68,8 @@ class Harmonised:
 
     def read(self, name: str, start: int, stop: int) -> np.ndarray:
         assert name in self.names
+        if name == "veil":
+            return np.tile(np.array(self.veil, np.float32)[None, :, None], (stop - start, 1, 3))
         return self.frames[start:stop]
 
 
@@ -384,6 +388,17 @@ def test_a_gain_is_refined_as_well_as_a_painted_shot(models: Models) -> None:
     (chunk,) = create(REFINE).steady(*sources, gain, job.context({"consistency": False}))
     expected = job.plate * job.matte + job.background * (1 - job.matte)
     np.testing.assert_allclose(chunk["frames"], expected, atol=1e-5)
+
+
+def test_a_veil_of_a_gain_is_taken_off_and_laid_on(models: Models) -> None:
+    job = Job(models)
+    gain = Harmonised(np.full((9, 8, 10, 3), -0.5, np.float32), frozenset({"log_gain", "veil"}), (0.01, 0.03))
+    matte = np.ones_like(job.matte)
+    sources = [ArraySource(frames) for frames in (job.plate, matte, job.background)]
+    (chunk,) = create(REFINE).steady(*sources, gain, job.context({"consistency": False}))
+    light = to_light(job.plate)
+    lit = (light - 0.01 * light / (light + 0.01)) * np.exp(-0.5) + 0.03
+    np.testing.assert_allclose(to_light(chunk["frames"]), np.clip(lit, 0, 1), atol=1e-4)
 
 
 def test_a_model_in_the_place_of_another_is_refused(models: Models, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from anyportal_core.method.sampling import Predict, Step
 from anyportal_core.method.schedule import first_step
 from anyportal_core.method.srgb import to_display, to_light
 from anyportal_core.method.upsampling import guided_gain, lightness
+from anyportal_core.method.veil import through_veil
 from anyportal_core.ops import opencv as ops
 from anyportal_core.plugins.cogvideox.boxed import BoxedCodec, BoxedTransfers, foreground_box
 from anyportal_core.plugins.cogvideox.denoiser import ControlledDenoiser
@@ -69,8 +70,15 @@ class Shot:
         plate, matte, background = (part.read(start, stop) for part in (self.plate, self.matte, self.background))
         shown = zip(gains, plate, matte, strict=True)
         full = np.stack([guided_gain(gain, lightness(frame), alpha[..., 0], ops) for gain, frame, alpha in shown])
-        lit = np.clip(to_display(apply_gain(to_light(plate), full)), 0, 1)
+        lit = np.clip(to_display(self._lit(to_light(plate), full, start)), 0, 1)
         return np.asarray(lit * matte + background * (1 - matte), np.float32)
+
+    def _lit(self, light: Image, log_gain: Image, start: int) -> Image:
+        if "veil" not in self.harmonised.names:
+            return np.asarray(apply_gain(light, log_gain), np.float32)
+        veils = self.harmonised.read("veil", start, start + len(light))
+        parts = zip(light, log_gain, veils, strict=True)
+        return np.stack([through_veil(frame, gain, *veil) for frame, gain, veil in parts])
 
     def place(self) -> Fit:
         """How the model sees its frames."""

@@ -48,7 +48,7 @@ def _refine(name: str, size: str, edges: str, *more: str) -> PluginSpec:
     return PluginSpec(
         name=name,
         role="refine",
-        version="3",
+        version="4",
         factory=f"anyportal_core.plugins.cogvideox.refine:refine_{size}_{edges}",
         summary=f"Steady in time by CogVideoX-{size} along edges drawn by {edges.upper() if more else edges.title()}, "
         "with the foreground's own detail.",
