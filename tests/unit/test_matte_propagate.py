@@ -17,7 +17,9 @@ from anyportal_core.plugins.draft.matte.colours import Colours
 from anyportal_core.plugins.draft.matte.judged import DOUBTFUL
 from anyportal_core.plugins.draft.matte.known import Given
 from anyportal_core.plugins.draft.matte.pile import Pile
+from anyportal_core.plugins.draft.matte.propagate import agreed
 from anyportal_core.plugins.draft.matte.specs import MATTES
+from anyportal_core.plugins.draft.matte.tracker import Carried
 from anyportal_core.roles.matte import MatteHints
 from anyportal_core.testing.clips import Scene
 from anyportal_core.testing.drawn import drawn_person
@@ -123,6 +125,30 @@ def test_who_left_the_picture_is_not_believed_until_the_next_mask() -> None:
     once, twice = sure(0), sure(0, 11)
     assert (once[:4] > DOUBTFUL).all() and (once[4:] < DOUBTFUL).all(), once
     assert (twice[10:] > DOUBTFUL).all(), twice
+
+
+def test_of_two_ways_the_one_that_is_lost_does_not_count() -> None:
+    """Another shot lies between: what the first mask became there is not taken for the person of the second one."""
+    scene = drawn_person(count=16, height=90, width=120)
+    plate = scene.plate.copy()
+    plate[4:8] = np.random.default_rng(0).uniform(0, 1, plate[4:8].shape)
+    masks = {index: (scene.matte[index] > 0.5).astype(np.float32) for index in (0, 15)}
+    case = MatteCase(SPEC, Scene(plate, scene.matte, plate), lambda scene, count: MatteHints(corrections=masks))
+    found = joined(case.find())
+    kept = [overlap(a, b) for a, b in zip(found["alpha"], scene.matte, strict=True)]
+    assert min(kept[:4]) > 0.95 and min(kept[8:]) > 0.9, kept
+    assert (found["confidence"] < DOUBTFUL).tolist() == [4 <= index < 8 for index in range(16)], found["confidence"]
+
+
+def test_where_two_ways_find_different_things_neither_is_believed() -> None:
+    left, right = np.zeros((40, 60), np.float32), np.zeros((40, 60), np.float32)
+    left[10:30, 5:25], right[10:30, 30:50] = 1, 1
+    assert agreed(Carried(left, 1.0), Carried(left, 0.9), 0.5).sure == 1
+    assert agreed(Carried(left, 1.0), Carried(right, 1.0), 0.5).sure < 0.2
+    near = agreed(Carried(left, 1.0), Carried(right, 1.0), 0.02)
+    assert near.sure > 0.9 and overlap(near.probability, left) == 1
+    lost = agreed(Carried(left, 0.1), Carried(right, 0.9), 0.3)
+    assert lost.sure > 0.8 and overlap(lost.probability, right) == 1, "though the other is nearer"
 
 
 def test_a_mask_of_everything_stays_everything() -> None:

@@ -24,6 +24,8 @@ from anyportal_core.roles.matte import MatteHints
 
 _LOOSEST = 0.0125  # of the picture's size: what is painted wider than that is meant so
 _FOUND_WIDER = 0.0042  # of the picture's size that the foreground is found wider than it is
+_LOYAL = 2  # the power of its sureness by which a way counts
+_APART = 0.3  # the share in which two ways, counting alike, do not overlap, that halves the confidence
 _HOLE = 6e-4  # of the picture's area: smaller holes of a mask are none
 
 
@@ -106,8 +108,8 @@ class _Way:
             back = each_frame_back(self._plate, right - 1, left + 1)
             for index, (frame, earlier) in enumerate(zip(back, there.unpile(), strict=True)):
                 carried = self._found(twin, frame)
-                mixed = _mixed(earlier, carried.probability, 1 - (index + 1) / (right - left))
-                alpha = self._alpha(Carried(mixed, max(carried.sure, sure[-1 - index])))
+                share = 1 - (index + 1) / (right - left)
+                alpha = self._alpha(agreed(Carried(earlier, sure[-1 - index]), carried, share))
                 both.push(alpha.alpha)
                 trust.append(alpha.sure)
             yield from map(Judged, both.unpile(), reversed(trust))
@@ -135,6 +137,20 @@ class _Way:
             frame = self._plate.read(index, index + 1)[0]
             found.append(looseness(frame, (mask > 0.5).astype(np.float32), most, OPS))
         return max(found) if max(found) > 1 else 0
+
+
+def agreed(there: Carried, here: Carried, share: float) -> Carried:
+    """What both ways found: each counts by how near it comes from, and by how sure it is, for one may be lost.
+
+    Args:
+        share: how near the way back comes from: 1 at its mask, 0 at the other one.
+    """
+    near, far = share * here.sure**_LOYAL, (1 - share) * there.sure**_LOYAL
+    counts = near / (near + far + 1e-9)
+    a, b = there.probability > 0.5, here.probability > 0.5
+    apart = 1 - float((a & b).sum() + 1) / float((a | b).sum() + 1)
+    trust = 1 / (1 + (4 * counts * (1 - counts) * apart / _APART) ** 2)
+    return Carried(_mixed(there.probability, here.probability, counts), trust * max(there.sure, here.sure))
 
 
 def _mixed(there: Image, here: Image, share: float) -> Image:
