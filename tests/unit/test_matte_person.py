@@ -11,6 +11,7 @@ import pytest
 
 from anyportal_core.errors import NoForegroundError, ShotError
 from anyportal_core.frames import ArraySource, Image
+from anyportal_core.plugins.draft.matte.judged import DOUBTFUL
 from anyportal_core.plugins.draft.matte.person import _without_ghosts
 from anyportal_core.plugins.draft.matte.selfie import Selfie
 from anyportal_core.plugins.draft.matte.specs import MATTES
@@ -84,6 +85,13 @@ def test_real_people_match_the_hand_tuned_matte(shared: Path, clip: str, most: f
     disc = np.ones((17, 17), np.uint8)
     edge = np.stack([cv2.dilate(m, disc) - cv2.erode(m, disc) > 0.5 for m in scene.matte])
     assert off.mean() < most and off[edge].mean() < most_at_edge
+
+
+@pytest.mark.parametrize(("clip", "trusted"), [("16", True), ("10", False)])
+def test_a_good_matte_is_not_doubted_and_that_of_a_cat_is(shared: Path, clip: str, trusted: bool) -> None:
+    plate = _read(shared / "data" / "clips" / f"{clip}_input.mp4")
+    sure = joined(MatteCase(SPECS["draft.person"], Scene(plate, plate[..., 0], plate)).find())["confidence"]
+    assert ((sure > DOUBTFUL) == trusted).all(), sure
 
 
 def _read(path: Path, count: int = 6) -> Image:

@@ -40,8 +40,8 @@ _UNIT = np.float32(65535)
 _SURE = 0.7  # probability
 _ISLAND = 0.02  # of the largest island's sure area; smaller ones are ghosts
 _DOUBT = 0.25  # the share of the person that, undecided, halves the confidence
-_WAVER, _MOST_WAVER = 0.01, 0.03  # shares that waver in quiet shots and in lively ones
-_TWICE = 2.2  # times the usual wavering halve the confidence
+_WAVER, _MOST_WAVER = 0.014, 0.03  # shares that waver in quiet shots and in lively ones
+_TWICE = 2.8  # times the usual wavering halve the confidence
 _FOLLOW = 0.1  # how fast what is usual follows
 _LEAST = 0.002  # of the frame's area; less is no person but a mistake
 

@@ -77,7 +77,7 @@ MATTES: tuple[PluginSpec, ...] = (
     PluginSpec(
         name="draft.person",
         role="matte",
-        version="4",
+        version="5",
         factory="anyportal_core.plugins.draft.matte.person:Person",
         summary="Finds the people in the shot by itself (MediaPipe selfie segmentation).",
         settings=(
