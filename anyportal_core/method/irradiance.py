@@ -33,21 +33,21 @@ _SPOT = 0.4
 _LEVEL = -0.4
 _MOST_RISE, _MOST_FALL = 1.8, 2.2
 """Log gains that are approached and never reached: what is lifted brings its noise along."""
-_LEAST_ROOM, _BRIGHTEST = 0.2, 0.0
+_LEAST_ROOM, _BRIGHTEST = 0.2, -0.35
 """How far the foreground may always rise, and how light its brightest parts may become."""
 _LEAST_FALL, _DARKEST = 0.3, -3.5
 """How far it may always fall, and how dark it may become as a whole."""
 
-_AMBER, _COLD, _GREEN, _MAGENTA = 1.2, 0.45, 0.16, 0.4
+_AMBER, _COLD, _GREEN, _MAGENTA = 1.2, 0.45, 0.16, 0.25
 """Casts that light has at most: lamps are amber; blue, green and magenta are mostly skies, leaves and signs."""
 _NEW_AMBER, _OLD_AMBER, _OWN_AMBER, _AMBER_LESS = 1.15, 0.6, 0.45, 0.09
 _PAINTED, _ALL_PAINT, _SHARES = 0.57, -0.63, (0.2, 1.1)
 _NEW_GREEN, _OLD_GREEN, _OWN_GREEN, _GREEN_LESS = 0.9, 0.6, 0.27, -0.04
 _SUBJECT_CAST = 0.6
-_MOST_TAKEN, _MOST_GREEN_TAKEN = 0.5, 0.25
+_MOST_TAKEN, _MOST_GREEN_TAKEN = 0.3, 0.25
 """Of a cast at most is taken off: a yellow shirt before a brown wall is no lamp, and a face must not turn blue."""
 
-_SIDE, _LAMPS, _MOST_SIDE = 0.85, 1.8, 1.2
+_SIDE, _LAMPS, _MOST_SIDE = 0.85, 1.8, 0.9
 _OLD_SIDE, _MOST_OLD_SIDE = 0.9, 0.65
 _SIDE_TINT, _MOST_TINT = 0.3, 0.3
 
