@@ -22,8 +22,9 @@ def in_order(make: Callable[[Thing], Made], things: Iterable[Thing], hands: int)
     """What ``make`` makes of each thing, in order, made by so many threads while the caller is busy with those before.
 
     Things are taken in the caller's thread, one more than there are hands ahead of what is handed over: memory depends
-    on the hands alone. An error of ``make`` is raised in the place of what it would have made. Where this is given up,
-    it waits for what is being made, and no thread stays behind.
+    on the hands alone. An error of ``make`` is raised in the place of what it would have made, and one of the things
+    themselves after what was made of those before. Where this is given up, it waits for what is being made, and no
+    thread stays behind.
 
     Args:
         make: works on several things at once, and on each alike whatever it does with the others.
@@ -35,11 +36,22 @@ def in_order(make: Callable[[Thing], Made], things: Iterable[Thing], hands: int)
     at_work: deque[Future[Made]] = deque()
     with ThreadPoolExecutor(hands, "hand") as pool:
         try:
-            for thing in things:
-                at_work.append(pool.submit(make, thing))
+            for begun in _begun(pool, make, things):
+                at_work.append(begun)
                 if len(at_work) > hands:
                     yield at_work.popleft().result()
             while at_work:
                 yield at_work.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _begun(pool: ThreadPoolExecutor, make: Callable[[Thing], Made], things: Iterable[Thing]) -> Generator[Future[Made]]:
+    """What is being made of each thing; where the things fail, their error is the last."""
+    try:
+        for thing in things:
+            yield pool.submit(make, thing)
+    except Exception as error:
+        failed = Future[Made]()
+        failed.set_exception(error)
+        yield failed

@@ -76,6 +76,21 @@ def test_an_error_comes_in_its_place_and_leaves_no_thread(hands: int) -> None:
     assert threading.active_count() == threads
 
 
+@pytest.mark.parametrize("hands", [0, 1, 2, 3])
+def test_what_was_taken_before_an_error_of_the_things_is_handed_over_first(hands: int) -> None:
+    threads, made = threading.active_count(), []
+
+    def damaged() -> Iterator[int]:
+        yield from range(3)
+        raise OSError("unreadable")
+
+    with pytest.raises(OSError, match="unreadable"):
+        for each in in_order(Maker(), damaged(), hands):
+            made.append(each)
+    assert made == [0, 2, 4]
+    assert threading.active_count() == threads
+
+
 def test_giving_up_waits_for_what_is_made_and_leaves_no_thread() -> None:
     threads, maker = threading.active_count(), Maker()
     coming = in_order(maker, maker.numbers(8), 2)
