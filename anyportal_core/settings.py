@@ -87,6 +87,8 @@ class Setting:
         keys: dict[int, float] = {}
         for frame, value in table.items():
             number = _frame_number(str(frame), where)
+            if number in keys:
+                raise RecipeError(f"frame {number} has two values", where=where, hint="give one")
             keys[number] = float(self._check_number(value, f"{where}[{number}]"))
         return dict(sorted(keys.items()))
 

@@ -151,6 +151,12 @@ def test_settings_that_are_none(pair: str) -> None:
         read_settings([pair])
 
 
+@pytest.mark.parametrize("pair", ['a={"1001": 1, "1001": 0}', 'a={"b": {"7": 1, "7": 1}}'])
+def test_a_table_with_two_values_of_a_frame_is_refused(pair: str) -> None:
+    with pytest.raises(UsageError, match="two values"):
+        read_settings([pair])
+
+
 RATES = {"24": (24, 1), "23.976": (24000, 1001), "29.97": (30000, 1001), "24000/1001": (24000, 1001), "12.5": (25, 2)}
 RATES |= {"24.000000000000004": (24, 1), "23.976023976023978": (24000, 1001), "1000": (1000, 1)}
 

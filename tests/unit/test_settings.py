@@ -45,6 +45,7 @@ def test_whole_numbers_may_arrive_as_floats() -> None:
         {"strength": {}},
         {"strength": {"a": 0.1}},
         {"strength": {"1": 2.0}},
+        {"strength": {"01001": 0.1, "1001": 0.2}},
     ],
 )
 def test_wrong_values_are_refused_and_the_field_is_named(given: dict[str, object]) -> None:
@@ -62,6 +63,7 @@ def test_wrong_values_are_refused_and_the_field_is_named(given: dict[str, object
         ("strength", {"a": 1}, '{"1001": 0.5}'),
         ("strength", {"9" * 300: 1}, '{"1001": 0.5}'),
         ("strength", {"9" * 5000: 1}, '{"1001": 0.5}'),
+        ("strength", {"1001": 0.1, " 1001": 0.2}, "give one"),
         ("radius", 2.5, "allowed: whole numbers from 1"),
         ("invert", "yes", "true or false"),
         ("mode", 3, "known: fast, fine"),

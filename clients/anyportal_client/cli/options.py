@@ -47,7 +47,7 @@ def read_settings(pairs: Iterable[str]) -> dict[str, object]:
     A number may lack the zero before its point, as `.5` does.
 
     Raises:
-        UsageError: no key, or no `=`.
+        UsageError: no key, no `=`, or a table that names a frame twice.
     """
     settings: dict[str, object] = {}
     for pair in pairs:
@@ -62,11 +62,25 @@ def read_settings(pairs: Iterable[str]) -> dict[str, object]:
 
 def _value(text: str) -> object:
     try:
-        value = json.loads(_NO_ZERO.sub(r"\g<1>0\2", text) if _NO_ZERO.fullmatch(text) else text, parse_constant=str)
+        value = json.loads(
+            _NO_ZERO.sub(r"\g<1>0\2", text) if _NO_ZERO.fullmatch(text) else text,
+            parse_constant=str,
+            object_pairs_hook=_table,
+        )
     except ValueError:
         return text
     known = isinstance(value, (bool, int, float, str, dict))
     return value if known and not (isinstance(value, float) and math.isinf(value)) else text
+
+
+def _table(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """A table as JSON has it, which would keep the last of two values alone. Raises UsageError."""
+    table: dict[str, object] = {}
+    for key, value in pairs:
+        if key in table:
+            raise UsageError(f"a table has two values at '{key}'", where="--set", hint="give one")
+        table[key] = value
+    return table
 
 
 def read_corrections(texts: list[str]) -> dict[int, Path]:
