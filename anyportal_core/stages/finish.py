@@ -44,7 +44,7 @@ from anyportal_core.stages.matching import Matching
 from anyportal_core.stages.material import Material
 from anyportal_core.stages.relighting import relight
 
-CODE_VERSION = 12
+CODE_VERSION = 13
 
 _SOLID = np.float32(1 - 2**-12)
 """What half float rounds to 1: there the delivered matte says that the foreground is the plate's own."""

@@ -9,7 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anyportal_core.frames import Image
-from anyportal_core.media.encoding import SRGB, Encoding, brightened, from_linear, to_linear
+from anyportal_core.media.encoding import (
+    LINEAR,
+    SRGB,
+    Encoding,
+    brightened,
+    convert,
+    from_display,
+    from_linear,
+    is_display_referred,
+    to_linear,
+)
 from anyportal_core.media.primaries import matrix_between, transformed
 from anyportal_core.media.work import luminance
 from anyportal_core.method.gain import apply_gain
@@ -43,14 +53,14 @@ def relight(
         alpha: ``(H, W)``; nothing changes far from where it is more than 0.
         encoding: of the foreground.
         gain: ``(H, W, 3)``: where to put what that light was multiplied by.
-        veil: ``(2, 3)``, of the same light: what is taken off before the gain, and what is added after it.
+        veil: ``(2, 3)``, of sRGB's light: what is taken off before the gain, and what is added after it.
     """
     box = bounds(alpha > 0, _CONTINUED)
     if box is None:
         return
     guide = typed(Image, gain_guide(luminance(display), log_gain.shape[:2], ops))
     grid = gain_grid(log_gain, guide, alpha, ops)
-    everywhere = None if veil is None else _laid_out(veil, foreground.shape[1])
+    everywhere = None if veil is None else _laid_out(_own_veil(veil, encoding), foreground.shape[1])
     for rows in stripes(box[0].start, box[0].stop):
         if gain is not None:
             place = rows.start, box[1].start
@@ -63,6 +73,17 @@ def relight(
 
 
 _BLACK = (0.0, 0.0, 0.0)
+
+
+def _own_veil(veil: Image, encoding: Encoding) -> Image:
+    """A veil as the plate's own curve has it, still with the primaries of sRGB: over black it shows the same codes.
+
+    Codes of display-referred plates are measured as sRGB shows them, whatever their curve makes of them.
+    """
+    if not is_display_referred(encoding) or encoding.transfer == SRGB.transfer:
+        return veil
+    light = to_linear(from_display(convert(veil, LINEAR, SRGB), encoding), encoding)
+    return np.maximum(transformed(light, matrix_between(encoding.primaries, SRGB.primaries)), 0)
 
 
 def _laid_out(veil: Image, width: int) -> Image:

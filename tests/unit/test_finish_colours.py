@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from anyportal_core.media.encoding import LINEAR, SRGB, Encoding, convert, named
+from anyportal_core.media.encoding import LINEAR, SRGB, Encoding, convert, from_display, named, to_display
 from anyportal_core.ops import opencv
 from anyportal_core.stages.relighting import relight
 from tests.unit.test_finish import HEIGHT, WIDTH, OneFrame, disc
@@ -56,3 +58,31 @@ def test_edges_are_told_apart_in_light(space: str) -> None:
         shot = OneFrame(pixels, matte, np.zeros((36, 40, 3), np.float32), np.zeros((36, 40, 3), np.float32), encoding)
         found.append(convert(shot.layers("foreground")["foreground"], encoding, LINEAR)[edge])
     np.testing.assert_allclose(found[1], found[0], atol=4e-3)
+
+
+def under_veils(encoding: Encoding, display: np.ndarray, old: float, new: float) -> np.ndarray:
+    """A picture of that look in an encoding, with one veil taken off and another laid on; as it looks then."""
+    pixels, veil = from_display(display, encoding).copy(), np.array([[old] * 3, [new] * 3], np.float32)
+    alpha = np.ones(display.shape[:2], np.float32)
+    relight(pixels, np.zeros((8, 8, 3), np.float32), display, alpha, encoding, opencv, veil=veil)
+    return to_display(pixels, encoding)
+
+
+CURVES = [replace(SRGB, transfer=curve) for curve in ("srgb", "bt709", "gamma22", "gamma24", "linear", "pq", "hlg")]
+OTHERS = [replace(SRGB, transfer="gamma26", primaries="p3"), *(named(space, LINEAR) for space in SPACES)]
+SHOWN = [named("Rec.1886 Rec.709 - Display", SRGB)]
+
+
+@pytest.mark.parametrize("encoding", [*CURVES, *OTHERS, *SHOWN])
+def test_a_veil_over_black_is_the_same_in_every_encoding(encoding: Encoding) -> None:
+    black = np.zeros((64, 64, 3), np.float32)
+    wanted = under_veils(SRGB, black, 0, 0.014)
+    assert wanted.mean() == pytest.approx(0.123, abs=1e-3)
+    np.testing.assert_allclose(under_veils(encoding, black, 0, 0.014), wanted, atol=2e-3)
+
+
+@pytest.mark.parametrize("encoding", [*CURVES, *OTHERS, *SHOWN])
+def test_a_veil_comes_off_as_much_in_every_encoding(encoding: Encoding) -> None:
+    grey = np.full((64, 64, 3), 0.123, np.float32)
+    # As light as the veil, it is bent to half its light; half of it are other codes by every curve.
+    assert under_veils(encoding, grey, 0.014, 0).mean() == pytest.approx(0.083, abs=0.02)
