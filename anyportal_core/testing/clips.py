@@ -57,13 +57,15 @@ def moving_scene(count: int = 12, height: int = 64, width: int = 96, pan: float 
 
 
 def numbered_frames(count: int, height: int = 64, width: int = 96) -> Image:
-    """Grey frames that carry their own number as a row of eight black and white blocks over sixteen bits."""
-    frames = np.full((count, height, width, 3), 0.5, np.float32)
+    """Frames of one pattern that carry their own number, as sixteen blocks that are darker or lighter."""
+    y, x = np.mgrid[:height, :width]
+    pattern = 0.3 * np.sin(2 * np.pi * x / (width / 8)) * np.sin(4 * np.pi * y / height)  # no block's mean moves
+    frames = np.repeat(pattern.astype(np.float32)[None, ..., None], count, 0).repeat(3, -1)
     for number in range(count):
         for bit in range(16):
             row, column = divmod(bit, 8)
             y, x = row * height // 2, column * width // 8
-            frames[number, y : y + height // 2, x : x + width // 8] = number >> bit & 1
+            frames[number, y : y + height // 2, x : x + width // 8] += 0.62 if number >> bit & 1 else 0.38
     return frames
 
 
