@@ -75,6 +75,8 @@ class RoleContext:
         warning: says what the user should look at or do; `warn` is how to call it.
         surroundings: for role ``harmonise``, the new place as far as the backdrop shows it, frame by frame, of any
             size: the background is often but a part of that. None where nothing more is known than the background.
+        screened: for role ``harmonise``, whether the plate was taken before a screen and keyed. What it shows outside
+            the matte is then no place but grey, as bright as the screen.
         prompts: what the user wrote; empty for a plug-in whose spec does not say that it reads them.
         models: where the weights lie.
         device: where networks run: ``cpu``, ``cuda:0``.
@@ -91,6 +93,7 @@ class RoleContext:
     part: Part = lambda number, make: make()
     warning: Callable[[str], None] | None = None
     surroundings: FrameSource | None = None
+    screened: bool = False
 
     def warn(self, text: str) -> None:
         """Say what the user should look at or do ("the matte is doubtful on frames 12-17"); kept as a note is."""

@@ -15,9 +15,9 @@ from anyportal_core.roles import Chunk
 from anyportal_core.roles.harmonise import HarmonisePlugin
 from anyportal_core.stages.casting import Cast
 from anyportal_core.stages.material import Material
-from anyportal_core.stages.unscreened import unscreened
+from anyportal_core.stages.unscreened import is_screened, unscreened
 
-CODE_VERSION = 4
+CODE_VERSION = 5
 
 Matrix = NDArray[np.float64]
 
@@ -29,12 +29,13 @@ def run(material: Material, cast: Cast) -> Iterator[Chunk]:
     plugin: HarmonisePlugin = cast.plugin("harmonise")
     background = material.background(cast.plugin("background"), cast.context("background"))
     around = Surroundings(material) if Surroundings.known(material) else None
-    plate = unscreened(material.plate(), material.matte(), material.results["matte"])
+    keyed = material.results["matte"]
+    plate = unscreened(material.plate(), material.matte(), keyed)
+    own = replace(cast.context("harmonise"), screened=is_screened(keyed))
     sources = plate, material.matte(), background
     for take in material.takes:
         plate, matte, behind = (take.frames(source) for source in sources)
-        context = take.context(cast.context("harmonise"))
-        context = replace(context, surroundings=take.frames(around) if around else None)
+        context = replace(take.context(own), surroundings=take.frames(around) if around else None)
         yield from plugin.relight(plate, matte, behind, context)
 
 

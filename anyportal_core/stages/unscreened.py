@@ -18,7 +18,12 @@ def unscreened(plate: FrameSource, matte: FrameSource, keyed: Result) -> FrameSo
     Args:
         keyed: the matte stage's result.
     """
-    return _Unscreened(plate, matte, keyed) if "screen" in keyed.names else plate
+    return _Unscreened(plate, matte, keyed) if is_screened(keyed) else plate
+
+
+def is_screened(keyed: Result) -> bool:
+    """Whether the matte stage keyed a screen."""
+    return "screen" in keyed.names
 
 
 class _Unscreened:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
 import pytest
 
-from anyportal_core.frames import ArraySource
+from anyportal_core.frames import ArraySource, FrameSource
+from anyportal_core.roles import Chunk, RoleContext
+from anyportal_core.settings import Settings
+from anyportal_core.stages import harmonise
+from anyportal_core.stages.takes import takes_between
 from anyportal_core.stages.unscreened import unscreened
 
 SCREEN = np.float32([0.1, 0.6, 0.2])
@@ -45,3 +51,34 @@ def test_a_screen_is_grey_and_as_bright_and_spills_nothing() -> None:
 def test_other_plates_are_as_they_are(stored: Stored) -> None:
     frames, alpha = plate()
     assert unscreened(frames, alpha, cast(Any, stored)).read(0, 2).tobytes() == frames.read(0, 2).tobytes()
+
+
+class Told:
+    """Harmonises nothing, but keeps what it is told of its plate."""
+
+    def relight(
+        self, plate: FrameSource, matte: FrameSource, behind: FrameSource, context: RoleContext
+    ) -> Iterator[Chunk]:
+        self.screened = context.screened
+        yield {"log_gain": np.zeros((len(plate), 1, 1, 3), np.float32)}
+
+
+@pytest.mark.parametrize("keyed", [True, False])
+def test_whoever_tells_light_knows_whether_there_was_a_screen(keyed: bool) -> None:
+    frames, alpha = plate()
+    stored = Stored(screen=np.stack([SCREEN] * 2)) if keyed else Stored(alpha=np.zeros(2))
+    material = SimpleNamespace(
+        plate=lambda: frames,
+        matte=lambda: alpha,
+        background=lambda plugin, context: frames,
+        background_frame=lambda index: {},
+        results={"matte": stored},
+        takes=takes_between([], 2),
+    )
+    plugin, context = Told(), RoleContext(Settings({}), np.random.default_rng, lambda: None, print)
+    list(
+        harmonise.run(
+            cast(Any, material), cast(Any, SimpleNamespace(plugin=lambda role: plugin, context=lambda role: context))
+        )
+    )
+    assert plugin.screened is keyed

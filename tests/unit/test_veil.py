@@ -31,12 +31,15 @@ def cover() -> Image:
     return np.clip(30 - np.hypot(columns - 72, rows - 52) + 0.5, 0, 1)
 
 
-def found(plate: Image, background: Image, count: int = COUNT, **values: object) -> tuple[np.ndarray, np.ndarray]:
+def found(
+    plate: Image, background: Image, count: int = COUNT, screened: bool = False, **values: object
+) -> tuple[np.ndarray, np.ndarray]:
     """``log_gain`` and ``veil`` of a shot, from linear light; of one frame, or of each."""
     every = [x if x.ndim == 4 else np.stack([x] * count) for x in (plate, background)]
     shown = [ArraySource(np.asarray(to_display(np.clip(x, 0, 1)), np.float32)) for x in every]
     matte = ArraySource(np.stack([cover()[..., None]] * count))
-    context = RoleContext(Settings.check(SPEC.settings, values, ""), np.random.default_rng, lambda: None, print)
+    settings = Settings.check(SPEC.settings, values, "")
+    context = RoleContext(settings, np.random.default_rng, lambda: None, print, screened=screened)
     made = list(Light().relight(shown[0], matte, shown[1], context))
     gain, veil = (np.concatenate([chunk[name] for chunk in made]) for name in ("log_gain", "veil"))
     return gain, veil
@@ -107,6 +110,15 @@ def test_the_plates_veil_and_the_places_go_by_the_setting() -> None:
     assert not off[1].any()
     animated = found(plate, fog, haze={"0": 0, "15": 1})[1]
     assert not animated[0].any() and animated[-1].any()
+
+
+def test_off_a_keyed_plate_no_veil_is_taken_and_the_places_is_laid_on() -> None:
+    front, grey = scene(1) + HAZE, np.float32(0.3)
+    keyed = np.where(cover()[..., None] > 0, front, grey)
+    fog = scene(4, 0.1) + np.float32(0.04)
+    believed, veil = (found(keyed, fog, screened=screened)[1] for screened in (False, True))
+    assert believed[:, 0].any()
+    assert not veil[:, 0].any() and (veil[:, 1] > 0.02).all()
 
 
 def test_a_veil_that_goes_is_followed_smoothly() -> None:

@@ -75,8 +75,9 @@ def _found(plate: FrameSource, matte: FrameSource, background: FrameSource, cont
         return None
     if behind is None:  # the foreground fills every frame: what lit it is told by itself alone
         behind = np.stack([_unseen(Subject(*row)) for row in front])
-    if veiled is None:
-        veiled = np.zeros((len(front), 6))
+    veiled = np.zeros((len(front), 6)) if veiled is None else veiled
+    if context.screened:  # what was a screen cannot lack black as well: nothing says that what the foreground lacks is
+        veiled = veiled * np.repeat([0.0, 1.0], 3)  # no light clothes
     rows = zip(behind, front, around, strict=True)
     changes = [change(Surroundings(*old), Subject(*own), Surroundings(*new[:-1]), new[-1]) for old, own, new in rows]
     return _Found(changes, veiled, front[:, 0])
