@@ -1,6 +1,6 @@
 """The key against drawn truth: alpha, and the colours of a comp, off by how much; beside the bare colour difference.
 
-python benchmarks/keying.py [--height 360]
+    python -m benchmarks.keying [--height 360]
 """
 
 from __future__ import annotations
