@@ -12,8 +12,10 @@ from anyportal_core.roles import Chunk, RoleContext, StoredFrames
 class RefinePlugin(Protocol):
     """Makes the relighting steady and hands the finish a gain.
 
-    Yields ``log_gain`` ``(t, h, w, 3)`` and, if it likes, ``veil`` ``(t, 2, 3)``, as the harmonise role defines
-    them. A plug-in that repaints the background as well (makes ``video``) yields ``frames`` ``(t, H, W, 3)`` beside.
+    Yields ``log_gain`` ``(t, h, w, 3)``, as the harmonise role defines it. The harmonised ``veil`` goes along with it
+    by itself; a plug-in that changes it yields its own, ``(t, 2, 3)``, zeros for none. A plug-in that repaints the
+    background as well (makes ``video``) yields ``frames`` ``(t, H, W, 3)`` beside: its pictures show the light of
+    ``harmonised``, the veil too, and none is added to the gain that they show.
     """
 
     def steady(

@@ -165,13 +165,3 @@ def test_a_foreground_that_is_gone_in_some_frames_is_no_trouble() -> None:
     out = np.concatenate([chunk["log_gain"] for chunk in chunks])
     assert np.isfinite(out).all()
     assert out[6].tobytes() == gain[6].tobytes()
-
-
-def test_a_veil_goes_along_with_the_gain_as_it_is() -> None:
-    gain = np.zeros((COUNT, *GRID, 3), np.float32)
-    veil = np.random.default_rng(0).random((COUNT, 2, 3), np.float32)
-    plate, matte = shot()
-    context = RoleContext(Settings.check(SPEC.settings, {}, ""), np.random.default_rng, lambda: None, print)
-    source = ArraySource(plate)
-    chunks = Steady().steady(source, ArraySource(matte), source, Harmonised(log_gain=gain, veil=veil), context)
-    assert np.concatenate([chunk["veil"] for chunk in chunks]).tobytes() == veil.tobytes()

@@ -48,17 +48,7 @@ class Steady:
         harmonised: StoredFrames,
         context: RoleContext,
     ) -> Iterator[Chunk]:
-        """Yield ``log_gain``, and the ``veil`` as it is; memory: ``2 * span + 1`` frames on the gain's grid."""
-        gains = self._gains(plate, matte, harmonised, context)
-        if "veil" not in harmonised.names:
-            yield from gains
-            return
-        for index, made in enumerate(gains):
-            yield {**made, "veil": harmonised.read("veil", index, index + 1)}
-
-    def _gains(
-        self, plate: FrameSource, matte: FrameSource, harmonised: StoredFrames, context: RoleContext
-    ) -> Iterator[Chunk]:
+        """Yield ``log_gain``; memory: ``2 * span + 1`` frames on the gain's grid."""
         span = context.settings.integer("span")
         window: deque[_Seen] = deque(maxlen=2 * span + 1)
         centre = 0
