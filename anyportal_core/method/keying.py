@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from array_api_compat import array_namespace
 
 from anyportal_core.method.matting import flat_indices, gather
-from anyportal_core.method.screens import cascade, excess
+from anyportal_core.method.screens import excess, spread
 from anyportal_core.ops import ImageOps
 
 
@@ -84,17 +84,14 @@ _PAIRS = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
 
 
 def _places(small: Any, inside: Any, behind: Any, ops: ImageOps) -> Any:
-    """Coefficients ``(h, w, 4)``: alpha is ``c[0:3] . colour + c[3]``."""
+    """Coefficients ``(h', w', 4)``, coarse as they change slowly: alpha is ``c[0:3] . colour + c[3]``."""
     xp = array_namespace(small, behind)
-    h = small.shape[0]
-    products = [small[..., i] * small[..., j] for i, j in _PAIRS]
-    moments = xp.concat([small, xp.stack(products, axis=-1)], axis=-1)
-    grey, bright, coloured = _ANY
-    far = [grey] * 3 + [grey**2 + bright**2 + (coloured**2 if i == j else 0) for i, j in _PAIRS]
-    moments = cascade(moments, inside, xp.asarray(far, dtype=small.dtype), (h // 8, h // 24, 5), ops)
-    f, b = ([v[..., i] for i in range(3)] for v in (moments, behind))
+    moments = _moments(small, inside, ops)
+    h, w = moments[0].shape
+    behind = ops.resize(behind, h, w, "area")
+    f, b = moments[:3], [behind[..., i] for i in range(3)]
     vary = [
-        moments[..., 3 + at] - (1 - _VARIED**2) * f[i] * f[j] + _SHADED**2 * b[i] * b[j]
+        moments[3 + at] - (1 - _VARIED**2) * f[i] * f[j] + _SHADED**2 * b[i] * b[j]
         + (_GRAINY**2 + _NOISY**2 if i == j else 0)
         for at, (i, j) in enumerate(_PAIRS)
     ]  # fmt: skip
@@ -103,6 +100,27 @@ def _places(small: Any, inside: Any, behind: Any, ops: ImageOps) -> Any:
     length = sum(along[i] * apart[i] for i in range(3)) + 1e-12
     along = [part / length for part in along]
     return xp.stack([*along, -sum(along[i] * b[i] for i in range(3))], axis=-1)
+
+
+_COARSER, _NARROW = 2, 2  # than the reduced picture; pixels of it around that say what is nearest
+
+
+def _moments(small: Any, inside: Any, ops: ImageOps) -> list[Any]:
+    """The foreground's colour beside each place, three planes ``(h', w')``, and the mean products of it, six."""
+    xp = array_namespace(small)
+    h, w = (-(-side // _COARSER) for side in inside.shape)
+    planes = [xp.asarray(small[..., i], copy=True) for i in range(3)]
+    own = [plane * inside for plane in planes]
+    sums = [*own, *(own[i] * planes[j] for i, j in _PAIRS)]
+    sums = [ops.resize(part, h, w, "area") for part in sums]
+    grey, bright, coloured = _ANY
+    far = [grey] * 3 + [grey**2 + bright**2 + (coloured**2 if i == j else 0) for i, j in _PAIRS]
+    weight, radii = ops.resize(inside, h, w, "area"), (h // 8, h // 24, _NARROW)
+    means = []
+    for i in range(0, len(sums), 3):  # as many planes as image libraries take at a time
+        usual = xp.asarray(far[i : i + 3], dtype=small.dtype)
+        means.append(spread(xp.stack(sums[i : i + 3], axis=-1), weight, usual, radii, ops))
+    return [xp.asarray(three[..., i], copy=True) for three in means for i in range(3)]
 
 
 def _solved(s: list[Any], d: list[Any]) -> list[Any]:
@@ -117,25 +135,30 @@ def _solved(s: list[Any], d: list[Any]) -> list[Any]:
 def _between(image: Any, inside: Any, outside: Any, c: Any, limits: Limits, ops: ImageOps) -> Any:
     """Alpha ``(H, W)``: where neither side is sure, by each pixel's colour."""
     xp = array_namespace(image)
-    (height, width), (h, w) = image.shape[:2], inside.shape
+    height, width = image.shape[:2]
     alpha = ops.resize(inside, height, width)
     at = flat_indices(ops.resize(inside + outside, height, width) < 1)
-    y = (xp.astype(at // width, image.dtype) + 0.5) * (h / height) - 0.5
-    x = (xp.astype(at % width, image.dtype) + 0.5) * (w / width) - 0.5
-    c, pixel = gather(c, x, y, ops), xp.reshape(image, (-1, 3))[at]
+    down = (xp.astype(at // width, image.dtype) + 0.5) / height
+    across = (xp.astype(at % width, image.dtype) + 0.5) / width
+    c = _at(c, down, across, ops)
+    pixel = xp.reshape(image, (-1, 3))[at]
     light = _light(image)
     flat = xp.reshape(alpha, (-1,))  # a view: alpha itself is written to
     if not _coarse_colour(image, light):
         flat[at] = _clipped(_dot(c, pixel) + c[:, 3], limits)
         return alpha
     blurred = ops.resize(ops.resize(light, -(-height // 2), -(-width // 2), "area"), height, width)
-    finer = light - blurred
-    fine = xp.reshape(finer, (-1,))[at]
+    fine = xp.reshape(light - blurred, (-1,))[at]
     found = _dot(c, pixel) + c[:, 3] - fine * (c[:, 0] + c[:, 1] + c[:, 2])
     flat[at] = xp.clip(found, 0.0, 1.0)
-    slope = xp.reshape(_slope(blurred, alpha, ops), (-1,))[at]
+    slope = _at(_slope(blurred, alpha, ops)[..., None], down, across, ops)[:, 0]
     flat[at] = _clipped(flat[at] + slope * fine, limits)
     return alpha
+
+
+def _at(planes: Any, down: Any, across: Any, ops: ImageOps) -> Any:
+    """Of planes ``(h, w, C)`` what is at places in parts of the picture's size: ``(n, C)``."""
+    return gather(planes, across * planes.shape[1] - 0.5, down * planes.shape[0] - 0.5, ops)
 
 
 def _dot(c: Any, pixel: Any) -> Any:
@@ -152,24 +175,27 @@ _SHARP = 0.6  # colour changes from pixel to pixel by that part of what light do
 def _coarse_colour(image: Any, light: Any) -> bool:
     """Whether a picture's colour is less fine than its light, as of 4:2:0 and 4:2:2."""
     xp = array_namespace(image)
+    image, light = image[::4], light[::4]  # rows enough to tell
     most = xp.maximum(_busy(image[..., 2] - light), _busy(image[..., 0] - light))
     return bool(most < _SHARP * _busy(light))
 
 
 def _busy(plane: Any) -> Any:
     xp = array_namespace(plane)
-    rows = plane[::2]  # half of them tell as much
-    return xp.mean(xp.abs(rows[:, 2:] - 2 * rows[:, 1:-1] + rows[:, :-2])) if plane.shape[1] > 2 else xp.sum(0 * rows)
+    if plane.shape[1] <= 2:
+        return xp.sum(0 * plane)
+    return xp.mean(xp.abs(plane[:, 2:] - 2 * plane[:, 1:-1] + plane[:, :-2]))
 
 
-_WINDOW, _EVEN, _STEEP = 4, 4e-4, 8.0  # pixels; light's variance below which it tells nothing; alpha per light at most
+_WINDOW, _EVEN, _STEEP = 2, 4e-4, 8.0  # half size's pixels; a light's variance that tells nothing; the steepest
 
 
 def _slope(light: Any, alpha: Any, ops: ImageOps) -> Any:
-    """How alpha rises with light nearby, ``(H, W)``; both as fine as colour is."""
+    """How alpha rises with light nearby, of half size; both ``(H, W)`` and as fine as colour is."""
     xp = array_namespace(light)
-    bright, solid = ops.box(light, _WINDOW), ops.box(alpha, _WINDOW)
-    both, own = ops.box(light * alpha, _WINDOW), ops.box(light * light, _WINDOW)
+    h, w = (-(-side // 2) for side in light.shape)
+    planes = light, alpha, light * alpha, light * light
+    bright, solid, both, own = (ops.box(ops.resize(plane, h, w, "area"), _WINDOW) for plane in planes)
     return xp.clip((both - bright * solid) / (own - bright * bright + _EVEN), -_STEEP, _STEEP)
 
 

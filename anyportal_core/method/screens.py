@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from array_api_compat import array_namespace
 
+from anyportal_core.method.matting import flat_indices
 from anyportal_core.ops import ImageOps
 
 ScreenKind = Literal["green", "blue"]
@@ -22,6 +23,7 @@ _UNEVEN = 0.1  # standard deviation of the channels' ratios; painted screens hav
 _ALIKE = 0.25  # by how much a ratio may differ from the usual one; what is farther off is dressed in a like colour
 _MOST = 0.6  # of what is as pure as a screen has to be of its colour
 _TINY = 1e-3
+_LOOKED_AT = 120  # rows that tell whether there is a screen as well as all
 
 
 def excess(image: Any, channel: int) -> Any:
@@ -40,6 +42,8 @@ def screen_share(image: Any, kind: ScreenKind) -> tuple[float, Any]:
     xp = array_namespace(image)
     channel = CHANNELS[kind]
     none = 0.0, xp.zeros((3,), dtype=image.dtype)
+    step = max(1, image.shape[0] // _LOOKED_AT)
+    image = image[::step, ::step]
     over = excess(image, channel)
     pixels = image[(over > _EXCESS) & (over > _PURITY * image[..., channel])]
     if pixels.shape[0] == 0:
@@ -75,7 +79,8 @@ def screen_map(small: Any, screen: Any, behind: Any | None, ops: ImageOps) -> tu
     closed = ops.erode(ops.dilate(over, _THIN), _THIN)
     clean = xp.astype(like & (over > _THIN_DARK * closed), small.dtype)
     before = ops.dilate(ops.erode(xp.astype(over < _NO_SCREEN * usual, small.dtype), 1), 1)
-    near = ops.dilate(before, max(1, round(_NEAR * h))) > 0
+    half = ops.resize(before, -(-h // 2), -(-small.shape[1] // 2), "area")
+    near = ops.resize(ops.dilate(half, max(1, round(_NEAR * h / 2))), h, small.shape[1]) > 0
     far = ops.erode(xp.where(near, xp.zeros_like(clean), clean), 1)
     known = _continued(small, far, screen, ops) if behind is None else ops.resize(behind, h, small.shape[1])
     wide = cascade(small, far, known, (h // 8, h // 24), ops)
@@ -88,14 +93,17 @@ def _alike(small: Any, screen: Any, channel: int, ops: ImageOps) -> tuple[Any, A
     xp = array_namespace(small, screen)
     usual = xp.maximum(excess(screen, channel), xp.asarray(_TINY, dtype=screen.dtype))
     over = ops.box(excess(small, channel), 1)
-    ratio = ops.box(small / xp.clip(small[..., channel : channel + 1], _TINY, None), _RATIO)
+    inverse = 1 / xp.clip(small[..., channel], _TINY, None)
+    ratio = ops.box(xp.stack([small[..., i] * inverse for i in range(3)], axis=-1), _RATIO)
     middle = screen / screen[channel]
     pure = (over > _SHY * usual) & (_off(ratio, middle) < _PALE)
     tolerance = _MOST_SPREAD
-    if xp.any(pure):
-        middle = _median(ratio[pure])
-        spread = float(_median(_off(ratio[pure], middle)))
-        tolerance = min(max(_SPREADS * spread, _LEAST_SPREAD), _MOST_SPREAD)
+    at = flat_indices(pure)
+    if at.shape[0]:
+        some = xp.reshape(ratio, (-1, 3))[at[:: max(1, at.shape[0] // _SAMPLE)]]
+        middle = _median(some)
+        usually_off = float(_median(_off(some, middle)))
+        tolerance = min(max(_SPREADS * usually_off, _LEAST_SPREAD), _MOST_SPREAD)
     like = _off(ratio, middle) < tolerance
     return like & (over > _DARKEST * usual) & (over < _BRIGHTEST * usual), over, usual
 
@@ -162,8 +170,12 @@ def cascade(values: Any, weight: Any, far: Any, radii: tuple[int, ...], ops: Ima
         radii: from wide to narrow, in pixels.
     """
     xp = array_namespace(values)
+    return spread(values * xp.repeat(weight[..., None], values.shape[-1], axis=-1), weight, far, radii, ops)
+
+
+def spread(weighted: Any, weight: Any, far: Any, radii: tuple[int, ...], ops: ImageOps) -> Any:
+    """``cascade`` of values that were multiplied by their weight before."""
     h, w = weight.shape
-    weighted = values * xp.repeat(weight[..., None], values.shape[-1], axis=-1)
     wide = tuple(radius // _COARSE for radius in radii if radius >= _WIDE)
     if wide:
         size = -(-h // _COARSE), -(-w // _COARSE)

@@ -22,7 +22,7 @@ MATTES: tuple[PluginSpec, ...] = (
     PluginSpec(
         name="draft.key",
         role="matte",
-        version="4",
+        version="5",
         factory="anyportal_core.plugins.draft.matte.key:Key",
         summary="Keys a green or blue screen; its colour is estimated from the shot.",
         settings=(
