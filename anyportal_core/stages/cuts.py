@@ -19,7 +19,7 @@ from anyportal_core.stages.material import Material
 from anyportal_core.stages.results import kept, write_result
 from anyportal_core.stages.takes import Take, takes_between
 
-CODE_VERSION = 2
+CODE_VERSION = 3
 
 _AT_ONCE = 16
 _FEW = 4  # cuts; of more, not every range is told

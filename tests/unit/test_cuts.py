@@ -1,11 +1,22 @@
 from collections.abc import Callable
+from itertools import permutations
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from anyportal_core.method.cuts import INTERRUPTED, find_cuts
+from anyportal_core.media.clip import open_clip
+from anyportal_core.method.cuts import INTERRUPTED, SIZE, find_cuts
+from anyportal_core.ops import opencv as ops
+from anyportal_core.shot import MediaRef
 from anyportal_core.testing.clips import moving_scene
+
+
+def thumbnails(movie: Path, count: int) -> np.ndarray:
+    with open_clip(MediaRef(movie)) as clip:
+        frames = clip.frames(list(clip.info.numbers)[:count])
+        return np.stack([ops.resize(frame.pixels, *SIZE, "area") for frame in frames])
 
 
 def scene(count: int, seed: int, pan: float = 1.0) -> np.ndarray:
@@ -13,9 +24,32 @@ def scene(count: int, seed: int, pan: float = 1.0) -> np.ndarray:
 
 
 def test_a_cut_is_found_where_it_is() -> None:
-    other = 1 - scene(6, 1)
+    other = scene(6, 1)
     assert find_cuts(np.concatenate([scene(7, 0), other])) == [7]
     assert find_cuts(np.concatenate([scene(1, 0), other])) == [1]
+
+
+def somebody(count: int, seed: int, down: int, across: int) -> np.ndarray:
+    """A figure before something light, as in many a shot; which place it is, only its details tell."""
+    rows, columns = np.mgrid[0:18, 0:32].astype(np.float32)
+    inside = np.clip(4 - 4 * np.hypot((columns - 15 - across) / 7, (rows - 8 - down) / 7), 0, 1)[..., None]
+    details = np.random.default_rng(seed).normal(0, 0.1, (18, 32, 3)).astype(np.float32)
+    wavering = np.random.default_rng(9).normal(0, 0.01, (count, 18, 32, 3)).astype(np.float32)
+    return np.clip(0.75 - 0.5 * inside + details + wavering, 0, 1)
+
+
+def test_a_cut_between_two_shots_of_like_composition_is_found() -> None:
+    one, other = somebody(16, 0, -2, -3), somebody(16, 1, 2, 3)
+    for first, second in ((one, other), (other, one)):
+        assert find_cuts(np.concatenate([first, second])) == [16]
+    assert find_cuts(np.concatenate([one, somebody(16, 0, -2, -3) * np.float32(0.4)])) == [], "another light alone"
+
+
+def test_a_cut_between_any_two_clips_is_found_and_none_in_them(shared: Path) -> None:
+    clips = [thumbnails(shared / f"data/clips/{name}_input.mp4", 6) for name in ("01", "06", "07", "10", "16")]
+    assert [find_cuts(clip) for clip in clips] == [[]] * 5
+    pairs = [np.concatenate(pair) for pair in permutations(clips, 2)]
+    assert [find_cuts(pair) for pair in pairs] == [[6]] * 20
 
 
 def test_motion_is_no_cut() -> None:
