@@ -127,7 +127,17 @@ def _setting(word: str) -> Any:
     if not equals or not name:
         raise Refused("'{}' is no setting.".format(word), "Write name=value, such as relight_strength=0.5.")
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=_table)
     except ValueError:
         value = text
     return name, value if isinstance(value, (bool, int, float, str, dict)) else text
+
+
+def _table(pairs: Any) -> Dict[str, Any]:
+    """A table as JSON has it, which would keep the last of two values alone."""
+    table: Dict[str, Any] = {}
+    for key, value in pairs:
+        if key in table:
+            raise Refused("A table has two values at '{}'.".format(key), "Give one.")
+        table[key] = value
+    return table

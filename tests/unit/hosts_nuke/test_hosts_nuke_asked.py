@@ -38,7 +38,11 @@ def test_settings_as_people_write_them(nuke: FakeNuke) -> None:
     found = module.read_settings("relight_strength=0.5 matte.plugin=draft.key note='a b' clean_edges=false")
     assert found == {"relight_strength": 0.5, "matte.plugin": "draft.key", "note": "a b", "clean_edges": False}
     assert module.read_settings(module.write_settings(found)) == found
-    for text, word in (("relight", "no setting"), ("a='b", "cannot be read")):
+    for text, word in (
+        ("relight", "no setting"),
+        ("a='b", "cannot be read"),
+        ("""a='{"1001": 1, "1001": 0}'""", "two values"),
+    ):
         with refused() as told:
             module.read_settings(text)
         assert word in str(told.value)
