@@ -49,7 +49,7 @@ _MOST_TAKEN, _MOST_GREEN_TAKEN = 0.3, 0.25
 
 _SIDE, _LAMPS, _MOST_SIDE = 0.85, 1.8, 0.9
 _OLD_SIDE, _MOST_OLD_SIDE = 0.9, 0.65
-_SIDE_TINT, _MOST_TINT = 0.3, 0.3
+_SIDE_TINT, _MOST_TINT = 0.6, 0.45
 
 _ALIKE = 0.2
 """Two places that differ by so much in the logarithms may be lit alike: half of the change is made."""
