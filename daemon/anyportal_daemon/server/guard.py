@@ -65,7 +65,7 @@ class Guard:
                     async with aclosing(self._behaviour(request, context)) as replies:
                         async for reply in replies:
                             with self._visit.sending():
-                                await context.write(reply)
+                                await _send(context, reply)
             self._visit.end(None)
 
     @asynccontextmanager
@@ -132,3 +132,10 @@ class Guard:
                 await abort(context, error)
         except TimeoutError:  # the reason comes after what the caller does not take
             raise asyncio.CancelledError from None
+
+
+async def _send(context: Context, reply: Any) -> None:
+    try:
+        await context.write(reply)
+    except aio.InternalError:  # the caller has hung up, and the cancel is not here yet
+        raise asyncio.CancelledError from None
