@@ -67,6 +67,7 @@ def test_a_wish_that_says_too_little_or_too_much(cut: Cut, bpy: Any, failing: An
     assert "There is no backdrop" in failing(backdrop_kind="FILE", backdrop_file="")
     assert "There is no matte" in failing(matte_file="")
     assert "'strength' is no setting" in failing(more="strength")
+    assert "A table has two values at '1001'" in failing(more="""'exposure={"1001": 0, "1001": 1}'""")
     assert "no such" in failing(backdrop_kind="FILE", backdrop_file="//nowhere.jpg")
     assert "relight_strength" in failing(more="relight_strenght=1")
 

@@ -107,7 +107,7 @@ def read_settings(pairs: list[str]) -> dict[str, Any]:
     """Settings as they stand on a command line; a value is JSON, or a text.
 
     Raises:
-        Refused: there is no `=`.
+        Refused: there is no `=`, or a table gives a frame two values.
     """
     found: dict[str, Any] = {}
     for pair in pairs:
@@ -115,11 +115,20 @@ def read_settings(pairs: list[str]) -> dict[str, Any]:
         if not (name and equals):
             raise Refused(f"'{pair}' is no setting", "Settings", "write KEY=VALUE, such as relight_strength=0.5")
         try:
-            value = json.loads(text)
+            value = json.loads(text, object_pairs_hook=_table)
         except ValueError:
             value = text
         found[name] = value if isinstance(value, (bool, int, float, str, dict)) else text
     return found
+
+
+def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A table as JSON has it, which would keep the last of two values alone."""
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        twice = next(key for index, (key, _) in enumerate(pairs) if key in dict(pairs[:index]))
+        raise Refused(f"a table has two values at '{twice}'", "Settings", "give one")
+    return table
 
 
 def _backdrop(settings: Any) -> str:
