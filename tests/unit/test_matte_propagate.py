@@ -58,6 +58,17 @@ def test_a_mask_need_not_be_exact() -> None:
     assert overlap(painted[-1], cv2.dilate(scene.matte[-1], seven)) > 0.96
 
 
+@pytest.mark.parametrize("wide", [3, 5, 7])
+def test_what_lies_inside_of_a_wide_mask_is_solid(wide: int) -> None:
+    """However little wider it is painted than what is found is anyhow."""
+    scene = drawn_person(count=3, height=426, width=640)
+    mask = cv2.dilate((scene.matte[0] > 0.5).astype(np.float32), np.ones((wide, wide), np.uint8))
+    found = carried(scene, 0, mask)
+    inside = cv2.erode(scene.matte[-1], np.ones((9, 9), np.uint8)) > 0.99
+    assert found[-1][inside].min() > 0.99
+    assert abs(found[-1].mean() / mask.mean() - 1) < 0.05
+
+
 def test_an_edge_painted_wide_is_not_drawn_to_the_pictures_edges_at_full_size() -> None:
     scene = drawn_person(count=2, height=240, width=320)
     wide = cv2.dilate((scene.matte[0] > 0.5).astype(np.float32), np.ones((7, 7), np.uint8))

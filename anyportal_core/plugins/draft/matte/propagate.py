@@ -166,8 +166,9 @@ def _log_odds(probability: Image) -> Image:
 
 def _wider(probability: Image, by: float) -> Image:
     """What is inside, and what is nearer to it than so many pixels; with an edge two pixels wide."""
-    away = cv2.distanceTransform((probability < 0.5).astype(np.uint8), cv2.DIST_L2, 5)
-    return np.clip((max(0.0, by) - away) / 2 + np.float32(0.5), 0, 1).astype(np.float32)
+    outside = (probability < 0.5).astype(np.uint8)
+    away, within = (cv2.distanceTransform(part, cv2.DIST_L2, 5) for part in (outside, 1 - outside))
+    return np.clip((max(0.0, by) - away + within) / 2 + np.float32(0.5), 0, 1).astype(np.float32)
 
 
 def _filled(probability: Image) -> Image:

@@ -60,7 +60,7 @@ MATTES: tuple[PluginSpec, ...] = (
     PluginSpec(
         name="draft.propagate",
         role="matte",
-        version="5",
+        version="6",
         factory="anyportal_core.plugins.draft.matte.propagate:Propagate",
         summary="Carries masks of any frames through the shot, along its motion and colours.",
         settings=(
