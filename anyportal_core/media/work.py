@@ -128,6 +128,7 @@ class AlphaFrames(_Prepared):
         numbers: the plate's frames that are wanted.
         size: ``(h, w)`` to work at.
         own: the clip is the plate itself: its alpha is the matte, whatever it says.
+        what: what errors call it.
 
     Raises:
         SizeMismatchError, LengthMismatchError: the matte does not fit the plate.
@@ -136,16 +137,22 @@ class AlphaFrames(_Prepared):
     _channels = 1
 
     def __init__(
-        self, clip: Clip, plate: ClipInfo, numbers: Sequence[int], size: tuple[int, int], own: bool = False
+        self,
+        clip: Clip,
+        plate: ClipInfo,
+        numbers: Sequence[int],
+        size: tuple[int, int],
+        own: bool = False,
+        what: str = "matte",
     ) -> None:
         info = clip.info
         if (info.width, info.height) != (plate.width, plate.height):
             raise SizeMismatchError(
-                f"the matte is {info.width}x{info.height}, but the plate is {plate.width}x{plate.height}",
+                f"the {what} is {info.width}x{info.height}, but the plate is {plate.width}x{plate.height}",
                 where=str(info.path),
-                hint="render the matte at the plate's size",
+                hint=f"render the {what} at the plate's size",
             )
-        sources = numbers if own else matte_numbers(info, plate, numbers)
+        sources = numbers if own else matte_numbers(info, plate, numbers, what)
         clip.require(sources)
         self._from_alpha = own or (info.has_alpha and alpha_says_something(clip, sources[0]))
         super().__init__(clip, sources, size, self._from_alpha, lambda f: self._cover(f)[..., None])
@@ -174,13 +181,16 @@ def luminance(pixels: Image) -> Image:
     return np.asarray(np.clip(luma, 0, 1), np.float32)
 
 
-def matte_numbers(matte: ClipInfo, plate: ClipInfo, numbers: Sequence[int]) -> Sequence[int]:
+def matte_numbers(matte: ClipInfo, plate: ClipInfo, numbers: Sequence[int], what: str = "matte") -> Sequence[int]:
     """The matte's frame for each of the plate's ``numbers``.
 
     By number where a matte sequence covers them all; else by place, where the matte is as long as the plate or as
     the frames asked for. The numbers of a movie only count its frames: beside one, equal length goes first, and a
     matte movie's numbers never decide, since a part of a longer one may be any part. Where the plate shows another
     frame in the place of one that it lacks, so does the matte.
+
+    Args:
+        what: what the error calls it: a clean plate or a garbage matte goes by the same rule.
 
     Raises:
         LengthMismatchError: none of these.
@@ -199,10 +209,10 @@ def matte_numbers(matte: ClipInfo, plate: ClipInfo, numbers: Sequence[int]) -> S
     if not isinstance(have, range) and matte.kind == "sequence" and have[0] <= numbers[0] <= numbers[-1] <= have[-1]:
         return numbers  # it has holes: whoever reads these is told which
     raise LengthMismatchError(
-        f"the matte has {len(have)} frames ({have[0]}-{have[-1]}), the plate {len(plate.numbers)} "
+        f"the {what} has {len(have)} frames ({have[0]}-{have[-1]}), the plate {len(plate.numbers)} "
         f"({plate.numbers[0]}-{plate.numbers[-1]}), and {len(numbers)} are wanted",
         where=str(matte.path),
-        hint="give the matte the plate's frame numbers, or the length of the plate or of the range",
+        hint=f"give the {what} the plate's frame numbers, or the length of the plate or of the range",
     )
 
 

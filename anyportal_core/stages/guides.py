@@ -68,11 +68,13 @@ class Guides:
         if clip is None:
             return None
         still = len(clip.info.numbers) == 1
-        return AlphaFrames(clip, self._plate, self._numbers[:1] if still else self._numbers, self._size)
+        return AlphaFrames(
+            clip, self._plate, self._numbers[:1] if still else self._numbers, self._size, what=f"{name} matte"
+        )
 
     def _frames(self, clip: Clip) -> Sequence[int]:
         still = len(clip.info.numbers) == 1
-        return clip.info.numbers if still else matte_numbers(clip.info, self._plate, self._numbers)
+        return clip.info.numbers if still else matte_numbers(clip.info, self._plate, self._numbers, "clean plate")
 
     def _mask(self, number: int, clip: Clip) -> Image:
         if len(clip.info.numbers) != 1:

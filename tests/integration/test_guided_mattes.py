@@ -12,7 +12,7 @@ import pytest
 from anyportal_core.cache import DirectoryCache
 from anyportal_core.catalogue import load_catalogue
 from anyportal_core.delivery import Delivery
-from anyportal_core.errors import FrameRangeError
+from anyportal_core.errors import FrameRangeError, LengthMismatchError
 from anyportal_core.frames import Image
 from anyportal_core.models import Models
 from anyportal_core.pipeline import render_shot
@@ -86,3 +86,14 @@ def test_a_correction_of_a_frame_that_is_not_there_is_refused(media: Path, tmp_p
     shot = Shot(MediaRef(media / "plate.mp4"), corrections={9: still(media, "mask0")})
     with pytest.raises(FrameRangeError, match="frame 9"):
         mattes(shot, tmp_path, "draft.propagate")
+
+
+@pytest.mark.parametrize(
+    ("field", "named"), [("garbage", "garbage matte"), ("holdout", "holdout matte"), ("clean_plate", "clean plate")]
+)
+def test_a_guide_of_another_length_is_called_by_its_name(media: Path, tmp_path: Path, field: str, named: str) -> None:
+    long = write_movie(tmp_path / "long.mp4", np.zeros((8, HEIGHT, WIDTH, 3), np.float32))
+    shot = Shot(MediaRef(media / "plate.mp4"), clean_plate=still(media, "clean"))
+    with pytest.raises(LengthMismatchError, match=f"the {named} has 8 frames") as caught:
+        mattes(replace(shot, **{field: MediaRef(long)}), tmp_path, "draft.difference")
+    assert named in caught.value.hint
