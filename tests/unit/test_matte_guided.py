@@ -50,6 +50,27 @@ def test_no_clean_plate_and_nobody_before_it_are_refused() -> None:
         found("draft.difference", empty, MatteHints(clean_plate=ArraySource(scene.background[:1])))
 
 
+@pytest.mark.parametrize("name", ["draft.supplied", "draft.key", "draft.difference"])
+@pytest.mark.parametrize("given", ["mask", "corrections"])
+def test_masks_are_refused_by_what_does_not_take_them(name: str, given: str) -> None:
+    scene = drawn_person(count=2, height=60, width=80, wall=(30, 180, 70))
+    hints = MatteHints(ArraySource(scene.matte[..., None]), clean_plate=ArraySource(scene.background[:1]))
+    masks = {"mask": scene.matte[0], "corrections": {1: scene.matte[1]}}
+    with pytest.raises(ShotError, match=f"{name} does not take .*draft.person and draft.propagate") as caught:
+        found(name, scene, replace(hints, **{given: masks[given]}))  # type: ignore[arg-type]
+    assert all(way in caught.value.hint for way in ("--garbage", "--holdout", "--matte"))
+    assert caught.value.where == f"shot.{given}"
+
+
+def test_a_doubtful_difference_is_not_to_be_corrected_by_what_is_refused() -> None:
+    scene, said = drawn_person(count=2, height=60, width=80), list[str]()
+    case = MatteCase(SPECS["draft.difference"], scene)
+    context = replace(case.context(), note=said.append)
+    other = ArraySource(np.random.default_rng(0).random(scene.plate[:1].shape, np.float32))
+    list(case.plugin().find(ArraySource(scene.plate), MatteHints(clean_plate=other), context))
+    assert "doubtful" in said[0] and "--correct" not in said[0] and "--garbage" in said[0]
+
+
 def test_garbage_and_holdout_decide_whatever_was_found() -> None:
     alpha = np.full((3, 8, 10), 0.5, np.float32)
     garbage, holdout = np.zeros((1, 8, 10, 1), np.float32), np.zeros((3, 8, 10, 1), np.float32)

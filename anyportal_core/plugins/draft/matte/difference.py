@@ -12,8 +12,9 @@ from anyportal_core.frames import FrameSource, Image
 from anyportal_core.method.matting import settle
 from anyportal_core.plugins.draft.matte.camera import camera_motion, warped
 from anyportal_core.plugins.draft.matte.common import KEY, MASK, OPS, PERSON, SUPPLY, each_frame, reach, render_edges
-from anyportal_core.plugins.draft.matte.judged import Judged, judged_chunks
+from anyportal_core.plugins.draft.matte.judged import LIMITS, Judged, judged_chunks
 from anyportal_core.plugins.draft.matte.known import difference
+from anyportal_core.plugins.draft.matte.uncorrected import refuse_masks
 from anyportal_core.roles import Chunk, RoleContext, Stored
 from anyportal_core.roles.matte import MatteHints
 
@@ -27,13 +28,14 @@ class Difference:
     """Compares every frame with a picture or clip of the same place without its foreground."""
 
     def find(self, plate: FrameSource, hints: MatteHints, context: RoleContext) -> Iterator[Chunk]:
+        refuse_masks(hints, "draft.difference")
         if hints.clean_plate is None:
             raise ShotError(
                 "no clean plate was given",
                 where="shot.clean_plate",
                 hint=f"give the place without foreground (--clean-plate), or {SUPPLY} or {MASK}, {PERSON}, or {KEY}",
             )
-        return judged_chunks(_alphas(plate, hints.clean_plate, context), plate, context)
+        return judged_chunks(_alphas(plate, hints.clean_plate, context), plate, context, LIMITS)
 
     def render(self, frame: Image, stored: Stored, given: Image | None, context: RoleContext) -> Image:
         return render_edges(frame, stored, context)

@@ -15,6 +15,11 @@ DOUBTFUL = 0.5
 """A frame whose confidence is below this is named to the user."""
 
 
+CORRECT = "correct it with masks or strokes (--correct {first}=mask.png)"
+LIMITS = "limit it (--garbage, --holdout), or give a matte (--matte)"
+"""What a user may do about a doubtful frame, as far as the plug-in takes it."""
+
+
 class Judged(NamedTuple):
     """A frame's alpha ``(H, W)``, and how far to trust it, 0..1."""
 
@@ -22,8 +27,14 @@ class Judged(NamedTuple):
     sure: float
 
 
-def judged_chunks(alphas: Iterator[Judged], plate: FrameSource, context: RoleContext) -> Iterator[Chunk]:
-    """Gather alphas into the chunks that a matte plug-in yields; in the end, doubtful frames are named."""
+def judged_chunks(
+    alphas: Iterator[Judged], plate: FrameSource, context: RoleContext, remedy: str = CORRECT
+) -> Iterator[Chunk]:
+    """Gather alphas into the chunks that a matte plug-in yields; in the end, doubtful frames are named.
+
+    Args:
+        remedy: what the user may do about them; ``{first}`` stands for the first one's number.
+    """
     doubtful: list[int] = []
     held: list[Judged] = []
     for index, judged in enumerate(alphas):
@@ -37,10 +48,8 @@ def judged_chunks(alphas: Iterator[Judged], plate: FrameSource, context: RoleCon
         yield _chunk(held)
     if doubtful:
         frames = FrameSet(tuple(doubtful))
-        context.warn(
-            f"the matte is doubtful on {frames.named}: look there, and correct it with masks or strokes "
-            f"(--correct {frames.first}=mask.png)"
-        )
+        advice = remedy.format(first=frames.first)
+        context.warn(f"the matte is doubtful on {frames.named}: look there, and {advice}")
 
 
 def _chunk(held: list[Judged]) -> Chunk:

@@ -12,6 +12,7 @@ from anyportal_core.frames import FrameSource, Image, chunks
 from anyportal_core.method.keying import Limits, key, reduced
 from anyportal_core.method.screens import ScreenKind, excess, screen_map, screen_share
 from anyportal_core.plugins.draft.matte.common import CHUNK, CLEAN_PLATE, MASK, OPS, PERSON, SUPPLY, held
+from anyportal_core.plugins.draft.matte.uncorrected import refuse_masks
 from anyportal_core.roles import Chunk, RoleContext, Stored
 from anyportal_core.roles.matte import MatteHints
 
@@ -26,6 +27,7 @@ class Key:
     """Keys every frame at its full size; the work-size alpha is for the other stages."""
 
     def find(self, plate: FrameSource, hints: MatteHints, context: RoleContext) -> Iterator[Chunk]:
+        refuse_masks(hints, "draft.key")
         limits = _limits(context)
         screen, kind = _screen(plate, context.settings.text("screen"), context.settings.text("screen_colour"))
         behind: Image | None = None

@@ -15,14 +15,14 @@ MATTES: tuple[PluginSpec, ...] = (
     PluginSpec(
         name="draft.supplied",
         role="matte",
-        version="1",
+        version="2",
         factory="anyportal_core.plugins.draft.matte.supplied:Supplied",
         summary="The matte that was supplied with the shot, as it is.",
     ),
     PluginSpec(
         name="draft.key",
         role="matte",
-        version="5",
+        version="6",
         factory="anyportal_core.plugins.draft.matte.key:Key",
         summary="Keys a green or blue screen; its colour is estimated from the shot.",
         settings=(
@@ -49,7 +49,7 @@ MATTES: tuple[PluginSpec, ...] = (
     PluginSpec(
         name="draft.difference",
         role="matte",
-        version="1",
+        version="2",
         factory="anyportal_core.plugins.draft.matte.difference:Difference",
         summary="Takes what differs from a clean plate: a picture or clip of the place without its foreground.",
         settings=(

@@ -9,6 +9,7 @@ import numpy as np
 from anyportal_core.errors import ShotError
 from anyportal_core.frames import FrameSource, Image, chunks
 from anyportal_core.plugins.draft.matte.common import CHUNK, CLEAN_PLATE, KEY, MASK, PERSON, SUPPLY, held
+from anyportal_core.plugins.draft.matte.uncorrected import refuse_masks
 from anyportal_core.roles import Chunk, RoleContext, Stored
 from anyportal_core.roles.matte import MatteHints
 
@@ -19,6 +20,7 @@ class Supplied:
     """Hands the supplied matte on, untouched."""
 
     def find(self, plate: FrameSource, hints: MatteHints, context: RoleContext) -> Iterator[Chunk]:
+        refuse_masks(hints, "draft.supplied")
         if hints.matte is None:
             raise ShotError("no matte was supplied, and the plate has no alpha channel", where="shot.matte", hint=_HINT)
         for start, stop in chunks(len(plate), CHUNK):
