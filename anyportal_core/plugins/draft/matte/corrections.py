@@ -10,9 +10,9 @@ import numpy as np
 
 from anyportal_core.frames import FrameSource, Image
 from anyportal_core.plugins.draft.flow import Flow, follow
+from anyportal_core.plugins.draft.matte.amended import amended
 from anyportal_core.plugins.draft.matte.common import each_frame, each_frame_back
 from anyportal_core.plugins.draft.matte.pile import Pile
-from anyportal_core.plugins.draft.matte.scribbles import decided
 
 _NOTHING = 0.02
 _FLAT = np.float32(0.5)
@@ -43,7 +43,7 @@ class Corrections:
         for index in self._at:
             frame = plate.read(index, index + 1)[0]
             found = find(frame)
-            delta = decided(frame, masks[index], found) - found
+            delta = amended(frame, masks[index], found) - found
             later = each_frame(plate, index + 1, min(len(plate), index + felt))
             earlier = each_frame_back(plate, index - 1, max(0, index - felt + 1))
             for way, frames in ((1, later), (-1, earlier)):

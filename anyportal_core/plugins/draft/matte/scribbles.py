@@ -20,17 +20,16 @@ def is_scribble(mask: Image) -> bool:
     return bool(((mask > 0.25) & (mask < 0.75)).mean() > _STROKES)
 
 
-def decided(frame: Image, mask: Image, guess: Image | None = None) -> Image:
+def decided(frame: Image, mask: Image) -> Image:
     """The mask itself; of strokes, what they mean by the colours of the frame (GrabCut): ``(H, W)`` 0..1.
 
     Args:
         frame: ``(H, W, 3)`` display-referred, 0..1.
-        guess: ``(H, W)`` 0..1, what was thought of the frame before.
     """
     if not is_scribble(mask):
         return mask
     labels = np.full(mask.shape, cv2.GC_PR_BGD, np.uint8)
-    labels[_likely(frame, mask) if guess is None else guess > 0.5] = cv2.GC_PR_FGD
+    labels[_likely(frame, mask)] = cv2.GC_PR_FGD
     labels[mask <= 0.25], labels[mask >= 0.75] = cv2.GC_BGD, cv2.GC_FGD
     if not (labels == cv2.GC_FGD).any() and not (labels == cv2.GC_PR_FGD).any():
         return np.zeros_like(mask)

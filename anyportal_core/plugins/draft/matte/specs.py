@@ -77,7 +77,7 @@ MATTES: tuple[PluginSpec, ...] = (
     PluginSpec(
         name="draft.person",
         role="matte",
-        version="5",
+        version="6",
         factory="anyportal_core.plugins.draft.matte.person:Person",
         summary="Finds the people in the shot by itself (MediaPipe selfie segmentation).",
         settings=(
