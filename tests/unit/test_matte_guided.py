@@ -136,6 +136,27 @@ def test_who_was_chosen_is_followed() -> None:
     assert (chosen(both, "largest", (0, 0), np.roll(left, 5, axis=1)) == left).all()
 
 
+@pytest.mark.parametrize(
+    ("pick", "words"),
+    [
+        ((50, 50), None),
+        ((0.5, 0.5), ("0.5 % from the left", "frame 1003", "matte.pick_x", "percent, 0 to 100")),
+        ((2, 95), ("2 % from the left and 95 % from the top", "frame 1003", "matte.pick_y")),
+    ],
+)
+def test_a_pick_that_hits_nobody_is_told(pick: tuple[float, float], words: tuple[str, ...] | None) -> None:
+    """Nobody is there on the first two frames; pick_x and pick_y as shares are taken for what they are."""
+    scene, said = drawn_person(count=4, height=120, width=160), list[str]()
+    plate = np.concatenate([scene.background[:2], scene.plate[2:]])
+    settings = {"people": "picked", "pick_x": pick[0], "pick_y": pick[1]}
+    case = MatteCase(SPECS["draft.person"], scene, settings=settings)
+    context = replace(case.context(), note=lambda text: None, warning=said.append)
+    list(case.plugin().find(ArraySource(plate, range(1001, 1005)), MatteHints(), context))
+    told = [text for text in said if "picked point" in text]
+    assert len(told) == (words is not None) and all(word in told[0] for word in words or ())
+    assert ("percent, 0 to 100" in "".join(told)) == (max(pick) < 1)
+
+
 def test_strokes_are_told_from_masks() -> None:
     scene = drawn_person(count=1, height=90, width=120)
     strokes = np.full((90, 120), 0.5, np.float32)

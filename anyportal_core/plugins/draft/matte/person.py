@@ -30,7 +30,7 @@ from anyportal_core.plugins.draft.matte.common import (
 )
 from anyportal_core.plugins.draft.matte.corrections import Corrections
 from anyportal_core.plugins.draft.matte.judged import Judged, judged_chunks
-from anyportal_core.plugins.draft.matte.people import Who, chosen
+from anyportal_core.plugins.draft.matte.people import FAR, Who, aside, chosen, missed
 from anyportal_core.plugins.draft.matte.selfie import Selfie
 from anyportal_core.roles import Chunk, RoleContext, Stored
 from anyportal_core.roles.matte import MatteHints
@@ -56,14 +56,14 @@ class Person:
         return render_edges(frame, stored, context)
 
     def _alphas(self, plate: FrameSource, hints: MatteHints, context: RoleContext) -> Iterator[Judged]:
-        selfie, most, before, usual = Selfie(), 0.0, None, _WAVER
+        selfie, most, before, usual, looked = Selfie(), 0.0, None, _WAVER, False
         felt = context.settings.integer("correction_frames")
         with Corrections(plate, hints.masks(), selfie, felt, context.checkpoint) as corrected:
             for number, (start, stop) in enumerate(chunks(len(plate), _RUN)):
                 search = _Search(selfie, corrected, plate, context)
                 run = context.part(number, partial(search.run, start, stop, before, usual))
                 most, before = max(most, float(run["most"])), np.asarray(run["last"], np.float32)
-                usual = float(run["usual"])
+                usual, looked = float(run["usual"]), looked or _picked(run, plate, context)
                 alphas = np.asarray(run["alpha"], np.float32) / _UNIT
                 yield from map(Judged, alphas, np.asarray(run["sure"], np.float64).tolist())
         if most < _LEAST:
@@ -100,15 +100,20 @@ class _Search:
     def run(self, start: int, stop: int, before: Image | None, usual: float) -> Chunk:
         """The ``alpha`` of a run of frames, 0..65535, and how ``sure``; the ``most`` found; what the next run needs.
 
+        And ``aside``: on which frame somebody was seen first, and how far from the picked point; empty if on none.
+
         Args:
             before: the probability on the frame before the run.
             usual: how much frames wavered until then.
         """
-        most, last, alphas, sure = 0.0, np.empty(0, np.float32), [], []
+        most, last, alphas = 0.0, np.empty(0, np.float32), list[Image]()
+        sure, away = list[float](), list[float]()
         with closing(in_order(self._settled, self._fused(start, stop, before), helper())) as settled:
             for found, alpha in settled:
                 last = found.probability
                 most = max(most, float((last > 0.5).mean()))
+                if most > _LEAST and not away:
+                    away = [start + len(alphas), aside(last, _spot(self.context))]
                 alphas.append(alpha)
                 usually = float(np.clip(usual, _WAVER, _MOST_WAVER))
                 sure.append(found.trust / (1 + (found.wavering / (_TWICE * usually)) ** 2))
@@ -116,13 +121,14 @@ class _Search:
                 self.context.progress((start + len(alphas)) / len(self.plate))
         # As the stage stores it: half of what would have to be written otherwise, and no other result.
         stored = np.rint(np.clip(np.stack(alphas), 0, 1) * _UNIT).astype(np.uint16)
-        return {"alpha": stored, "sure": np.array(sure), "most": np.array(most), "last": last, "usual": np.array(usual)}
+        figures = {"sure": sure, "most": most, "usual": usual, "aside": away}
+        return {"alpha": stored, "last": last, **{name: np.array(values) for name, values in figures.items()}}
 
     def _fused(self, start: int, stop: int, last: Image | None) -> Iterator[_Found]:
         """What was found on each frame, averaged with what the frame before became, along the flow."""
         settings, flow = self.context.settings, Flow(shrink=2)
         who, steadiness = cast(Who, settings.text("people")), settings.number("steadiness")
-        spot = settings.number("pick_x") / 100, settings.number("pick_y") / 100
+        spot = _spot(self.context)
         before = None if last is None else (self.plate.read(start - 1, start)[0], last)
         with closing(in_order(self._looked, each_frame(self.plate, start, stop), helper())) as looks:
             for index, (frame, found) in enumerate(looks, start):
@@ -147,6 +153,21 @@ class _Search:
     def _settled(self, found: _Found) -> tuple[_Found, Image]:
         frame = found.frame
         return found, settle(frame, _without_ghosts(found.probability), reach(frame, self.context), OPS)
+
+
+def _spot(context: RoleContext) -> tuple[float, float]:
+    return context.settings.number("pick_x") / 100, context.settings.number("pick_y") / 100
+
+
+def _picked(run: Chunk, plate: FrameSource, context: RoleContext) -> bool:
+    """Whether a run shows somebody; the user is told where that is far from the one who was picked."""
+    if not run["aside"].size:
+        return False
+    index, away = np.asarray(run["aside"], np.float64).tolist()
+    if context.settings.text("people") == "picked" and away > FAR:
+        percent = context.settings.number("pick_x"), context.settings.number("pick_y")
+        context.warn(missed(percent, plate.numbers[int(index)], away))
+    return True
 
 
 def _decidedness(found: Image) -> float:

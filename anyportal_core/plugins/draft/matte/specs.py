@@ -77,7 +77,7 @@ MATTES: tuple[PluginSpec, ...] = (
     PluginSpec(
         name="draft.person",
         role="matte",
-        version="6",
+        version="7",
         factory="anyportal_core.plugins.draft.matte.person:Person",
         summary="Finds the people in the shot by itself (MediaPipe selfie segmentation).",
         settings=(
