@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -22,6 +23,7 @@ from anyportal_core.testing.drawn import drawn_person
 from anyportal_core.testing.matte_contract import MatteCase, joined
 
 SPECS = {spec.name: spec for spec in MATTES}
+LOOKS = Path(__file__).parents[2] / "docs" / "looks.md"
 
 
 def found(name: str, scene: Scene, hints: MatteHints, **settings: object) -> Image:
@@ -218,3 +220,15 @@ def test_a_cut_inside_the_shot_drags_nothing_over() -> None:
     ends = {index: (matte[index] > 0.5).astype(np.float32) for index in (0, 5)}
     carried = found("draft.propagate", Scene(plate, matte, plate), MatteHints(corrections=ends))
     assert max(np.abs(carried - matte).mean(axis=(1, 2))[[0, 1, 4, 5]]) < 0.03
+
+
+@pytest.mark.parametrize(
+    ("plugin", "setting"),
+    [("draft.person", "correction_frames"), ("draft.propagate", "edges"), ("draft.key", "screen")],
+)
+def test_what_helps_a_matte_is_described(plugin: str, setting: str) -> None:
+    (spec,) = (one for one in SPECS[plugin].settings if one.name == setting)
+    lines = LOOKS.read_text("utf-8").splitlines()
+    (line,) = (line for line in lines if line.startswith(f"* `matte.{setting}`"))
+    assert all(f"`{choice}`" in line for choice in spec.choices) and plugin in line
+    assert spec.choices or str(spec.default) in line
