@@ -50,8 +50,9 @@ class Machine:
 
     def run(self, *arguments: str | Path, told: str = "", code: int | None = 0) -> list[Line]:
         """The events of a command that ends."""
-        process = self.start(*arguments, "--json", stdin=subprocess.PIPE)
-        out, err = process.communicate(told, timeout=150)
+        # A pipe that ends while the command is at work would cancel it.
+        process = self.start(*arguments, "--json", stdin=subprocess.PIPE if told else subprocess.DEVNULL)
+        out, err = process.communicate(told or None, timeout=150)
         lines = [json.loads(line) for line in out.splitlines()]
         for line in lines:
             VALIDATOR.validate(line)
