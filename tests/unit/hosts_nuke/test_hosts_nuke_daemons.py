@@ -69,8 +69,8 @@ def test_who_is_found_is_offered_and_the_choice_goes_to_the_command(nuke: FakeNu
     found, _, items = ask(nuke, read, {}, daemon="gpu-box:29571")  # the first item is what shows
     assert (found["daemon"], items) == ("gpu-box:29571", [box, *ALWAYS])
     for value, item in (("local", ALWAYS[1]), ("any", ALWAYS[2]), ("", ALWAYS[0])):
-        _, label, _ = ask(nuke, read, None)
-        assert ask(nuke, read, {label: item}, daemon="gpu-box:29571")[0]["daemon"] == value
+        looked()
+        assert ask(nuke, read, {"Daemon": item}, daemon="gpu-box:29571")[0]["daemon"] == value
 
 
 def test_the_script_keeps_what_was_chosen(nuke: FakeNuke, finds: Any) -> None:
