@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import os
 import shutil
@@ -12,90 +10,30 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from unittest import mock
 
 import av
 import cv2
-import jsonschema
 import numpy as np
 import psutil
 import pytest
 
 from anyportal_client import Client
-from anyportal_client.cli.app import commands, run
+from anyportal_client.cli.app import commands
+from tests.e2e.cli_house import (
+    COMMAND,
+    COUNT,
+    GREY,
+    LONG,
+    VALIDATOR,
+    Ended,
+    Shell,
+    daemons_of,
+    pictures,
+    running,
+    write_movies,
+)
 from tests.unit.client_fakes import CuttingProxy
-
-WIDTH, HEIGHT, COUNT = 96, 64, 12
-LONG = 400
-SCHEMA = json.loads((Path(__file__).parents[2] / "clients/anyportal_client/cli/events.schema.json").read_text("utf-8"))
-VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
-COMMAND = [sys.executable, "-m", "anyportal_client.cli"]
-GREY = ["--backdrop", "#607080"]
-
-
-@dataclass
-class Ended:
-    """What became of a call."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def events(self) -> list[dict[str, Any]]:
-        """The JSON lines, each checked by the schema: every field documented, and nothing else on the output."""
-        events = [json.loads(line) for line in self.out.splitlines()]
-        for event in events:
-            VALIDATOR.validate(event)
-            assert set(event) <= set(SCHEMA["$defs"][event["event"]]["properties"])
-        return events
-
-    @property
-    def last(self) -> dict[str, Any]:
-        return self.events[-1]
-
-
-class Shell:
-    """Runs the command with an environment of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.state = folder / "state"
-        self.env = {name: value for name, value in os.environ.items() if not name.startswith("ANYPORTAL_")}
-        self.env |= {"ANYPORTAL_STATE": str(self.state), "XDG_CACHE_HOME": str(folder / "cache")}
-        self.env["ANYPORTAL_CLIENT_CONFIG"] = str(folder / "config" / "client.toml")
-
-    def run(self, *arguments: str | Path, **env: str) -> Ended:
-        """Run the command in this process, which is quick; the daemon is in another all the same."""
-        out, err = io.StringIO(), io.StringIO()
-        with (
-            mock.patch.dict(os.environ, self.env | env, clear=True),
-            contextlib.redirect_stdout(out),
-            contextlib.redirect_stderr(err),
-        ):
-            code = run([*map(str, arguments)])
-        if "--debug" not in arguments:
-            assert "Traceback" not in err.getvalue(), err.getvalue()
-        return Ended(code, out.getvalue(), err.getvalue())
-
-    def process(self, *arguments: str | Path) -> Ended:
-        """Run the command in a process, as cron would."""
-        process = self.start(*arguments, stdin=subprocess.DEVNULL)
-        out, err = process.communicate(timeout=60)
-        return Ended(process.returncode, out, err)
-
-    def start(self, *arguments: str | Path, stdin: Any = subprocess.PIPE) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [*COMMAND, *map(str, arguments)],
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=self.env,
-        )
 
 
 @pytest.fixture(scope="module")
@@ -129,26 +67,6 @@ def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_movies(folder / "other.mp4", folder / "short.mp4", 5)
     (folder / "not_media.mov").write_text("no movie")
     return folder
-
-
-def pictures(number: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """A warm disc in front of blocks, and its matte."""
-    y, x = np.mgrid[:HEIGHT, :WIDTH]
-    disc = (x - 30 - number % 24) ** 2 + (y - 32) ** 2 < 300
-    blocks = ((x // 8 * 37 + y // 8 * 91) % 200 + 30).astype(np.uint8)
-    plate = np.stack([blocks, blocks // 2, 255 - blocks], axis=-1)
-    plate[disc] = (210, 120, 60)
-    return plate, np.repeat(disc[..., None], 3, axis=-1).astype(np.uint8) * 255
-
-
-def write_movies(plate: Path, matte: Path, count: int) -> None:
-    for which, path in enumerate((plate, matte)):
-        with av.open(str(path), "w") as container:
-            stream = container.add_stream("libx264", rate=24, options={"crf": "8", "preset": "ultrafast"})
-            stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-            for number in range(count):
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(pictures(number)[which], format="rgb24")))
-            container.mux(stream.encode())
 
 
 def frame_count(path: str | Path) -> int:
@@ -431,17 +349,6 @@ def test_a_job_has_a_place_and_is_explained(shell: Shell, media: Path) -> None:
     assert "reused" in lines["matte"] and lines["matte"].endswith(f"all that decides it is as in {jobs[0]}")
 
 
-def running(process: subprocess.Popen[str]) -> str:
-    """Wait until the call's job runs; gives its name."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        event = json.loads(line)
-        VALIDATOR.validate(event)
-        if event["event"] == "progress":
-            return str(event["job"])
-    raise AssertionError("the call ended before its job ran")
-
-
 @pytest.mark.parametrize(
     ("first", "how"), [(1, "line"), (2, "end of file"), (3, "SIGINT"), (4, "SIGTERM"), (5, "command")]
 )
@@ -548,10 +455,6 @@ def test_where_no_daemon_runs_one_is_started_for_the_call(alone: Shell, media: P
         assert {path.stat().st_mode & 0o777 for path in private} == {0o600}
     for arguments in (["jobs"], [*plate(media), *GREY, "--no-wait"]):
         assert alone.run(*arguments, "--json").last["code"] == "UNREACHABLE"
-
-
-def daemons_of(shell: Shell) -> list[psutil.Process]:
-    return [p for p in psutil.process_iter(["cmdline"]) if str(shell.state) in " ".join(p.info["cmdline"] or ())]
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")

@@ -20,7 +20,7 @@ import pytest
 from anyportal_client import Client
 from anyportal_client.errors import DaemonError
 from anyportal_client.events import Event
-from tests.e2e.test_cli import GREY, VALIDATOR, Shell, daemons_of, write_movies
+from tests.e2e.cli_house import GREY, VALIDATOR, Shell, daemons_of, write_movies
 from tests.unit.client_fakes import CuttingProxy
 
 Line = dict[str, Any]

@@ -18,7 +18,7 @@ from pathlib import Path
 from anyportal_daemon.security.tls import authority, setup
 from anyportal_daemon.security.tls.folder import TlsFolder, write_private
 from tests.addresses import own_address
-from tests.e2e.test_cli import GREY, write_movies
+from tests.e2e.cli_house import GREY, write_movies
 from tests.integration.network_house import Box, Desk
 
 REFUSALS = {

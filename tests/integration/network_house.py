@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from tests.e2e.test_cli import VALIDATOR
+from tests.e2e.cli_house import VALIDATOR
 
 Line = dict[str, Any]
 

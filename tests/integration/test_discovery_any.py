@@ -14,7 +14,7 @@ import pytest
 sys.path.append(str(Path(__file__).parents[2] / "clients/hostkit"))
 import anyportal_hostkit as hostkit
 
-from tests.e2e.test_cli import GREY, write_movies
+from tests.e2e.cli_house import GREY, write_movies
 from tests.integration.network_house import Box, Desk
 
 COUNT, LONG = 8, 400
